@@ -1,0 +1,109 @@
+//! What the engine asks its driver to do, in order.
+
+use crate::event::ClientId;
+
+/// Severity of a log line, as in `loglevel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// `debug`, shown as `.`.
+    Debug,
+    /// `verbose`, shown as `-`.
+    Verbose,
+    /// `notice`, shown as `*`.
+    Notice,
+    /// `warning`, shown as `#`.
+    Warning,
+}
+
+/// Files the engine writes; the driver maps them to paths by the configuration (`dir`, `dbfilename`, `appendfilename`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileId {
+    /// The append-only file.
+    Aof,
+    /// The temporary file of an AOF rewrite in the foreground.
+    AofTemporary,
+}
+
+/// One step on a file, as small as a crash can tell apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileEffect {
+    /// Opens for appending, created when absent.
+    Open(FileId),
+    /// Appends the bytes of [`crate::Engine::file_bytes`]; answered by `FileDone` or `FileFailed`.
+    Write(FileId),
+    /// Makes what was written durable before the next effect is executed.
+    Fsync(FileId),
+    /// The same, but on a background thread.
+    FsyncInBackground(FileId),
+    /// Cuts the file to this length.
+    Truncate(FileId, u64),
+    /// Replaces the second file by the first.
+    Rename(FileId, FileId),
+    /// Closes.
+    Close(FileId),
+    /// Removes.
+    Remove(FileId),
+    /// Makes names in `dir` durable.
+    SyncDirectory,
+}
+
+/// How a snapshot is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotMode {
+    /// At once, while everybody waits (SAVE, SHUTDOWN, DEBUG RELOAD).
+    Foreground,
+    /// By a forked child (BGSAVE, save points).
+    Background,
+}
+
+/// One thing to do. The driver executes a list of effects in order and decides nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// `Engine::output(client)` holds bytes to send.
+    Output {
+        /// To whom.
+        client: ClientId,
+    },
+    /// Close the connection; what `Engine::output` still holds is sent first when `after_output`.
+    Close {
+        /// Whose.
+        client: ClientId,
+        /// Send what is pending first.
+        after_output: bool,
+    },
+    /// A step on a file.
+    File(FileEffect),
+    /// Write the dataset (`Engine::snapshot`) to a temporary file in `dir`, fsync it, rename it to `dbfilename`; then
+    /// tell [`crate::Event::SnapshotEnded`].
+    Snapshot(SnapshotMode),
+    /// Load `dbfilename` (`Engine::load_rdb`), or the AOF when `aof`, into the emptied dataset; then tell
+    /// [`crate::Event::Reloaded`].
+    Reload {
+        /// The AOF (DEBUG LOADAOF) instead of the dump (DEBUG RELOAD).
+        aof: bool,
+    },
+    /// Rewrite the configuration file by `Engine::rewritten_config(old text)`; then tell [`crate::Event::ConfigRewritten`].
+    RewriteConfig,
+    /// A directive that the driver acts on was set at run time (`dir`, `loglevel`, `maxclients`, `tcp-keepalive`, …).
+    ConfigChanged {
+        /// Its name.
+        directive: &'static str,
+    },
+    /// A line for the log.
+    Log {
+        /// How grave.
+        level: LogLevel,
+        /// What to say.
+        text: String,
+    },
+    /// Leave the process, after the effects before this one.
+    Exit {
+        /// The process's exit code.
+        code: i32,
+    },
+    /// Crash on purpose (DEBUG SEGFAULT, DEBUG PANIC, DEBUG OOM).
+    Crash {
+        /// What the log says about it.
+        reason: &'static str,
+    },
+}

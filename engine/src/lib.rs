@@ -1,0 +1,20 @@
+//! The optimized engine: a deterministic state machine with the observable behaviour of Redis 5.0.14.
+//!
+//! Whoever drives it supplies the world (clock, memory figure, sockets, files) and executes the effects it leaves, in
+//! order. Same seed, same world and same events give the same effects, byte for byte, on every machine.
+//!
+//! ```text
+//!   driver (server, checker, simulator)
+//!     │ bytes into Engine::input_buffer, then Event::Input …        ▲ Effect::Output → Engine::output, Engine::written
+//!     ▼                                                             │ Effect::File, Effect::Snapshot → Event::…Done
+//!   Engine::handle(world, event) ── resp ─► commands ─► keyspace ── aof, rdb ─► effects
+//! ```
+#![deny(missing_docs)]
+
+pub mod effect;
+pub mod event;
+pub mod world;
+
+pub use effect::{Effect, FileEffect, FileId, LogLevel, SnapshotMode};
+pub use event::{ClientId, Event, IoFailure, Peer};
+pub use world::{Busy, World};

@@ -1,0 +1,1 @@
+//! Fuzz targets: each calls one property of `tally-check`.
