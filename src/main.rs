@@ -8,12 +8,7 @@ use clap::Parser;
 
 /// Specification, model, engine and checker of the Redis 5 data store.
 #[derive(Parser)]
-#[command(
-    version,
-    about,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(version, about, subcommand_required = true, arg_required_else_help = true)]
 struct CommandLine {}
 
 fn main() -> ExitCode {
