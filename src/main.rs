@@ -2,16 +2,27 @@
 //!
 //! 0 = holds, 1 = a deviation or damage was found, 2 = could not run.
 
+mod spec;
+
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Specification, model, engine and checker of the Redis 5 data store.
 #[derive(Parser)]
-#[command(version, about, subcommand_required = true, arg_required_else_help = true)]
-struct CommandLine {}
+#[command(version, about, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Spec(spec::Spec),
+}
 
 fn main() -> ExitCode {
-    let CommandLine {} = CommandLine::parse();
-    ExitCode::SUCCESS
+    match CommandLine::parse().command {
+        Command::Spec(spec) => spec.run(),
+    }
 }
