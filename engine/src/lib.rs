@@ -11,10 +11,12 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod config;
 pub mod effect;
 pub mod event;
 pub mod world;
 
+pub use config::Config;
 pub use effect::{Effect, FileEffect, FileId, LogLevel, SnapshotMode};
 pub use event::{ClientId, Event, IoFailure, Peer};
 pub use world::{Busy, World};
