@@ -1,1 +1,16 @@
-//! tally-server
+//! `tally serve`: sockets, files, fork and the clock around the engine.
+//!
+//! The engine decides everything; this crate reads bytes into its buffers, executes its effects in order and tells it
+//! what became of them.
+
+pub mod logging;
+pub mod memory;
+pub mod world;
+
+mod daemon;
+mod files;
+mod limits;
+mod listen;
+mod signals;
+
+pub use memory::CountingAllocator;
