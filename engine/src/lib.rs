@@ -11,12 +11,21 @@
 //! ```
 #![deny(missing_docs)]
 
+mod client;
+pub mod commands;
 pub mod config;
 pub mod effect;
+mod engine;
 pub mod event;
+pub mod faults;
+pub mod propagation;
+pub mod resp;
+mod state;
+mod stats;
 pub mod world;
 
 pub use config::Config;
 pub use effect::{Effect, FileEffect, FileId, LogLevel, SnapshotMode};
+pub use engine::Engine;
 pub use event::{ClientId, Event, IoFailure, Peer};
 pub use world::{Busy, World};

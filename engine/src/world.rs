@@ -24,3 +24,36 @@ pub trait World {
     /// Facts for INFO that only the process knows, as `(field, value)`; unknown fields are absent.
     fn process_fact(&self, field: &str) -> Option<String>;
 }
+
+/// A world in which only the hand that moves its clock makes time pass: for tests and tools.
+#[derive(Clone, Debug, Default)]
+pub struct Still {
+    /// Monotonic clock, microseconds.
+    pub now_us: u64,
+    /// Wall clock, microseconds since the Unix epoch.
+    pub unix_us: i64,
+    /// The figure for bytes in use.
+    pub used_memory: usize,
+}
+
+impl World for Still {
+    fn now_us(&mut self) -> u64 {
+        self.now_us
+    }
+    fn unix_us(&mut self) -> i64 {
+        self.unix_us
+    }
+    fn used_memory(&self) -> usize {
+        self.used_memory
+    }
+    fn sleep_us(&mut self, us: u64) {
+        self.now_us = self.now_us.saturating_add(us);
+        self.unix_us = self.unix_us.saturating_add_unsigned(us);
+    }
+    fn poll_while_busy(&mut self) -> Busy {
+        Busy::Continue
+    }
+    fn process_fact(&self, _field: &str) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,246 @@
+//! Connections: what the engine keeps for each, and the table of them.
+//!
+//! Ids rise from 1 and are never used again; slots of the table are. While a client's input is handled, its value is
+//! taken out of the table, so that a command can change the rest of the server and its own connection at once.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::commands::Command;
+use crate::event::{ClientId, Peer};
+use crate::resp::reply::Mark;
+use crate::resp::{Output, Reply, RequestParser};
+
+/// What CLIENT REPLY asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyMode {
+    /// Every command is answered.
+    On,
+    /// No command is answered.
+    Off,
+    /// The command after this one is not answered.
+    SkipNext,
+    /// This command is not answered.
+    Skip,
+}
+
+/// How a connection is being closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// It is not.
+    No,
+    /// When the output that waits has been sent; nothing more is read.
+    AfterReply,
+    /// At once.
+    Now,
+}
+
+/// The event for which a client's command waits; its further input waits too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// SAVE: the end of the snapshot.
+    Save,
+    /// SHUTDOWN with a snapshot: its end.
+    Shutdown,
+    /// DEBUG RELOAD: the end of the snapshot, then of the load.
+    Reload {
+        /// The snapshot is still to end.
+        saving: bool,
+    },
+    /// DEBUG LOADAOF: the end of the load.
+    LoadAof,
+    /// CONFIG REWRITE: the end of the rewrite.
+    ConfigRewrite,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    pub(crate) peer: Peer,
+    /// CLIENT SETNAME; empty when there is none.
+    pub(crate) name: Vec<u8>,
+    /// The selected database.
+    pub(crate) db: usize,
+    pub(crate) authenticated: bool,
+    /// Unix milliseconds.
+    pub(crate) created_ms: i64,
+    /// Unix milliseconds of the last input or output.
+    pub(crate) last_interaction_ms: i64,
+    /// The command that ran last.
+    pub(crate) last_command: Option<&'static Command>,
+    pub(crate) reply_mode: ReplyMode,
+    pub(crate) closing: Closing,
+    /// Refused when it connected: not listed, not counted.
+    pub(crate) refused: bool,
+    pub(crate) waiting: Option<Waiting>,
+    pub(crate) output: Output,
+    pub(crate) parser: RequestParser,
+    /// Stands in the list of clients whose output is announced at the end of the batch.
+    pub(crate) announced: bool,
+    /// Stands in the list of clients with unread input that was held back (waiting, paused).
+    pub(crate) held_back: bool,
+    slot: usize,
+}
+
+impl Client {
+    pub(crate) fn new(id: ClientId, peer: Peer, now_ms: i64) -> Client {
+        Client {
+            id,
+            peer,
+            name: Vec::new(),
+            db: 0,
+            authenticated: false,
+            created_ms: now_ms,
+            last_interaction_ms: now_ms,
+            last_command: None,
+            reply_mode: ReplyMode::On,
+            closing: Closing::No,
+            refused: false,
+            waiting: None,
+            output: Output::default(),
+            parser: RequestParser::new(),
+            announced: false,
+            held_back: false,
+            slot: 0,
+        }
+    }
+
+    /// The writer of this connection's replies.
+    #[inline]
+    pub(crate) fn reply(&mut self) -> Reply<'_> {
+        self.output.reply()
+    }
+
+    /// Closes when what waits has been sent.
+    pub(crate) fn close_after_reply(&mut self) {
+        if self.closing == Closing::No {
+            self.closing = Closing::AfterReply;
+        }
+    }
+
+    /// Drops the replies written since `mark` when the client asked for silence.
+    pub(crate) fn silence(&mut self, mark: Mark) {
+        match self.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off => self.output.truncate(mark),
+            ReplyMode::Skip => {
+                self.output.truncate(mark);
+                self.reply_mode = ReplyMode::On;
+            }
+            ReplyMode::SkipNext => {
+                self.output.truncate(mark);
+                self.reply_mode = ReplyMode::Skip;
+            }
+        }
+    }
+}
+
+/// Hashes client ids: they are consecutive, so spreading them is all there is to do.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(20);
+    }
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct ClientTable {
+    slots: Vec<Option<Box<Client>>>,
+    free: Vec<usize>,
+    by_id: HashMap<u64, usize, BuildHasherDefault<IdHasher>>,
+    last_id: u64,
+    /// Connections that were refused and are not gone yet.
+    refused: usize,
+}
+
+impl ClientTable {
+    /// How many connections there are, those not counted that were refused.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len() - self.refused
+    }
+
+    /// The id that the next connection gets.
+    pub(crate) fn next_id(&mut self) -> ClientId {
+        self.last_id += 1;
+        ClientId(self.last_id)
+    }
+
+    /// Adds a connection.
+    pub(crate) fn insert(&mut self, mut client: Box<Client>) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        client.slot = slot;
+        self.refused += usize::from(client.refused);
+        self.by_id.insert(client.id.0, slot);
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(client);
+        }
+    }
+
+    #[inline]
+    fn place(&mut self, id: ClientId) -> Option<&mut Option<Box<Client>>> {
+        let slot = *self.by_id.get(&id.0)?;
+        self.slots.get_mut(slot)
+    }
+
+    /// Takes a client out, to be put back with [`ClientTable::put`].
+    #[inline]
+    pub(crate) fn take(&mut self, id: ClientId) -> Option<Box<Client>> {
+        self.place(id)?.take()
+    }
+
+    /// Puts a client back that was taken out.
+    #[inline]
+    pub(crate) fn put(&mut self, client: Box<Client>) {
+        if let Some(place) = self.slots.get_mut(client.slot) {
+            *place = Some(client);
+        }
+    }
+
+    /// Forgets a client that is in the table or was taken out.
+    pub(crate) fn remove(&mut self, id: ClientId) -> Option<Box<Client>> {
+        let slot = self.by_id.remove(&id.0)?;
+        let client = self.slots.get_mut(slot)?.take();
+        self.free.push(slot);
+        if client.as_ref().is_some_and(|client| client.refused) {
+            self.refused -= 1;
+        }
+        client
+    }
+
+    /// A client that is in the table (not taken out).
+    #[inline]
+    pub(crate) fn get(&self, id: ClientId) -> Option<&Client> {
+        self.slots.get(*self.by_id.get(&id.0)?)?.as_deref()
+    }
+
+    /// A client that is in the table (not taken out).
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.place(id)?.as_deref_mut()
+    }
+
+    /// All clients in the table, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.slots.iter().filter_map(Option::as_deref)
+    }
+
+    /// All clients in the table, in no particular order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.slots.iter_mut().filter_map(Option::as_deref_mut)
+    }
+}

@@ -1,0 +1,39 @@
+//! PING, ECHO, SELECT: what concerns the connection itself.
+
+use super::{Context, Refusal};
+use crate::faults::{self, Fault};
+use crate::resp::Args;
+use crate::resp::request::parse_decimal;
+
+/// `PING [message]`.
+pub(crate) fn ping(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
+    match args.len() {
+        1 => cx.reply().status("PONG"),
+        2 => cx.reply().bulk(&args[1]),
+        _ => return Err(Refusal::arity("ping")),
+    }
+    Ok(())
+}
+
+/// `ECHO message`.
+pub(crate) fn echo(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
+    cx.reply().bulk(&args[1]);
+    Ok(())
+}
+
+/// `SELECT index`.
+pub(crate) fn select(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
+    let index = parse_decimal(&args[1]).ok_or("ERR invalid DB index")?;
+    let mut databases = cx.server.config.databases;
+    if faults::is(Fault::SelectRefusesLastDatabase) {
+        databases -= 1;
+    }
+    match usize::try_from(index) {
+        Ok(db) if index < databases => {
+            cx.client.db = db;
+            cx.reply().ok();
+            Ok(())
+        }
+        _ => Err("ERR DB index is out of range".into()),
+    }
+}

@@ -1,0 +1,235 @@
+//! From an argument vector to a reply: which command it is, whether it may run now, and what its run leaves behind.
+//!
+//! Each family has its own file of handlers; [`table`] is the data that names them. A handler gets a [`Context`] and
+//! the arguments, and either writes its reply or returns a [`Refusal`], which becomes the error reply.
+
+pub(crate) mod connection;
+pub mod table;
+
+use std::borrow::Cow;
+
+use crate::client::{Client, Waiting};
+use crate::propagation::Targets;
+use crate::resp::{Args, Reply};
+use crate::state::Server;
+use crate::world::World;
+
+pub use table::Command;
+
+/// What runs a command.
+pub(crate) type Handler = fn(&mut Context<'_>, &Args<'_>) -> Result<(), Refusal>;
+
+/// An error reply, its code in front: `ERR …`, `WRONGTYPE …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Always the same words.
+    Fixed(&'static str),
+    /// Words with something of the request in them; line ends become blanks in the reply.
+    Text(Vec<u8>),
+}
+
+impl Refusal {
+    pub(crate) const SYNTAX: Refusal = Refusal::Fixed("ERR syntax error");
+    pub(crate) const NOT_AN_INTEGER: Refusal = Refusal::Fixed("ERR value is not an integer or out of range");
+    pub(crate) const NOT_A_FLOAT: Refusal = Refusal::Fixed("ERR value is not a valid float");
+    pub(crate) const WRONG_TYPE: Refusal =
+        Refusal::Fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub(crate) const NO_SUCH_KEY: Refusal = Refusal::Fixed("ERR no such key");
+    pub(crate) const INDEX_OUT_OF_RANGE: Refusal = Refusal::Fixed("ERR index out of range");
+
+    /// The command was called with too few or too many arguments; `command` is its name in the table.
+    pub(crate) fn arity(command: &str) -> Refusal {
+        format!("ERR wrong number of arguments for '{command}' command").into()
+    }
+
+    /// The words of the reply.
+    pub(crate) fn text(&self) -> &[u8] {
+        match self {
+            Refusal::Fixed(text) => text.as_bytes(),
+            Refusal::Text(text) => text,
+        }
+    }
+}
+
+impl From<&'static str> for Refusal {
+    fn from(text: &'static str) -> Refusal {
+        Refusal::Fixed(text)
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(text: String) -> Refusal {
+        Refusal::Text(text.into_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Refusal {
+    fn from(text: Vec<u8>) -> Refusal {
+        Refusal::Text(text)
+    }
+}
+
+/// What a command works on.
+pub(crate) struct Context<'a> {
+    /// Everything but the client itself.
+    pub(crate) server: &'a mut Server,
+    /// Who asks. Not in `server.clients` while its command runs.
+    pub(crate) client: &'a mut Client,
+    /// The surroundings.
+    pub(crate) world: &'a mut dyn World,
+    /// Unix milliseconds, fixed for the command.
+    pub(crate) now_ms: i64,
+}
+
+impl Context<'_> {
+    /// The writer of the reply.
+    #[inline]
+    pub(crate) fn reply(&mut self) -> Reply<'_> {
+        self.client.reply()
+    }
+
+    /// Tells that the value or the expiry at `key` changed: counts one change, and is where keyspace events named
+    /// `event` and watching clients learn of it. Called as often as Redis lets `dirty` grow.
+    #[inline]
+    pub(crate) fn modified(&mut self, key: &[u8], event: &'static str) {
+        let _ = (key, event);
+        self.server.dirty += 1;
+    }
+
+    /// Hands this command on to `targets` although it was not counted as a change, or in place of the command that
+    /// runs: called several times, all are handed on, in order.
+    pub(crate) fn propagate_instead(&mut self, targets: Targets, arguments: &[&[u8]]) {
+        self.server.propagation.instead(targets, arguments);
+    }
+
+    /// Hands nothing on to `targets`, whatever the command changed.
+    pub(crate) fn propagate_nothing(&mut self, targets: Targets) {
+        self.server.propagation.nothing(targets);
+    }
+
+    /// Hands the running command on even if it changes nothing.
+    pub(crate) fn propagate_anyway(&mut self) {
+        self.server.propagation.forced = true;
+    }
+
+    /// Hands something on at once, before the command that runs: a key was found expired.
+    pub(crate) fn propagate_before(&mut self, targets: Targets, db: usize, arguments: &[&[u8]]) {
+        self.server.hand_on(targets, db, arguments.iter().copied());
+    }
+
+    /// The client's further input waits until the event has come for which the command waits; its reply is written
+    /// then.
+    pub(crate) fn wait(&mut self, what: Waiting) {
+        self.client.waiting = Some(what);
+    }
+}
+
+/// Runs one request, or refuses it.
+pub(crate) fn process(server: &mut Server, client: &mut Client, world: &mut dyn World, args: &Args<'_>) {
+    let mark = client.output.mark();
+    let now_ms = server.clock.unix_ms();
+    let mut cx = Context { server, client, world, now_ms };
+    if let Err(refusal) = admit(&mut cx, args) {
+        cx.reply().error(refusal.text());
+    }
+    if cx.client.reply_mode != crate::client::ReplyMode::On {
+        cx.client.silence(mark);
+    }
+}
+
+/// The checks before a command runs, in the order in which Redis makes them; then the run.
+#[inline]
+fn admit(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
+    // QUIT is no command of the table: it works whatever state the client or the server is in.
+    if args.is(0, "quit") {
+        cx.reply().ok();
+        cx.client.close_after_reply();
+        return Ok(());
+    }
+    let Some(index) = table::find(&args[0]) else {
+        cx.client.last_command = None;
+        return Err(unknown(args));
+    };
+    let command = &table::COMMANDS[index];
+    cx.client.last_command = Some(command);
+    if !command.accepts(args.len()) {
+        return Err(Refusal::arity(command.name));
+    }
+    if !cx.client.authenticated && !cx.server.config.requirepass.is_empty() && command.name != "auth" {
+        return Err(Refusal::Fixed("NOAUTH Authentication required."));
+    }
+    run(cx, index, command, args)
+}
+
+/// Runs the command, counts it, and hands it on.
+#[inline]
+fn run(cx: &mut Context<'_>, index: usize, command: &'static Command, args: &Args<'_>) -> Result<(), Refusal> {
+    let dirty = cx.server.dirty;
+    let db = cx.client.db;
+    let outcome = (command.handler)(cx, args);
+    let usec = cx.server.clock.advance(cx.world);
+    cx.server.stats.count(index, usec);
+    if cx.server.dirty != dirty || cx.server.propagation.said || cx.server.propagation.forced {
+        hand_on(cx.server, db, args);
+    }
+    outcome
+}
+
+/// Hands on what the command left, see [`crate::propagation`].
+fn hand_on(server: &mut Server, db: usize, args: &Args<'_>) {
+    if !server.propagation.said {
+        server.propagation.forced = false;
+        server.hand_on(Targets::ALL, db, args.iter());
+        return;
+    }
+    let aof = server.propagation.aof.take();
+    let replicas = server.propagation.replicas.take();
+    server.propagation.reset();
+    if aof.is_none() || replicas.is_none() {
+        let targets = Targets { aof: aof.is_none(), replicas: replicas.is_none() };
+        server.hand_on(targets, db, args.iter());
+    }
+    for (targets, list) in [(Targets::AOF, aof), (Targets::REPLICAS, replicas)] {
+        for command in list.iter().flatten() {
+            server.hand_on(targets, db, command.as_args().iter());
+        }
+    }
+}
+
+/// The refusal of a name that is no command; it quotes the request's beginning.
+#[cold]
+fn unknown(args: &Args<'_>) -> Refusal {
+    // Redis prints the arguments as C strings, so each ends at its first NUL; about 128 bytes of them are shown.
+    const SHOWN: usize = 128;
+    let mut shown: Vec<u8> = Vec::new();
+    for argument in args.iter().skip(1) {
+        if shown.len() >= SHOWN {
+            break;
+        }
+        let room = SHOWN - shown.len();
+        let argument = until_nul(argument);
+        shown.push(b'`');
+        shown.extend_from_slice(argument.get(..room).unwrap_or(argument));
+        shown.extend_from_slice(b"`, ");
+    }
+    let mut text = b"ERR unknown command `".to_vec();
+    text.extend_from_slice(until_nul(&args[0]));
+    text.extend_from_slice(b"`, with args beginning with: ");
+    text.extend_from_slice(&shown);
+    text.into()
+}
+
+/// The bytes before the first NUL, which is where texts end that Redis prints with `%s`.
+pub(crate) fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// The refusal of a subcommand that is not known, or known with other arguments. The point after HELP is there in most
+/// families, but not in all.
+pub(crate) fn unknown_subcommand(family: &str, subcommand: &[u8], end: &str) -> Refusal {
+    let shown: Cow<'_, [u8]> = Cow::Borrowed(until_nul(subcommand));
+    let mut text = b"ERR Unknown subcommand or wrong number of arguments for '".to_vec();
+    text.extend_from_slice(shown.get(..128).unwrap_or(&shown));
+    text.extend_from_slice(format!("'. Try {family} HELP{end}").as_bytes());
+    text.into()
+}

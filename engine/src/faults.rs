@@ -1,0 +1,50 @@
+//! Faults planted for the tests of the checker. Without the feature `planted-faults` every question is a constant
+//! `false`, so nothing of them is in a release build.
+
+/// A planted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// An inline request keeps the CR of its line end when it arrives split between CR and LF.
+    InlineKeepsCarriageReturn,
+    /// An argument that arrives in a buffer of its own, because it is long and comes in pieces, loses its last byte.
+    BigBulkLosesLastByte,
+    /// SELECT of the last database is refused.
+    SelectRefusesLastDatabase,
+}
+
+/// Every fault, for tests that go through all of them.
+pub const ALL: &[Fault] =
+    &[Fault::InlineKeepsCarriageReturn, Fault::BigBulkLosesLastByte, Fault::SelectRefusesLastDatabase];
+
+#[cfg(feature = "planted-faults")]
+mod selected {
+    use std::cell::Cell;
+
+    use super::Fault;
+
+    thread_local! {
+        static SELECTED: Cell<Option<Fault>> = const { Cell::new(None) };
+    }
+
+    /// Chooses the fault of this thread's engines; `None`, the beginning, for none.
+    pub fn select(fault: Option<Fault>) {
+        SELECTED.set(fault);
+    }
+
+    /// Whether this fault is chosen.
+    #[must_use]
+    pub fn is(fault: Fault) -> bool {
+        SELECTED.get() == Some(fault)
+    }
+}
+
+#[cfg(feature = "planted-faults")]
+pub use selected::{is, select};
+
+/// Whether this fault is chosen: never, without the feature.
+#[cfg(not(feature = "planted-faults"))]
+#[must_use]
+#[inline(always)]
+pub const fn is(_fault: Fault) -> bool {
+    false
+}

@@ -1,0 +1,81 @@
+//! What a command hands on to the append-only file and to replicas.
+//!
+//! A command that changed data is handed on as it came, unless it said something else for one of the two targets
+//! ([`Propagation::instead`]); operations that happen on the way (lazy expiry) are handed on at once, before it.
+
+use crate::resp::OwnedArgs;
+
+/// Who gets a propagated command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// The append-only file.
+    pub aof: bool,
+    /// The replicas.
+    pub replicas: bool,
+}
+
+impl Targets {
+    /// Only the append-only file.
+    pub const AOF: Targets = Targets { aof: true, replicas: false };
+    /// Only the replicas.
+    pub const REPLICAS: Targets = Targets { aof: false, replicas: true };
+    /// Both.
+    pub const ALL: Targets = Targets { aof: true, replicas: true };
+}
+
+/// One command that was handed on, kept for who asked for it ([`crate::Engine::record_propagation`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Propagated {
+    /// To whom.
+    pub targets: Targets,
+    /// The database it works on.
+    pub db: usize,
+    /// The command's arguments.
+    pub arguments: Vec<Vec<u8>>,
+}
+
+/// What the command that runs at the moment said about its propagation; reset before each.
+#[derive(Debug, Default)]
+pub(crate) struct Propagation {
+    /// Something was said: `lists` hold instead of the command as it came.
+    pub(crate) said: bool,
+    /// Instead for the AOF; `None` = as it came.
+    pub(crate) aof: Option<Vec<OwnedArgs>>,
+    /// Instead for replicas; `None` = as it came.
+    pub(crate) replicas: Option<Vec<OwnedArgs>>,
+    /// Hand on although `dirty` did not grow.
+    pub(crate) forced: bool,
+}
+
+impl Propagation {
+    /// Adds a command to what goes to `targets` instead of the command as it came.
+    pub(crate) fn instead(&mut self, targets: Targets, arguments: &[&[u8]]) {
+        self.said = true;
+        for (wanted, list) in [(targets.aof, &mut self.aof), (targets.replicas, &mut self.replicas)] {
+            if wanted {
+                let command = OwnedArgs::new(arguments.iter().copied());
+                list.get_or_insert_default().push(command);
+            }
+        }
+    }
+
+    /// Hands nothing on to `targets`.
+    pub(crate) fn nothing(&mut self, targets: Targets) {
+        self.said = true;
+        if targets.aof {
+            self.aof = Some(Vec::new());
+        }
+        if targets.replicas {
+            self.replicas = Some(Vec::new());
+        }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        if self.said {
+            self.said = false;
+            self.aof = None;
+            self.replicas = None;
+        }
+        self.forced = false;
+    }
+}

@@ -1,0 +1,123 @@
+//! Everything the engine knows, apart from the one client whose command runs at the moment.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+use crate::client::{Client, ClientTable, Closing};
+use crate::config::Config;
+use crate::effect::{Effect, LogLevel};
+use crate::event::ClientId;
+use crate::propagation::{Propagated, Propagation, Targets};
+use crate::stats::Stats;
+use crate::world::World;
+
+/// The clocks as read at the beginning of the event that is handled, moved on by the monotonic one.
+///
+/// The wall clock is read once per event; within it time passes by the monotonic clock, which is read anyway to time
+/// each command. So a pipeline costs one clock reading a command, and a wall clock that is set back meanwhile cannot
+/// make a command's end come before its beginning.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Clock {
+    /// Monotonic microseconds, last reading.
+    pub(crate) now_us: u64,
+    /// Unix microseconds at that moment.
+    pub(crate) unix_us: i64,
+}
+
+impl Clock {
+    /// Reads both clocks.
+    pub(crate) fn read(&mut self, world: &mut dyn World) {
+        self.now_us = world.now_us();
+        self.unix_us = world.unix_us();
+    }
+
+    /// Reads the monotonic clock and moves the other on; returns the microseconds that passed.
+    #[inline]
+    pub(crate) fn advance(&mut self, world: &mut dyn World) -> u64 {
+        let now_us = world.now_us();
+        let passed = now_us.saturating_sub(self.now_us);
+        self.now_us = now_us;
+        self.unix_us = self.unix_us.saturating_add_unsigned(passed);
+        passed
+    }
+
+    /// Unix milliseconds.
+    #[inline]
+    pub(crate) fn unix_ms(&self) -> i64 {
+        self.unix_us.div_euclid(1000)
+    }
+
+    /// Unix seconds.
+    pub(crate) fn unix_s(&self) -> i64 {
+        self.unix_us.div_euclid(1_000_000)
+    }
+}
+
+/// The state of the server.
+pub(crate) struct Server {
+    pub(crate) config: Config,
+    pub(crate) stats: Stats,
+    /// The only source of chance; seeded by whoever made the engine.
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) clock: Clock,
+    pub(crate) clients: ClientTable,
+    pub(crate) effects: Vec<Effect>,
+    /// Changes since the last successful snapshot, as `rdb_changes_since_last_save` counts them.
+    pub(crate) dirty: u64,
+    /// What the command that runs said about its propagation.
+    pub(crate) propagation: Propagation,
+    /// Clients whose output, or end, is announced when the batch ends.
+    pub(crate) announce: Vec<ClientId>,
+    /// What was propagated, when somebody asked to know.
+    pub(crate) recorded: Option<Vec<Propagated>>,
+}
+
+impl Server {
+    pub(crate) fn new(config: Config, seed: u64) -> Server {
+        Server {
+            config,
+            stats: Stats::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            clock: Clock::default(),
+            clients: ClientTable::default(),
+            effects: Vec::new(),
+            dirty: 0,
+            propagation: Propagation::default(),
+            announce: Vec::new(),
+            recorded: None,
+        }
+    }
+
+    /// Adds a line to the log.
+    pub(crate) fn log(&mut self, level: LogLevel, text: impl Into<String>) {
+        self.effects.push(Effect::Log { level, text: text.into() });
+    }
+
+    /// Hands a command on to the AOF and the replicas, as they are wanted.
+    pub(crate) fn hand_on<'a>(
+        &mut self,
+        targets: Targets,
+        db: usize,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    ) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Propagated { targets, db, arguments: arguments.map(<[u8]>::to_vec).collect() });
+        }
+    }
+
+    /// Sees to it that the client's output and end are announced when the batch ends.
+    #[inline]
+    pub(crate) fn announce(&mut self, client: &mut Client) {
+        if !client.announced && (!client.output.is_empty() || client.closing != Closing::No) {
+            client.announced = true;
+            self.announce.push(client.id);
+        }
+    }
+
+    /// Forgets a connection that is in the table and has the driver close it at once.
+    pub(crate) fn close_now(&mut self, id: ClientId) {
+        if self.clients.remove(id).is_some() {
+            self.effects.push(Effect::Close { client: id, after_output: false });
+        }
+    }
+}
