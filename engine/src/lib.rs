@@ -14,14 +14,17 @@
 mod client;
 pub mod commands;
 pub mod config;
+pub mod crc64;
 pub mod effect;
 mod engine;
 pub mod event;
 pub mod faults;
 pub mod propagation;
+pub mod rdb;
 pub mod resp;
 mod state;
 mod stats;
+pub mod structures;
 pub mod world;
 
 pub use config::Config;

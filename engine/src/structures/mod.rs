@@ -1,0 +1,3 @@
+//! The data structures, each usable and testable alone.
+
+pub mod lzf;
