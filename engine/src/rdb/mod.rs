@@ -168,7 +168,7 @@ mod tests {
         let mut writer = Writer::new(Vec::new(), true, true).unwrap();
         writer.aux(b"redis-ver", b"5.0.14").unwrap();
         writer.database(3, 4, 1).unwrap();
-        let long: Vec<u8> = (0..70_000u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+        let long: Vec<u8> = (0..70_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         for (key, value) in [(&b"a"[..], &b"-129"[..]), (b"b", &[b'x'; 500]), (b"long", &long), (b"", b"")] {
             let attributes = Attributes { expires_at_ms: Some(5), idle_seconds: Some(70), frequency: None };
             writer.string(key, attributes, value).unwrap();
