@@ -1,8 +1,41 @@
 //! The naive model: SPEC.md, executable. BTreeMaps, vectors and plain loops; it judges answers instead of guessing them.
+//!
+//! ```text
+//! Model::step(client, command, outcome, span)
+//!   │  for every way the open questions about the touched keys may stand (mostly one):
+//!   ├─ commands::plan ── a handler reads through Call and answers a Plan: what is Allowed, and the Changes it implies
+//!   ├─ Allowed::admits(outcome)?  no plan admits it → Deviation
+//!   └─ the admitted plans' changes become the new state
+//! ```
+//!
+//! Handlers are pure: they see `&Model` and return data. Everything that changes is a [`plan::Change`], so that judging a
+//! reply, explaining it and moving on are one piece of code per command.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
+pub mod allowed;
+pub mod call;
 #[rustfmt::skip] // generated
 pub mod clause;
+pub mod client;
+pub mod commands;
+pub mod deviation;
+pub mod keyspace;
+mod keys;
+pub mod model;
+pub mod plan;
+pub mod profile;
+pub mod reply;
+pub mod server;
+pub mod span;
 pub mod specification;
+pub mod value;
 
+pub use allowed::Allowed;
 pub use clause::Clause;
+pub use client::{ClientId, Peer};
+pub use deviation::{Deviation, DeviationKind, Erratum, Verdict};
+pub use model::Model;
+pub use profile::{ErrorPolicy, Profile};
+pub use reply::{Bytes, Reply};
+pub use span::{Outcome, Span};

@@ -1,0 +1,490 @@
+//! The model itself: judges an outcome, and moves to the state that the outcome implies.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::allowed::Allowed;
+use crate::call::{Call, Choice};
+use crate::clause::Clause;
+use crate::client::{Client, ClientId, Peer};
+use crate::commands;
+use crate::deviation::{Deviation, DeviationKind, Erratum, Verdict};
+use crate::keyspace::{Access, Entry, Fate, Keyspace, Slot};
+use crate::plan::{Change, Expiry, Plan, Propagation};
+use crate::profile::Profile;
+use crate::reply::Bytes;
+use crate::server::Server;
+use crate::span::{Outcome, Span};
+use crate::value::{Encoding, Kind, Value};
+
+/// The most worlds one command is judged in; with more open keys in one command than that its answer is left unchecked.
+const MOST_WORLDS: usize = 256;
+
+/// One way the open keys may stand, and what follows in it.
+struct World {
+    choices: Vec<Choice>,
+    cited: Vec<Clause>,
+    plan: Plan,
+}
+
+/// The specification, executable.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) profile: Profile,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) server: Server,
+    pub(crate) clients: BTreeMap<ClientId, Client>,
+    witnessed: Vec<u64>,
+    propagated: Propagated,
+    records_propagation: bool,
+}
+
+/// What a step wrote to the AOF and to replicas, without SELECT and MULTI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Propagated {
+    /// Keys whose expiry the step may have propagated first, as DEL or UNLINK, if the active cycle had not done so before.
+    pub expired: Vec<(usize, Bytes)>,
+    /// The database that the commands apply to.
+    pub db: usize,
+    /// Commands for the AOF.
+    pub aof: Vec<Vec<Bytes>>,
+    /// Commands for replicas.
+    pub replicas: Vec<Vec<Bytes>>,
+    /// The specification leaves open whether anything is written.
+    pub unspecified: bool,
+}
+
+/// What the generator of commands may know of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyView<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// Its value's type.
+    pub kind: Kind,
+    /// How the value is stored.
+    pub encoding: Encoding,
+    /// Bytes of a string, elements of anything else.
+    pub len: usize,
+    /// Whether it has a deadline.
+    pub expires: bool,
+}
+
+/// One key of the logical data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The database.
+    pub db: usize,
+    /// The key.
+    pub key: &'a [u8],
+    /// Its value, or `None` if it may be absent by now.
+    pub entry: Option<&'a Entry>,
+}
+
+impl Model {
+    /// A model of an empty server.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            keyspace: Keyspace::default(),
+            server: Server::default(),
+            clients: BTreeMap::new(),
+            witnessed: vec![0; Clause::ALL.len()],
+            propagated: Propagated::default(),
+            records_propagation: false,
+        }
+    }
+
+    /// A connection was opened.
+    pub fn connect(&mut self, client: ClientId, peer: Peer) {
+        self.clients.insert(client, Client::new(peer));
+    }
+
+    /// A connection ended.
+    pub fn disconnect(&mut self, client: ClientId) {
+        self.clients.remove(&client);
+    }
+
+    /// What would be accepted as the answer to this command. Changes nothing.
+    pub fn allowed(&self, client: ClientId, command: &[&[u8]], span: Span) -> Allowed {
+        let mut worlds = self.worlds(client, command, span).into_iter().map(|world| world.plan.allowed);
+        let first = worlds.next().unwrap_or(Allowed::Unspecified(Clause::DISPATCH_1));
+        worlds.fold(first, |one, other| Allowed::Either(Box::new(one), Box::new(other)))
+    }
+
+    /// Judges what a command led to, and moves to the state that follows from it. After a deviation the state is as before.
+    pub fn step(
+        &mut self,
+        client: ClientId,
+        command: &[&[u8]],
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) -> Result<Verdict, Box<Deviation>> {
+        let mut worlds = self.worlds(client, command, span);
+        let errors = self.profile.errors;
+        self.propagated = Propagated::default();
+        if worlds.len() >= MOST_WORLDS {
+            worlds.truncate(1);
+            if let Some(world) = worlds.pop() {
+                self.commit(client, command, world, outcome, span);
+            }
+            return Ok(Verdict { erratum: None, unspecified: true });
+        }
+        let mut verdict = Verdict::default();
+        if !worlds.iter().any(|world| world.plan.allowed.admits(outcome, errors)) {
+            let Some(erratum) = self.admit_erratum(&mut worlds, outcome) else {
+                return Err(self.deviation(worlds, outcome));
+            };
+            verdict.erratum = Some(erratum);
+        }
+        worlds.retain(|world| world.plan.allowed.admits(outcome, errors));
+        verdict.unspecified = worlds.iter().all(|world| world.plan.allowed.is_unspecified());
+        for world in &worlds {
+            self.witness(world.plan.clause);
+            for &clause in &world.cited {
+                self.witness(clause);
+            }
+        }
+        if worlds.len() == 1 {
+            if let Some(world) = worlds.pop() {
+                self.commit(client, command, world, outcome, span);
+            }
+        } else {
+            self.commit_several(client, command, worlds, outcome, span);
+        }
+        Ok(verdict)
+    }
+
+    /// The keys of a database that are there for sure, with what the generator wants to know of them.
+    pub fn keys(&self, db: usize) -> impl Iterator<Item = KeyView<'_>> {
+        let keys = self.keyspace.databases.get(&db).into_iter().flat_map(|db| &db.keys);
+        keys.filter_map(|(key, slot)| {
+            let Slot::Known(entry) = slot else { return None };
+            Some(KeyView {
+                key,
+                kind: entry.value.kind(),
+                encoding: entry.value.encoding(),
+                len: entry.value.len(),
+                expires: entry.deadline.is_some(),
+            })
+        })
+    }
+
+    /// The database a client works in.
+    pub fn selected_db(&self, client: ClientId) -> usize {
+        self.clients.get(&client).map_or(0, |client| client.db)
+    }
+
+    /// The logical data set, in order of database and key. A key whose fate is open or whose deadline may have passed in the
+    /// span has no entry; one that is surely gone is left out.
+    pub fn dataset(&self, span: Span) -> impl Iterator<Item = Record<'_>> {
+        self.keyspace.databases.iter().flat_map(move |(&number, db)| {
+            db.keys.iter().filter_map(move |(key, slot)| {
+                let entry = match (slot, slot.fate(span)) {
+                    (_, Fate::Gone) => return None,
+                    (Slot::Known(entry), Fate::Alive) => Some(entry),
+                    _ => None,
+                };
+                Some(Record { db: number, key, entry })
+            })
+        })
+    }
+
+    /// A key whose state is open: an EXISTS on it (in its database) settles most of what can be open.
+    pub fn unsettled(&self) -> Option<(usize, &[u8])> {
+        self.keyspace.databases.iter().find_map(|(&number, db)| {
+            let open = db.keys.iter().find(|(_, slot)| matches!(slot, Slot::Open(_)));
+            open.map(|(key, _)| (number, key.as_slice()))
+        })
+    }
+
+    /// From now on steps note what they propagate (off at first, because it costs a copy of each write).
+    pub fn record_propagation(&mut self, on: bool) {
+        self.records_propagation = on;
+    }
+
+    /// What the last step propagated, if that is recorded.
+    pub fn take_propagated(&mut self) -> Propagated {
+        std::mem::take(&mut self.propagated)
+    }
+
+    /// How often accepted steps relied on each clause.
+    pub fn witnessed(&self) -> impl Iterator<Item = (Clause, u64)> {
+        Clause::ALL.iter().copied().zip(self.witnessed.iter().copied())
+    }
+
+    fn witness(&mut self, clause: Clause) {
+        if let Some(count) = self.witnessed.get_mut(clause as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Judges the command in every world: each way the look-ups it makes may turn out.
+    fn worlds(&self, client_id: ClientId, command: &[&[u8]], span: Span) -> Vec<World> {
+        let (Some(client), Some(_)) = (self.clients.get(&client_id), command.first()) else {
+            return Vec::new();
+        };
+        let mut worlds = Vec::with_capacity(1);
+        let mut choices: Vec<Choice> = Vec::new();
+        loop {
+            let call = Call {
+                model: self,
+                client_id,
+                client,
+                args: command,
+                span,
+                choices: RefCell::new(choices),
+                cited: RefCell::new(Vec::new()),
+            };
+            let plan = commands::plan(&call);
+            let (made, cited) = (call.choices.into_inner(), call.cited.into_inner());
+            choices = next_choices(&made);
+            worlds.push(World { choices: made, cited, plan });
+            if choices.is_empty() || worlds.len() >= MOST_WORLDS {
+                return worlds;
+            }
+        }
+    }
+
+    /// Looks for a known defect of the profile that explains the outcome, and makes its plan the world's.
+    fn admit_erratum(&self, worlds: &mut [World], outcome: &Outcome<'_>) -> Option<Erratum> {
+        for world in worlds {
+            for plan in &world.plan.errata {
+                let known = self.profile.errata.contains(&plan.erratum);
+                if known && plan.allowed.admits(outcome, self.profile.errors) {
+                    let erratum = plan.erratum;
+                    world.plan.allowed = plan.allowed.clone();
+                    world.plan.changes = plan.changes.clone();
+                    return Some(erratum);
+                }
+            }
+        }
+        None
+    }
+
+    fn deviation(&self, worlds: Vec<World>, outcome: &Outcome<'_>) -> Box<Deviation> {
+        let clause = worlds.first().map_or(Clause::DISPATCH_1, |world| world.plan.clause);
+        let mut allowed = worlds.into_iter().map(|world| world.plan.allowed);
+        let first = allowed.next().unwrap_or(Allowed::Nothing);
+        let allowed = allowed.fold(first, |one, other| Allowed::Either(Box::new(one), Box::new(other)));
+        let kind = DeviationKind::of(&allowed, outcome.replies, outcome.closed);
+        Box::new(Deviation { clause, allowed, received: outcome.replies.to_vec(), closed: outcome.closed, kind })
+    }
+
+    /// Makes the only world that explains the outcome the state.
+    fn commit(
+        &mut self,
+        client: ClientId,
+        command: &[&[u8]],
+        world: World,
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) {
+        self.settle(&world.choices, span);
+        if self.records_propagation {
+            self.note_propagation(client, command, &world);
+        }
+        for change in world.plan.changes {
+            self.apply(client, change, outcome, span);
+        }
+    }
+
+    /// Several worlds explain the outcome: each key they touch may be in any of the states they lead to.
+    fn commit_several(
+        &mut self,
+        client: ClientId,
+        command: &[&[u8]],
+        worlds: Vec<World>,
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) {
+        let mut touched: Vec<(usize, Bytes)> = Vec::new();
+        for world in &worlds {
+            touched.extend(world.choices.iter().map(|choice| (choice.db, choice.key.clone())));
+            for change in &world.plan.changes {
+                touched.extend(change.keys().map(|(db, key)| (db, key.clone())));
+            }
+        }
+        touched.sort();
+        touched.dedup();
+        let before: Vec<Option<Slot>> =
+            touched.iter().map(|(db, key)| self.keyspace.slot(*db, key).cloned()).collect();
+        let mut states: Vec<Vec<Option<Entry>>> = vec![Vec::new(); touched.len()];
+        for world in worlds {
+            for ((db, key), slot) in touched.iter().zip(&before) {
+                self.keyspace.set_slot(*db, key, slot.clone());
+            }
+            self.commit(client, command, world, outcome, span);
+            for ((db, key), states) in touched.iter().zip(&mut states) {
+                let after = match self.keyspace.slot(*db, key) {
+                    None => vec![None],
+                    Some(Slot::Known(entry)) => vec![Some(entry.clone())],
+                    Some(Slot::Open(versions)) => versions.clone(),
+                };
+                for state in after {
+                    if !states.contains(&state) {
+                        states.push(state);
+                    }
+                }
+            }
+        }
+        for ((db, key), mut states) in touched.into_iter().zip(states) {
+            let slot = if states.len() > 1 {
+                Some(Slot::Open(states))
+            } else {
+                states.pop().flatten().map(Slot::Known)
+            };
+            self.keyspace.set_slot(db, &key, slot);
+        }
+        // Which of the worlds was propagated cannot be told.
+        self.propagated = Propagated { unspecified: true, ..Propagated::default() };
+    }
+
+    /// The look-ups turned out this way: removes keys that were found expired, narrows down what stays.
+    fn settle(&mut self, choices: &[Choice], span: Span) {
+        for choice in choices {
+            let Some(slot) = self.keyspace.slot(choice.db, &choice.key) else { continue };
+            let settled = slot.options(span).get(choice.taken).copied().flatten().cloned();
+            let settled = settled.map(|mut entry| {
+                if let Some(deadline) = &mut entry.deadline {
+                    deadline.earliest_ms = deadline.earliest_ms.max(span.earliest_ms);
+                }
+                Slot::Known(entry)
+            });
+            self.keyspace.set_slot(choice.db, &choice.key, settled);
+        }
+    }
+
+    fn note_propagation(&mut self, client: ClientId, command: &[&[u8]], world: &World) {
+        let verbatim = || vec![command.iter().map(|argument| argument.to_vec()).collect::<Vec<Bytes>>()];
+        let (aof, replicas, unspecified) = match &world.plan.propagation {
+            Propagation::Nothing => (Vec::new(), Vec::new(), false),
+            Propagation::Verbatim => (verbatim(), verbatim(), false),
+            Propagation::Instead { aof, replicas } => {
+                (aof.clone(), replicas.clone().unwrap_or_else(verbatim), false)
+            }
+            Propagation::Unspecified => (Vec::new(), Vec::new(), true),
+        };
+        let gone = world.choices.iter().filter(|choice| {
+            self.keyspace.slot(choice.db, &choice.key).is_none() && choice.taken + 1 == choice.options
+        });
+        self.propagated = Propagated {
+            expired: gone.map(|choice| (choice.db, choice.key.clone())).collect(),
+            db: self.selected_db(client),
+            aof,
+            replicas,
+            unspecified,
+        };
+    }
+
+    fn apply(&mut self, client: ClientId, change: Change, _outcome: &Outcome<'_>, span: Span) {
+        match change {
+            Change::Put { db, key, value, expiry } => self.put(db, key, value, expiry, span),
+            Change::Write { db, key, offset, bytes } => {
+                let Some(entry) = self.keyspace.entry_mut(db, &key) else { return };
+                let Value::String(string) = &mut entry.value;
+                let end = offset + bytes.len();
+                if string.bytes.len() < end {
+                    string.bytes.resize(end, 0);
+                }
+                string.bytes[offset..end].copy_from_slice(&bytes);
+                string.encoding = Encoding::Raw;
+                string.shared = false;
+            }
+            Change::Remove { db, key } => self.keyspace.set_slot(db, &key, None),
+            Change::SetDeadline { db, key, deadline } => {
+                if let Some(entry) = self.keyspace.entry_mut(db, &key) {
+                    entry.deadline = deadline;
+                }
+            }
+            Change::Touch { db, key } => {
+                if let Some(entry) = self.keyspace.entry_mut(db, &key) {
+                    entry.access.last = span;
+                }
+            }
+            Change::Move { from, to } => {
+                let slot = self.keyspace.slot(from.0, &from.1).cloned();
+                self.keyspace.set_slot(from.0, &from.1, None);
+                self.keyspace.set_slot(to.0, &to.1, slot);
+            }
+            Change::Swap(one, other) => {
+                let first = self.keyspace.databases.remove(&one).unwrap_or_default();
+                let second = self.keyspace.databases.remove(&other).unwrap_or_default();
+                self.keyspace.databases.insert(one, second);
+                self.keyspace.databases.insert(other, first);
+            }
+            Change::Flush { db } => {
+                self.keyspace.databases.remove(&db);
+            }
+            Change::FlushAll => self.keyspace.databases.clear(),
+            Change::Select(db) => {
+                if let Some(client) = self.clients.get_mut(&client) {
+                    client.db = db;
+                }
+            }
+            Change::Scanned { .. } => {}
+            Change::Client(change) => {
+                if let Some(client) = self.clients.get_mut(&client) {
+                    client.apply(change);
+                }
+            }
+            Change::Server(change) => self.server.apply(change),
+        }
+    }
+
+    fn put(&mut self, db: usize, key: Bytes, value: Value, expiry: Expiry, span: Span) {
+        let access = Access { last: span, frequency: (0, u8::MAX) };
+        if let Some(entry) = self.keyspace.entry_mut(db, &key) {
+            entry.value = value;
+            entry.access = access;
+            match expiry {
+                Expiry::Keep => {}
+                Expiry::Clear => entry.deadline = None,
+                Expiry::Set(deadline) => entry.deadline = Some(deadline),
+            }
+            return;
+        }
+        let deadline = match expiry {
+            Expiry::Set(deadline) => Some(deadline),
+            Expiry::Keep | Expiry::Clear => None,
+        };
+        let born = self.keyspace.next_born;
+        self.keyspace.next_born += 1;
+        let db = self.keyspace.databases.entry(db).or_default();
+        db.keys.insert(key, Slot::Known(Entry { value, deadline, access, born }));
+    }
+}
+
+impl Change {
+    /// The keys it is about.
+    fn keys(&self) -> impl Iterator<Item = (usize, &Bytes)> {
+        let (one, other) = match self {
+            Self::Put { db, key, .. }
+            | Self::Write { db, key, .. }
+            | Self::Remove { db, key }
+            | Self::SetDeadline { db, key, .. }
+            | Self::Touch { db, key } => (Some((*db, key)), None),
+            Self::Move { from, to } => (Some((from.0, &from.1)), Some((to.0, &to.1))),
+            Self::Swap(..)
+            | Self::Flush { .. }
+            | Self::FlushAll
+            | Self::Select(_)
+            | Self::Scanned { .. }
+            | Self::Client(_)
+            | Self::Server(_) => (None, None),
+        };
+        one.into_iter().chain(other)
+    }
+}
+
+/// The next combination of choices to try, counting like an odometer; empty when all were tried.
+fn next_choices(made: &[Choice]) -> Vec<Choice> {
+    let mut choices = made.to_vec();
+    while let Some(mut last) = choices.pop() {
+        if last.taken + 1 < last.options {
+            last.taken += 1;
+            choices.push(last);
+            break;
+        }
+    }
+    choices
+}

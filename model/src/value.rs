@@ -1,0 +1,87 @@
+//! Values and how they are stored, as far as a client can see.
+
+use crate::reply::Bytes;
+
+/// The type of a value, as TYPE names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A byte string.
+    String,
+}
+
+impl Kind {
+    /// The name that TYPE answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+        }
+    }
+}
+
+/// How a value is stored, as OBJECT ENCODING names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Encoding {
+    /// A string that is a 64-bit integer.
+    Int,
+    /// A string of at most 44 bytes, stored with its object.
+    Embstr,
+    /// Any other string.
+    Raw,
+}
+
+impl Encoding {
+    /// The name that OBJECT ENCODING answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Embstr => "embstr",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// A string value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StringValue {
+    /// Its content.
+    pub bytes: Bytes,
+    /// How it is stored.
+    pub encoding: Encoding,
+    /// One of the shared integers 0 to 9999.
+    pub shared: bool,
+}
+
+/// A value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A byte string.
+    String(StringValue),
+}
+
+impl Value {
+    /// Its type.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::String(_) => Kind::String,
+        }
+    }
+
+    /// How it is stored.
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            Self::String(string) => string.encoding,
+        }
+    }
+
+    /// Bytes of a string, elements of anything else.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::String(string) => string.bytes.len(),
+        }
+    }
+
+    /// Whether it is the empty string; other types are never empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
