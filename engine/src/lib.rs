@@ -19,6 +19,8 @@ pub mod effect;
 mod engine;
 pub mod event;
 pub mod faults;
+pub mod long_double;
+pub mod number;
 pub mod propagation;
 pub mod rdb;
 pub mod resp;

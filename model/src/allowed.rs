@@ -66,9 +66,7 @@ impl Allowed {
     /// Whether the outcome is one of the allowed ones.
     pub fn admits(&self, outcome: &Outcome<'_>, errors: ErrorPolicy) -> bool {
         match self {
-            Self::Closing(inner) => {
-                outcome.closed && inner.admits(&Outcome { closed: false, ..*outcome }, errors)
-            }
+            Self::Closing(inner) => outcome.closed && inner.admits(&Outcome { closed: false, ..*outcome }, errors),
             Self::Either(one, other) => one.admits(outcome, errors) || other.admits(outcome, errors),
             Self::Nothing => outcome.replies.is_empty() && !outcome.closed,
             Self::Several(parts) => {
@@ -120,9 +118,7 @@ impl Allowed {
                 ErrorPolicy::CodeOnly => Reply::error_code(wanted) == Reply::error_code(got),
             },
             (Self::Checked(_, check), reply) => check(reply).is_ok(),
-            (Self::Either(one, other), reply) => {
-                one.admits_reply(reply, errors) || other.admits_reply(reply, errors)
-            }
+            (Self::Either(one, other), reply) => one.admits_reply(reply, errors) || other.admits_reply(reply, errors),
             (Self::Unspecified(_), _) => true,
             _ => false,
         }

@@ -10,9 +10,7 @@ pub(crate) fn select(call: &Call<'_>) -> Result<Plan, Refusal> {
         return Err(Refusal::new(Clause::SELECT_2, "ERR invalid DB index"));
     };
     match usize::try_from(index) {
-        Ok(index) if index < call.model.server.databases => {
-            Ok(Plan::ok(Clause::SELECT_1).with(Change::Select(index)))
-        }
+        Ok(index) if index < call.model.server.databases => Ok(Plan::ok(Clause::SELECT_1).with(Change::Select(index))),
         _ => Err(Refusal::new(Clause::SELECT_3, "ERR DB index is out of range")),
     }
 }

@@ -271,14 +271,7 @@ impl Model {
     }
 
     /// Makes the only world that explains the outcome the state.
-    fn commit(
-        &mut self,
-        client: ClientId,
-        command: &[&[u8]],
-        world: World,
-        outcome: &Outcome<'_>,
-        span: Span,
-    ) {
+    fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
         self.settle(&world.choices, span);
         if self.records_propagation {
             self.note_propagation(client, command, &world);
@@ -306,8 +299,7 @@ impl Model {
         }
         touched.sort();
         touched.dedup();
-        let before: Vec<Option<Slot>> =
-            touched.iter().map(|(db, key)| self.keyspace.slot(*db, key).cloned()).collect();
+        let before: Vec<Option<Slot>> = touched.iter().map(|(db, key)| self.keyspace.slot(*db, key).cloned()).collect();
         let mut states: Vec<Vec<Option<Entry>>> = vec![Vec::new(); touched.len()];
         for world in worlds {
             for ((db, key), slot) in touched.iter().zip(&before) {
@@ -328,11 +320,8 @@ impl Model {
             }
         }
         for ((db, key), mut states) in touched.into_iter().zip(states) {
-            let slot = if states.len() > 1 {
-                Some(Slot::Open(states))
-            } else {
-                states.pop().flatten().map(Slot::Known)
-            };
+            let slot =
+                if states.len() > 1 { Some(Slot::Open(states)) } else { states.pop().flatten().map(Slot::Known) };
             self.keyspace.set_slot(db, &key, slot);
         }
         // Which of the worlds was propagated cannot be told.
@@ -359,9 +348,7 @@ impl Model {
         let (aof, replicas, unspecified) = match &world.plan.propagation {
             Propagation::Nothing => (Vec::new(), Vec::new(), false),
             Propagation::Verbatim => (verbatim(), verbatim(), false),
-            Propagation::Instead { aof, replicas } => {
-                (aof.clone(), replicas.clone().unwrap_or_else(verbatim), false)
-            }
+            Propagation::Instead { aof, replicas } => (aof.clone(), replicas.clone().unwrap_or_else(verbatim), false),
             Propagation::Unspecified => (Vec::new(), Vec::new(), true),
         };
         let gone = world.choices.iter().filter(|choice| {

@@ -13,9 +13,15 @@
 //! directive (`slave-…`, `replica-…`) share one field.
 
 pub mod directive;
+pub mod parse;
+pub mod quote;
+pub mod rewrite;
+pub mod set;
 pub mod value;
 
 pub use directive::{DIRECTIVES, Directive, WITHOUT_EFFECT};
+pub use parse::{ConfigError, lines_from_options};
+pub use set::SetError;
 pub use value::{
     AppendFsync, BufferLimit, ClientClass, MaxmemoryPolicy, NotifyEvents, SavePoint, Supervised, SyslogFacility,
 };

@@ -210,13 +210,12 @@ impl<R: BufRead> Input<R> {
         let Scratch { plain: target, compressed: gathered } = scratch;
         let block = self.bytes(compressed, gathered)?;
         target.clear();
-        lzf::decompress(block, plain, target)
-            .map_err(|error| RdbError { offset: start, opcode, kind: RdbErrorKind::Lzf(error) })?;
-        Ok(Text::Bytes(if plain >= OWNED_FROM {
-            Cow::Owned(std::mem::take(target))
-        } else {
-            Cow::Borrowed(target)
-        }))
+        lzf::decompress(block, plain, target).map_err(|error| RdbError {
+            offset: start,
+            opcode,
+            kind: RdbErrorKind::Lzf(error),
+        })?;
+        Ok(Text::Bytes(if plain >= OWNED_FROM { Cow::Owned(std::mem::take(target)) } else { Cow::Borrowed(target) }))
     }
 }
 

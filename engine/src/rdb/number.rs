@@ -116,9 +116,7 @@ mod tests {
 
     #[test]
     fn only_canonical_decimal_text_counts_as_an_integer() {
-        for (text, value) in
-            [("0", 0), ("-1", -1), ("2147483647", i32::MAX), ("-2147483648", i32::MIN), ("127", 127)]
-        {
+        for (text, value) in [("0", 0), ("-1", -1), ("2147483647", i32::MAX), ("-2147483648", i32::MIN), ("127", 127)] {
             assert_eq!(integer_of(text.as_bytes()), Some(value), "{text}");
         }
         for text in ["", "-", "-0", "00", "01", "+1", " 1", "1 ", "2147483648", "-2147483649", "99999999999", "1.0"] {

@@ -269,15 +269,7 @@ impl<R: BufRead> Reader<R> {
         let Self { input, name, scratch, .. } = self;
         input.text(scratch)?.store(name);
         let value = read_value(code, input, scratch)?;
-        Ok(Record::Entry(Entry {
-            key: name,
-            offset,
-            value_type: code,
-            expires_at_ms,
-            idle_seconds,
-            frequency,
-            value,
-        }))
+        Ok(Record::Entry(Entry { key: name, offset, value_type: code, expires_at_ms, idle_seconds, frequency, value }))
     }
 
     fn end(&mut self) -> Result<Checksum, RdbError> {
