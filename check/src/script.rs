@@ -1,0 +1,247 @@
+//! Scripts: what clients do, as text that people read, review and replay.
+//!
+//! ```text
+//! # comments and empty lines are kept apart from the steps
+//! @seed 0x2a                      the embedded engine's random seed
+//! @config appendonly yes          a directive: before the first command for the embedded engine, CONFIG SET elsewhere
+//! @chunked 7                      requests are cut into pieces at places drawn from this seed
+//! 1> SET "k 1" \x00               client 1 sends a command; redis-cli's quoting
+//! 2>> GET k                       the same, without waiting for the answer: the next step of this client is pipelined
+//! +120ms                          time passes
+//! @reload                         DEBUG RELOAD: the dataset goes through an RDB file
+//! @replay                         DEBUG LOADAOF: the dataset goes through the AOF
+//! ```
+//! Clients are opened when first named. After a step, `= reply` lines in files under `tests/scripts` hold what the
+//! embedded engine answered when the file was blessed.
+
+use std::fmt;
+
+use crate::request::{Quoted, Request, split_arguments};
+
+/// A client of a script: its number there, not the server's.
+pub type Slot = u32;
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// A client sends a command.
+    Command {
+        /// Who.
+        client: Slot,
+        /// What.
+        request: Request,
+        /// Sent together with this client's next step: its answer is not awaited first.
+        pipelined: bool,
+    },
+    /// Time passes, in milliseconds.
+    Pass(u64),
+    /// The dataset goes through an RDB file and back.
+    Reload,
+    /// The dataset goes through the AOF and back.
+    Replay,
+}
+
+impl Step {
+    /// A command that is answered before anything else happens.
+    pub fn command(client: Slot, request: Request) -> Self {
+        Self::Command { client, request, pipelined: false }
+    }
+}
+
+/// A whole script.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Script {
+    /// Seed of the embedded engine's random numbers.
+    pub seed: u64,
+    /// Directives that differ from the defaults.
+    pub config: Vec<(String, String)>,
+    /// Requests are cut into pieces at places drawn from this seed.
+    pub chunked: Option<u64>,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Script {
+    /// Number of commands among the steps.
+    pub fn commands(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step, Step::Command { .. })).count()
+    }
+}
+
+/// Where a script's text is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct ScriptError {
+    /// From 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// A step as it stands in a file: with the answers it is said to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// Index of the step in [`Script::steps`].
+    pub step: usize,
+    /// The text after `= `.
+    pub reply: String,
+}
+
+/// A parsed file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScriptFile {
+    /// What to run.
+    pub script: Script,
+    /// What it should answer, where the file says so.
+    pub expectations: Vec<Expectation>,
+}
+
+/// Reads a script.
+pub fn parse(text: &str) -> Result<ScriptFile, ScriptError> {
+    let mut file = ScriptFile::default();
+    for (index, line) in text.lines().enumerate() {
+        parse_line(line.trim_end_matches('\r'), &mut file).map_err(|reason| ScriptError { line: index + 1, reason })?;
+    }
+    Ok(file)
+}
+
+fn parse_line(line: &str, file: &mut ScriptFile) -> Result<(), String> {
+    let trimmed = line.trim_start();
+    if trimmed.is_empty() || trimmed.starts_with('#') {
+        return Ok(());
+    }
+    if let Some(directive) = trimmed.strip_prefix('@') {
+        return parse_directive(directive, &mut file.script);
+    }
+    if let Some(time) = trimmed.strip_prefix('+') {
+        file.script.steps.push(Step::Pass(milliseconds(time.trim())?));
+        return Ok(());
+    }
+    if let Some(reply) = trimmed.strip_prefix("= ") {
+        let step = file.script.steps.len().checked_sub(1).ok_or("an answer before the first step")?;
+        file.expectations.push(Expectation { step, reply: reply.to_owned() });
+        return Ok(());
+    }
+    let (client, command) = trimmed.split_once('>').ok_or("neither a command `client> …` nor a directive")?;
+    let client = client.trim().parse().map_err(|_| format!("{client:?} is not a client's number"))?;
+    let (pipelined, command) = match command.strip_prefix('>') {
+        Some(command) => (true, command),
+        None => (false, command),
+    };
+    let request = split_arguments(command).ok_or("unbalanced quotes")?;
+    if request.is_empty() {
+        return Err("a command without a name".to_owned());
+    }
+    file.script.steps.push(Step::Command { client, request, pipelined });
+    Ok(())
+}
+
+fn parse_directive(directive: &str, script: &mut Script) -> Result<(), String> {
+    let mut words = directive.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some("reload"), None, None) => script.steps.push(Step::Reload),
+        (Some("replay"), None, None) => script.steps.push(Step::Replay),
+        (Some("seed"), Some(seed), None) => script.seed = parse_seed(seed).ok_or("the seed is not a number")?,
+        (Some("chunked"), Some(seed), None) => {
+            script.chunked = Some(parse_seed(seed).ok_or("the seed is not a number")?);
+        }
+        (Some("config"), Some(name), Some(_)) => {
+            let value = directive.trim_start_matches("config").trim_start()[name.len()..].trim();
+            script.config.push((name.to_owned(), value.trim_matches('"').to_owned()));
+        }
+        (Some("config"), Some(name), None) => return Err(format!("{name} needs a value")),
+        _ => return Err(format!("unknown directive @{directive}")),
+    }
+    Ok(())
+}
+
+/// A seed in decimal, or in hexadecimal after `0x`.
+pub fn parse_seed(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, 1),
+        None => (text.strip_suffix('s').ok_or("time needs a unit, ms or s")?, 1000),
+    };
+    let amount: u64 = digits.trim().parse().map_err(|_| format!("{digits:?} is not a whole number"))?;
+    amount.checked_mul(factor).ok_or_else(|| "that is too long".to_owned())
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command { client, request, pipelined } => {
+                write!(f, "{client}>{} ", if *pipelined { ">" } else { "" })?;
+                write!(f, "{request}")
+            }
+            Self::Pass(ms) => write!(f, "+{ms}ms"),
+            Self::Reload => f.write_str("@reload"),
+            Self::Replay => f.write_str("@replay"),
+        }
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.seed != 0 {
+            writeln!(f, "@seed {:#x}", self.seed)?;
+        }
+        for (name, value) in &self.config {
+            writeln!(f, "@config {name} {}", Quoted(value.as_bytes()))?;
+        }
+        if let Some(seed) = self.chunked {
+            writeln!(f, "@chunked {seed:#x}")?;
+        }
+        for step in &self.steps {
+            writeln!(f, "{step}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_script_reads_as_it_was_written() {
+        let all: Vec<u8> = (0..=255).collect();
+        let script = Script {
+            seed: 42,
+            config: vec![("appendonly".into(), "yes".into())],
+            chunked: Some(7),
+            steps: vec![
+                Step::command(1, [b"SET".as_slice(), &all, b""].into_iter().collect()),
+                Step::Command { client: 2, request: [b"GET", b"#ab"].into_iter().collect(), pipelined: true },
+                Step::Pass(120),
+                Step::Reload,
+                Step::Replay,
+                Step::command(2, [b"=", b"@x"].into_iter().collect()),
+            ],
+        };
+        let file = parse(&script.to_string()).unwrap();
+        assert_eq!(file.script, script);
+        assert_eq!(file.expectations, []);
+    }
+
+    #[test]
+    fn comments_seconds_and_expectations_are_understood() {
+        let file = parse("# why\n\n 1> PING\n= PONG\n+2s\n").unwrap();
+        assert_eq!(file.script.steps.len(), 2);
+        assert_eq!(file.script.steps[1], Step::Pass(2000));
+        assert_eq!(file.expectations, [Expectation { step: 0, reply: "PONG".into() }]);
+    }
+
+    #[test]
+    fn errors_name_their_line() {
+        for (text, line) in [("1> GET \"", 1), ("\n@fly", 2), ("\n\n+5", 3), ("x> GET", 1), ("= OK", 1), ("1>", 1)] {
+            assert_eq!(parse(text).unwrap_err().line, line, "{text:?}");
+        }
+    }
+}
