@@ -218,11 +218,11 @@ mod tests {
             chunked: Some(7),
             steps: vec![
                 Step::command(1, [b"SET".as_slice(), &all, b""].into_iter().collect()),
-                Step::Command { client: 2, request: [b"GET", b"#ab"].into_iter().collect(), pipelined: true },
+                Step::Command { client: 2, request: [b"GET".as_slice(), b"#ab"].into_iter().collect(), pipelined: true },
                 Step::Pass(120),
                 Step::Reload,
                 Step::Replay,
-                Step::command(2, [b"=", b"@x"].into_iter().collect()),
+                Step::command(2, [b"=".as_slice(), b"@x"].into_iter().collect()),
             ],
         };
         let file = parse(&script.to_string()).unwrap();
