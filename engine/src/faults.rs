@@ -10,11 +10,30 @@ pub enum Fault {
     BigBulkLosesLastByte,
     /// SELECT of the last database is refused.
     SelectRefusesLastDatabase,
+    /// Counting bits leaves out the last byte of strings longer than 28 bytes whose length is one more than a multiple of
+    /// four.
+    PopcountLosesOddByte,
+    /// BITPOS looking for a clear bit in a range of all ones with a given end answers the position after the range.
+    BitposClearBeyondRange,
+    /// DECRBY lets the smallest integer be passed by one.
+    DecrementPassesMinimum,
+    /// BITFIELD OVERFLOW SAT of a signed integer stops one above its minimum.
+    SaturationMissesMinimum,
+    /// SET with XX keeps the expiry of the key.
+    SetXxKeepsExpiry,
 }
 
 /// Every fault, for tests that go through all of them.
-pub const ALL: &[Fault] =
-    &[Fault::InlineKeepsCarriageReturn, Fault::BigBulkLosesLastByte, Fault::SelectRefusesLastDatabase];
+pub const ALL: &[Fault] = &[
+    Fault::InlineKeepsCarriageReturn,
+    Fault::BigBulkLosesLastByte,
+    Fault::SelectRefusesLastDatabase,
+    Fault::PopcountLosesOddByte,
+    Fault::BitposClearBeyondRange,
+    Fault::DecrementPassesMinimum,
+    Fault::SaturationMissesMinimum,
+    Fault::SetXxKeepsExpiry,
+];
 
 #[cfg(feature = "planted-faults")]
 mod selected {
