@@ -19,6 +19,7 @@ pub mod effect;
 mod engine;
 pub mod event;
 pub mod faults;
+pub mod glob;
 pub mod long_double;
 pub mod number;
 pub mod propagation;
