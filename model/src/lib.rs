@@ -14,17 +14,22 @@
 #![deny(missing_docs)]
 
 pub mod allowed;
+pub mod aof;
 pub mod call;
 #[rustfmt::skip] // generated
 pub mod clause;
 pub mod client;
 pub mod commands;
+pub mod crc64;
 pub mod deviation;
 mod keys;
 pub mod keyspace;
+pub mod lzf;
 pub mod model;
 pub mod plan;
 pub mod profile;
+pub mod protocol;
+pub mod rdb;
 pub mod reply;
 pub mod server;
 pub mod span;

@@ -1,0 +1,194 @@
+//! What an RDB file holds, and what can be wrong with it.
+
+use std::fmt;
+
+use crate::lzf::LzfError;
+use crate::reply::Bytes;
+
+/// The type byte of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueType(pub u8);
+
+impl ValueType {
+    /// A string.
+    pub const STRING: Self = Self(0);
+
+    /// The type's name, if Redis up to 5.0 knows it.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0 => "string",
+            1 => "list",
+            2 => "set",
+            3 => "sorted set (scores as text)",
+            4 => "hash",
+            5 => "sorted set",
+            6 => "module value, first form",
+            7 => "module value",
+            9 => "hash (zipmap)",
+            10 => "list (ziplist)",
+            11 => "set (intset)",
+            12 => "sorted set (ziplist)",
+            13 => "hash (ziplist)",
+            14 => "list (quicklist)",
+            15 => "stream",
+            _ => return None,
+        })
+    }
+}
+
+/// A key and its string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The database. [RDB-16]
+    pub db: u64,
+    /// Its name.
+    pub key: Bytes,
+    /// Its string.
+    pub value: Bytes,
+    /// Its deadline, Unix milliseconds. [RDB-20] [RDB-21]
+    pub deadline_ms: Option<i64>,
+    /// Its idle time in seconds. [RDB-22]
+    pub idle_seconds: Option<u64>,
+    /// Its access frequency. [RDB-23]
+    pub frequency: Option<u8>,
+}
+
+/// One item of a file, up to the EOF opcode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A field beside the data. [RDB-14]
+    Aux {
+        /// Its name.
+        name: Bytes,
+        /// Its value.
+        value: Bytes,
+    },
+    /// The keys that follow are of this database. [RDB-16]
+    SelectDb(u64),
+    /// Hints of how many keys follow in this database. [RDB-18]
+    ResizeDb {
+        /// All keys.
+        keys: u64,
+        /// Keys with a deadline.
+        expires: u64,
+    },
+    /// A module's data outside keys. [RDB-25]
+    ModuleAux {
+        /// The module type's id.
+        id: u64,
+    },
+    /// A key that holds a string. [RDB-29]
+    Key(Key),
+}
+
+/// A whole file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// The version in its first bytes.
+    pub version: u16,
+    /// Its items with the offset of each one's first byte.
+    pub items: Vec<(usize, Item)>,
+    /// The stored checksum; `None` before version 5, 0 when none was computed.
+    pub checksum: Option<u64>,
+    /// How many bytes the file takes; more may follow, for example commands after a preamble.
+    pub length: usize,
+}
+
+impl File {
+    /// The keys, in the file's order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.items.iter().filter_map(|(_, item)| match item {
+            Item::Key(key) => Some(key),
+            _ => None,
+        })
+    }
+
+    /// An AUX field by name.
+    pub fn aux(&self, wanted: &[u8]) -> Option<&[u8]> {
+        self.items.iter().find_map(|(_, item)| match item {
+            Item::Aux { name, value } if name == wanted => Some(value.as_slice()),
+            _ => None,
+        })
+    }
+}
+
+/// Where a file breaks, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdbError {
+    /// Bytes from the beginning to what is wrong.
+    pub offset: usize,
+    /// What is wrong there.
+    pub kind: RdbErrorKind,
+    /// Items that were read before.
+    pub items: Vec<(usize, Item)>,
+}
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RdbErrorKind {
+    /// Not `REDIS` at the beginning. [RDB-12]
+    Magic,
+    /// A version that is no number, 0 or above 9. [RDB-12]
+    Version,
+    /// The file ends where more was needed. [RDB-32]
+    Truncated {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there were.
+        available: u64,
+    },
+    /// A byte that begins no length. [RDB-4]
+    LengthForm(u8),
+    /// A special encoding where a number is expected, or one that does not exist. [RDB-4]
+    SpecialEncoding(u8),
+    /// Damaged compressed bytes. [RDB-10]
+    Lzf(LzfError),
+    /// A byte that is neither opcode nor value type. [RDB-33]
+    UnknownOpcode(u8),
+    /// A value type that is none of strings: known by name, not understood here.
+    OtherType(ValueType),
+    /// A key stands twice in its database. [RDB-31]
+    Duplicate,
+    /// The stored checksum is another. [RDB-28]
+    Checksum {
+        /// In the file.
+        stored: u64,
+        /// Of the bytes.
+        computed: u64,
+    },
+    /// A part of module data that does not exist.
+    ModulePart(u64),
+    /// Bytes after the end of a payload's value. Ignored by RESTORE. [RESTORE-16]
+    Rest,
+}
+
+impl fmt::Display for RdbErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Magic => f.write_str("does not begin with REDIS"),
+            Self::Version => f.write_str("version is not 1 to 9"),
+            Self::Truncated { needed, available } => {
+                write!(f, "{needed} bytes needed, {available} available")
+            }
+            Self::LengthForm(byte) => write!(f, "{byte:#04x} begins no length"),
+            Self::SpecialEncoding(byte) => write!(f, "special encoding {byte:#04x} out of place"),
+            Self::Lzf(error) => write!(f, "{error}"),
+            Self::UnknownOpcode(byte) => write!(f, "{byte} is neither opcode nor value type"),
+            Self::OtherType(kind) => write!(f, "a {}", kind.name().unwrap_or("value of unknown type")),
+            Self::Duplicate => f.write_str("this key stands here a second time"),
+            Self::Checksum { stored, computed } => {
+                write!(f, "checksum {stored:016x} stored, {computed:016x} computed")
+            }
+            Self::ModulePart(part) => write!(f, "module data has no part {part}"),
+            Self::Rest => f.write_str("bytes follow the value"),
+        }
+    }
+}
+
+impl fmt::Display for RdbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "offset {}: {}", self.offset, self.kind)
+    }
+}
+
+impl std::error::Error for RdbError {}

@@ -1,0 +1,37 @@
+//! RDB files and payloads, naively: a file is bytes in memory, read front to back into a list of items with their offsets.
+//!
+//! Strings are understood in full, every other value type is named with its offset, because where its value ends can only be
+//! told by understanding it: [`file`] stops at the first such value and says so.
+
+mod item;
+mod read;
+mod write;
+
+pub use item::{File, Item, Key, RdbError, RdbErrorKind, ValueType};
+pub use read::{Cursor, file, payload, string, value_of_payload};
+pub use write::{Forms, Writer, length, payload_of, string_bytes};
+
+/// The version that is written, and the highest that is read. [RDB-11] [RDB-12]
+pub const VERSION: u16 = 9;
+
+/// Opcodes that stand where a value type can stand. [RDB-13]
+pub mod opcode {
+    /// Module data outside keys: its module's id, and data that only the module understands.
+    pub const MODULE_AUX: u8 = 247;
+    /// The next key's idle time: a length, seconds.
+    pub const IDLE: u8 = 248;
+    /// The next key's access frequency: one byte.
+    pub const FREQ: u8 = 249;
+    /// A name and a value, two strings.
+    pub const AUX: u8 = 250;
+    /// Two lengths: keys, keys with a deadline.
+    pub const RESIZEDB: u8 = 251;
+    /// The next key's deadline: Unix milliseconds, eight bytes.
+    pub const EXPIRETIME_MS: u8 = 252;
+    /// The next key's deadline: Unix seconds, four bytes.
+    pub const EXPIRETIME: u8 = 253;
+    /// A length: the database of the keys that follow.
+    pub const SELECTDB: u8 = 254;
+    /// The end of the items.
+    pub const EOF: u8 = 255;
+}
