@@ -24,17 +24,6 @@ pub(crate) enum ReplyMode {
     Skip,
 }
 
-/// How a connection is being closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
-    /// It is not.
-    No,
-    /// When the output that waits has been sent; nothing more is read.
-    AfterReply,
-    /// At once.
-    Now,
-}
-
 /// The event for which a client's command waits; its further input waits too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
@@ -70,16 +59,25 @@ pub(crate) struct Client {
     /// The command that ran last.
     pub(crate) last_command: Option<&'static Command>,
     pub(crate) reply_mode: ReplyMode,
-    pub(crate) closing: Closing,
+    /// Nothing more is read; the connection ends when the output that waits has been sent.
+    pub(crate) closing: bool,
     /// Refused when it connected: not listed, not counted.
     pub(crate) refused: bool,
     pub(crate) waiting: Option<Waiting>,
+    /// What waits is not to be answered.
+    pub(crate) unanswered: bool,
     pub(crate) output: Output,
     pub(crate) parser: RequestParser,
     /// Stands in the list of clients whose output is announced at the end of the batch.
     pub(crate) announced: bool,
-    /// Stands in the list of clients with unread input that was held back (waiting, paused).
-    pub(crate) held_back: bool,
+    /// Stands in the list of clients whose input waits for the end of a pause.
+    pub(crate) paused: bool,
+    /// Bytes of input held when the batch of requests that is running began, and the room beside them; the parser
+    /// itself is out of reach while a command runs.
+    pub(crate) input_held: usize,
+    pub(crate) input_room: usize,
+    /// Unix milliseconds since when the output is over its class's soft limit.
+    pub(crate) over_soft_limit_since: Option<i64>,
     slot: usize,
 }
 
@@ -95,13 +93,17 @@ impl Client {
             last_interaction_ms: now_ms,
             last_command: None,
             reply_mode: ReplyMode::On,
-            closing: Closing::No,
+            closing: false,
             refused: false,
             waiting: None,
+            unanswered: false,
             output: Output::default(),
             parser: RequestParser::new(),
             announced: false,
-            held_back: false,
+            paused: false,
+            input_held: 0,
+            input_room: 0,
+            over_soft_limit_since: None,
             slot: 0,
         }
     }
@@ -112,10 +114,10 @@ impl Client {
         self.output.reply()
     }
 
-    /// Closes when what waits has been sent.
-    pub(crate) fn close_after_reply(&mut self) {
-        if self.closing == Closing::No {
-            self.closing = Closing::AfterReply;
+    /// Writes the reply of a command that waited, unless the client asked for silence when it sent it.
+    pub(crate) fn answer(&mut self, write: impl FnOnce(&mut Reply<'_>)) {
+        if !self.unanswered {
+            write(&mut self.output.reply());
         }
     }
 
@@ -163,6 +165,8 @@ pub(crate) struct ClientTable {
     last_id: u64,
     /// Connections that were refused and are not gone yet.
     refused: usize,
+    /// The slot at which the next turn of the cron begins.
+    turn: usize,
 }
 
 impl ClientTable {
@@ -242,5 +246,12 @@ impl ClientTable {
     /// All clients in the table, in no particular order.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
         self.slots.iter_mut().filter_map(Option::as_deref_mut)
+    }
+
+    /// The next `count` clients, in turn: called again and again, it comes to each as often as to any other.
+    pub(crate) fn next_in_turn(&mut self, count: usize) -> impl Iterator<Item = &mut Client> {
+        let begin = self.turn.min(self.slots.len());
+        self.turn = if begin + count >= self.slots.len() { 0 } else { begin + count };
+        self.slots.iter_mut().skip(begin).take(count).filter_map(Option::as_deref_mut)
     }
 }

@@ -64,7 +64,8 @@ pub enum Effect {
         /// To whom.
         client: ClientId,
     },
-    /// Close the connection; what `Engine::output` still holds is sent first when `after_output`.
+    /// Close the connection; what `Engine::output` still holds is sent first when `after_output`. The engine forgets
+    /// the connection when its output is written, or with [`crate::Event::Closed`], which may be told in any case.
     Close {
         /// Whose.
         client: ClientId,
@@ -76,6 +77,9 @@ pub enum Effect {
     /// Write the dataset (`Engine::snapshot`) to a temporary file in `dir`, fsync it, rename it to `dbfilename`; then
     /// tell [`crate::Event::SnapshotEnded`].
     Snapshot(SnapshotMode),
+    /// Kill the child that takes a snapshot in the background, wait for its end and remove its temporary file; no
+    /// [`crate::Event::SnapshotEnded`] is told of it.
+    StopSnapshot,
     /// Load `dbfilename` (`Engine::load_rdb`), or the AOF when `aof`, into the emptied dataset; then tell
     /// [`crate::Event::Reloaded`].
     Reload {

@@ -1,13 +1,15 @@
 //! The engine's outside: events in, effects out, and the buffers through which bytes come and go.
 
-use crate::client::{Client, Closing};
+use crate::client::Client;
 use crate::commands;
 use crate::config::Config;
+use crate::cron;
 use crate::effect::{Effect, LogLevel};
 use crate::event::{ClientId, Event, Peer};
 use crate::propagation::Propagated;
-use crate::resp::Limits;
-use crate::state::Server;
+use crate::resp::{Limits, RequestParser};
+use crate::state::{Server, TimeEvent};
+use crate::timers::Next;
 use crate::world::World;
 
 /// The engine, see the [crate].
@@ -29,6 +31,18 @@ impl Engine {
         Engine { server: Server::new(config, seed), room: Vec::new(), room_of: None }
     }
 
+    /// Tells the engine what time it is when it starts, from which uptime and LASTSAVE count. The first event does it
+    /// where nobody did before.
+    pub fn start(&mut self, world: &mut dyn World) {
+        let server = &mut self.server;
+        server.clock.read(world);
+        server.stats.started_us = server.clock.now_us;
+        server.stats.started_ms = server.clock.unix_ms();
+        server.saving.last_save_s = server.clock.unix_s();
+        server.lru_clock = cron::lru_clock(server.clock.unix_ms());
+        server.started = true;
+    }
+
     /// The settings in force.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -38,15 +52,15 @@ impl Engine {
     /// A connection was accepted. Where it has to be refused (`maxclients`, `protected-mode`) the refusal is its first
     /// output and its end is announced at the end of the batch.
     pub fn connect(&mut self, world: &mut dyn World, peer: Peer) -> ClientId {
+        self.read_clock(world);
         let server = &mut self.server;
-        server.clock.read(world);
         let id = server.clients.next_id();
         let mut client = Box::new(Client::new(id, peer, server.clock.unix_ms()));
         match refusal(server, &client.peer) {
             Some(text) => {
                 client.reply().error(text.as_bytes());
                 client.refused = true;
-                client.close_after_reply();
+                client.closing = true;
                 server.stats.rejected_connections += 1;
             }
             None => server.stats.connections += 1,
@@ -79,7 +93,7 @@ impl Engine {
         while !rest.is_empty() {
             let room = self.input_buffer(client);
             let (piece, later) = rest.split_at(room.len().min(rest.len()));
-            let Some(place) = room.get_mut(..piece.len()).filter(|room| !room.is_empty()) else {
+            let Some(place) = room.get_mut(..piece.len()).filter(|place| !place.is_empty()) else {
                 return;
             };
             place.copy_from_slice(piece);
@@ -91,25 +105,44 @@ impl Engine {
 
     /// Takes in one event.
     pub fn handle(&mut self, world: &mut dyn World, event: Event) {
+        // What ends a batch or a connection happens at the moment of what came before it.
+        if !matches!(event, Event::BatchEnd | Event::Closed { .. }) {
+            self.read_clock(world);
+        }
         match event {
             Event::Input { client, bytes } => self.input(world, client, bytes),
             Event::Closed { client } => {
                 self.server.clients.remove(client);
             }
-            Event::BatchEnd => self.batch_end(world),
-            Event::Tick
-            | Event::FileDone { .. }
-            | Event::FileFailed { .. }
-            | Event::SnapshotEnded { .. }
-            | Event::Reloaded { .. }
-            | Event::ConfigRewritten { .. }
-            | Event::Terminate => {}
+            Event::BatchEnd => self.batch_end(),
+            Event::Tick => self.tick(world),
+            Event::SnapshotEnded { result, copied_on_write } => {
+                let client = self.server.snapshot_ended(&result, copied_on_write);
+                self.resume(world, client);
+            }
+            Event::Reloaded { result } => {
+                let client = self.server.reloaded(&result);
+                self.resume(world, client);
+            }
+            Event::ConfigRewritten { result } => {
+                let client = self.server.config_rewritten(&result);
+                self.resume(world, client);
+            }
+            Event::Terminate => self.server.shut_down(None, None),
+            Event::FileDone { .. } | Event::FileFailed { .. } => {}
         }
     }
 
     /// What the driver is to do, in order. It drains the list and keeps the allocation for the next time.
     pub fn effects(&mut self) -> &mut Vec<Effect> {
         &mut self.server.effects
+    }
+
+    /// When the next [`Event::Tick`] is due: Unix milliseconds, already past when it is overdue. A tick that comes
+    /// early does nothing.
+    #[must_use]
+    pub fn next_tick_ms(&self) -> i64 {
+        self.server.timers.nearest_ms().unwrap_or(i64::MAX)
     }
 
     /// The bytes that wait for a client, in order.
@@ -128,7 +161,7 @@ impl Engine {
         };
         known.output.written(bytes);
         known.last_interaction_ms = now_ms;
-        if known.closing != Closing::No && known.output.is_empty() {
+        if known.closing && known.output.is_empty() {
             server.clients.remove(client);
         }
     }
@@ -143,12 +176,29 @@ impl Engine {
         self.server.recorded.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Checks the invariants of every structure.
+    ///
+    /// # Panics
+    /// When one does not hold.
+    pub fn validate(&self) {
+        for client in self.server.clients.iter() {
+            client.parser.validate();
+        }
+    }
+
+    fn read_clock(&mut self, world: &mut dyn World) {
+        if self.server.started {
+            self.server.clock.read(world);
+        } else {
+            self.start(world);
+        }
+    }
+
     fn input(&mut self, world: &mut dyn World, id: ClientId, bytes: usize) {
         let server = &mut self.server;
         let Some(mut client) = server.clients.take(id) else {
             return;
         };
-        server.clock.read(world);
         server.stats.input_bytes += bytes as u64;
         client.last_interaction_ms = server.clock.unix_ms();
         // The parser is out of the client while its commands run, because their arguments lie in it.
@@ -166,37 +216,114 @@ impl Engine {
             parser.compact();
         }
         client.parser = parser;
+        self.put_back(client);
+    }
+
+    /// Goes on with a client whose command waited for something.
+    fn resume(&mut self, world: &mut dyn World, client: Option<ClientId>) {
+        let Some(mut client) = client.and_then(|id| self.server.clients.take(id)) else {
+            return;
+        };
+        client.waiting = None;
+        self.go_on(world, client);
+    }
+
+    /// Runs what a client sent while its input was held back.
+    fn go_on(&mut self, world: &mut dyn World, mut client: Box<Client>) {
+        let mut parser = std::mem::take(&mut client.parser);
+        process(&mut self.server, &mut client, &mut parser, world);
+        parser.compact();
+        client.parser = parser;
+        self.put_back(client);
+    }
+
+    /// Puts a client back into the table after its input was handled, or ends it where it went too far.
+    fn put_back(&mut self, mut client: Box<Client>) {
+        let server = &mut self.server;
+        let [normal, ..] = server.config.client_output_buffer_limit;
+        let unread = client.parser.unread() as u64;
+        let excess = if unread > server.config.client_query_buffer_limit {
+            Some("max query buffer length reached")
+        } else if cron::over_limit(&mut client, &normal, server.clock.unix_ms()) {
+            Some("output buffer limits overcome")
+        } else {
+            None
+        };
+        if let Some(reason) = excess {
+            let text = format!("Closing client {} at {}: {reason}", client.id.0, client.peer.address);
+            server.log(LogLevel::Warning, text);
+            let id = client.id;
+            server.clients.put(client);
+            server.close_now(id);
+            return;
+        }
         server.announce(&mut client);
         server.clients.put(client);
     }
 
-    fn batch_end(&mut self, world: &mut dyn World) {
-        let _ = world;
+    fn batch_end(&mut self) {
+        self.announce_output();
+    }
+
+    fn announce_output(&mut self) {
         let server = &mut self.server;
-        for id in std::mem::take(&mut server.announce) {
+        let mut ids = std::mem::take(&mut server.announce);
+        for id in ids.drain(..) {
             let Some(client) = server.clients.get_mut(id) else {
                 continue;
             };
             client.announced = false;
-            let closing = client.closing != Closing::No;
             let silent = client.output.is_empty();
             if !silent {
                 server.effects.push(Effect::Output { client: id });
             }
-            if closing {
-                let after_output = true;
-                server.effects.push(Effect::Close { client: id, after_output });
+            if client.closing {
+                server.effects.push(Effect::Close { client: id, after_output: true });
                 if silent {
                     server.clients.remove(id);
                 }
             }
         }
+        server.announce = ids;
+    }
+
+    fn tick(&mut self, world: &mut dyn World) {
+        let now_ms = self.server.clock.unix_ms();
+        let mut round = self.server.timers.begin(now_ms);
+        while let Some((id, what)) = self.server.timers.next_due(&mut round) {
+            let next = match what {
+                TimeEvent::Cron => Next::After(cron::run(&mut self.server, world)),
+            };
+            self.server.timers.finish(id, now_ms, next);
+        }
+        if self.server.paused_until_ms.is_some() && !self.server.is_paused(now_ms) {
+            self.end_pause(world);
+        }
+    }
+
+    fn end_pause(&mut self, world: &mut dyn World) {
+        self.server.paused_until_ms = None;
+        for id in std::mem::take(&mut self.server.paused) {
+            if let Some(mut client) = self.server.clients.take(id) {
+                client.paused = false;
+                self.go_on(world, client);
+            }
+        }
     }
 }
 
-/// Runs the requests that the parser holds.
-fn process(server: &mut Server, client: &mut Client, parser: &mut crate::resp::RequestParser, world: &mut dyn World) {
-    while client.closing == Closing::No && client.waiting.is_none() {
+/// Runs the requests that the parser holds, as far as they may run now.
+fn process(server: &mut Server, client: &mut Client, parser: &mut RequestParser, world: &mut dyn World) {
+    client.input_held = parser.held();
+    client.input_room = parser.free_room();
+    while !client.closing && client.waiting.is_none() {
+        if server.paused_until_ms.is_some() && server.is_paused(server.clock.unix_ms()) {
+            if !client.paused {
+                client.paused = true;
+                server.paused.push(client.id);
+            }
+            break;
+        }
         let limits = Limits {
             max_bulk: i64::try_from(server.config.proto_max_bulk_len).unwrap_or(i64::MAX),
             unauthenticated: !client.authenticated && !server.config.requirepass.is_empty(),
@@ -205,8 +332,10 @@ fn process(server: &mut Server, client: &mut Client, parser: &mut crate::resp::R
             Ok(true) => commands::process(server, client, world, &parser.args()),
             Ok(false) => break,
             Err(error) => {
+                let mark = client.output.mark();
                 client.reply().error(format!("ERR {error}").as_bytes());
-                client.close_after_reply();
+                client.silence(mark);
+                client.closing = true;
                 let who = client.peer.address.as_str();
                 server.log(LogLevel::Verbose, format!("{error} from client {who}"));
             }
@@ -228,8 +357,18 @@ fn refusal(server: &Server, peer: &Peer) -> Option<&'static str> {
     None
 }
 
-/// What a stranger reads under `protected-mode`. Clients know it by its code and its first sentence.
-const PROTECTED: &str = "DENIED protected mode is on";
+/// What a stranger reads under `protected-mode`, word for word what Redis sends: tools show it to their users.
+const PROTECTED: &str = "DENIED Redis is running in protected mode because protected mode is enabled, no bind address \
+    was specified, no authentication password is requested to clients. In this mode connections are only accepted \
+    from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the \
+    following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the \
+    loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is \
+    not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) \
+    Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the \
+    protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for \
+    testing, restart it with the '--protected-mode no' option. 4) Setup a bind address or an authentication password. \
+    NOTE: You only need to do one of the above things in order for the server to start accepting connections from the \
+    outside.";
 
 #[cfg(test)]
 mod tests {

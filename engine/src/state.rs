@@ -3,12 +3,15 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use crate::client::{Client, ClientTable, Closing};
+use crate::client::{Client, ClientTable};
+use crate::commands::table::Renames;
 use crate::config::Config;
 use crate::effect::{Effect, LogLevel};
 use crate::event::ClientId;
 use crate::propagation::{Propagated, Propagation, Targets};
+use crate::saving::Saving;
 use crate::stats::Stats;
+use crate::timers::Timers;
 use crate::world::World;
 
 /// The clocks as read at the beginning of the event that is handled, moved on by the monotonic one.
@@ -53,12 +56,21 @@ impl Clock {
     }
 }
 
+/// What the engine has time events for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeEvent {
+    /// The cron.
+    Cron,
+}
+
 /// The state of the server.
 pub(crate) struct Server {
     pub(crate) config: Config,
     pub(crate) stats: Stats,
     /// The only source of chance; seeded by whoever made the engine.
     pub(crate) rng: ChaCha8Rng,
+    /// Whether the clock has been read for the first time.
+    pub(crate) started: bool,
     pub(crate) clock: Clock,
     pub(crate) clients: ClientTable,
     pub(crate) effects: Vec<Effect>,
@@ -68,16 +80,45 @@ pub(crate) struct Server {
     pub(crate) propagation: Propagation,
     /// Clients whose output, or end, is announced when the batch ends.
     pub(crate) announce: Vec<ClientId>,
+    /// What `rename-command` changed.
+    pub(crate) renames: Renames,
+    /// Snapshots.
+    pub(crate) saving: Saving,
+    pub(crate) timers: Timers<TimeEvent>,
+    /// Runs of the cron.
+    pub(crate) cron_runs: u64,
+    /// Runs of the cron a second, `hz` raised by `dynamic-hz`.
+    pub(crate) cron_hz: i64,
+    /// The clock of objects, as of the last run of the cron.
+    pub(crate) lru_clock: u32,
+    /// A dataset is being loaded: only some commands may run.
+    pub(crate) loading: bool,
+    /// CLIENT PAUSE: until when, Unix milliseconds.
+    pub(crate) paused_until_ms: Option<i64>,
+    /// Clients whose input waits for the end of the pause.
+    pub(crate) paused: Vec<ClientId>,
     /// What was propagated, when somebody asked to know.
     pub(crate) recorded: Option<Vec<Propagated>>,
 }
 
 impl Server {
     pub(crate) fn new(config: Config, seed: u64) -> Server {
+        let mut timers = Timers::default();
+        timers.create(i64::MIN, 0, TimeEvent::Cron);
         Server {
+            renames: Renames::new(&config.rename_command),
+            saving: Saving::default(),
+            timers,
+            cron_runs: 0,
+            cron_hz: config.hz,
+            lru_clock: 0,
+            loading: false,
+            paused_until_ms: None,
+            paused: Vec::new(),
             config,
             stats: Stats::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
+            started: false,
             clock: Clock::default(),
             clients: ClientTable::default(),
             effects: Vec::new(),
@@ -108,10 +149,16 @@ impl Server {
     /// Sees to it that the client's output and end are announced when the batch ends.
     #[inline]
     pub(crate) fn announce(&mut self, client: &mut Client) {
-        if !client.announced && (!client.output.is_empty() || client.closing != Closing::No) {
+        if !client.announced && (!client.output.is_empty() || client.closing) {
             client.announced = true;
             self.announce.push(client.id);
         }
+    }
+
+    /// Whether clients are paused at `now_ms`.
+    #[inline]
+    pub(crate) fn is_paused(&self, now_ms: i64) -> bool {
+        self.paused_until_ms.is_some_and(|until| now_ms <= until)
     }
 
     /// Forgets a connection that is in the table and has the driver close it at once.

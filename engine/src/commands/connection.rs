@@ -1,4 +1,4 @@
-//! PING, ECHO, SELECT: what concerns the connection itself.
+//! PING, ECHO, AUTH, SELECT: what concerns the connection itself.
 
 use super::{Context, Refusal};
 use crate::faults::{self, Fault};
@@ -36,4 +36,28 @@ pub(crate) fn select(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
         }
         _ => Err("ERR DB index is out of range".into()),
     }
+}
+
+/// `AUTH password`.
+pub(crate) fn auth(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
+    let wanted = &cx.server.config.requirepass;
+    if wanted.is_empty() {
+        return Err("ERR Client sent AUTH, but no password is set".into());
+    }
+    cx.client.authenticated = equal_in_constant_time(wanted, &args[1]);
+    if !cx.client.authenticated {
+        return Err("ERR invalid password".into());
+    }
+    cx.reply().ok();
+    Ok(())
+}
+
+/// Whether the two are equal, in a time that tells nothing about where they differ.
+fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
+    let mut difference = wanted.len() ^ given.len();
+    for (index, byte) in given.iter().enumerate() {
+        let other = wanted.get(index % wanted.len().max(1)).copied().unwrap_or_default();
+        difference |= usize::from(byte ^ other);
+    }
+    difference == 0
 }

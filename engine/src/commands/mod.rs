@@ -3,12 +3,16 @@
 //! Each family has its own file of handlers; [`table`] is the data that names them. A handler gets a [`Context`] and
 //! the arguments, and either writes its reply or returns a [`Refusal`], which becomes the error reply.
 
+pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod command;
 pub(crate) mod connection;
+pub(crate) mod server;
 pub mod table;
 
 use std::borrow::Cow;
 
-use crate::client::{Client, Waiting};
+use crate::client::{Client, ReplyMode, Waiting};
 use crate::propagation::Targets;
 use crate::resp::{Args, Reply};
 use crate::state::Server;
@@ -120,6 +124,7 @@ impl Context<'_> {
     /// The client's further input waits until the event has come for which the command waits; its reply is written
     /// then.
     pub(crate) fn wait(&mut self, what: Waiting) {
+        self.client.unanswered = self.client.reply_mode != ReplyMode::On;
         self.client.waiting = Some(what);
     }
 }
@@ -132,7 +137,7 @@ pub(crate) fn process(server: &mut Server, client: &mut Client, world: &mut dyn 
     if let Err(refusal) = admit(&mut cx, args) {
         cx.reply().error(refusal.text());
     }
-    if cx.client.reply_mode != crate::client::ReplyMode::On {
+    if cx.client.reply_mode != ReplyMode::On {
         cx.client.silence(mark);
     }
 }
@@ -143,10 +148,10 @@ fn admit(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     // QUIT is no command of the table: it works whatever state the client or the server is in.
     if args.is(0, "quit") {
         cx.reply().ok();
-        cx.client.close_after_reply();
+        cx.client.closing = true;
         return Ok(());
     }
-    let Some(index) = table::find(&args[0]) else {
+    let Some(index) = cx.server.renames.find(&args[0]) else {
         cx.client.last_command = None;
         return Err(unknown(args));
     };
@@ -155,11 +160,31 @@ fn admit(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if !command.accepts(args.len()) {
         return Err(Refusal::arity(command.name));
     }
-    if !cx.client.authenticated && !cx.server.config.requirepass.is_empty() && command.name != "auth" {
+    let config = &cx.server.config;
+    if !config.requirepass.is_empty() && !cx.client.authenticated && command.name != "auth" {
         return Err(Refusal::Fixed("NOAUTH Authentication required."));
+    }
+    if config.maxmemory > 0 && command.has(table::DENYOOM) && cx.world.used_memory() as u64 > config.maxmemory {
+        return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'."));
+    }
+    // PING too, so that who watches over the server learns of it.
+    if !cx.server.saving.last_ok && (command.has(table::WRITE) || command.name == "ping") {
+        let guarded = config.stop_writes_on_bgsave_error && !config.save.is_empty();
+        if guarded {
+            return Err(Refusal::Fixed(MISCONF));
+        }
+    }
+    if cx.server.loading && !command.has(table::LOADING) {
+        return Err(Refusal::Fixed("LOADING Redis is loading the dataset in memory"));
     }
     run(cx, index, command, args)
 }
+
+/// The refusal of writes while snapshots fail, word for word: tools look for it.
+const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on \
+    disk. Commands that may modify the data set are disabled, because this instance is configured to report errors \
+    during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+    details about the RDB error.";
 
 /// Runs the command, counts it, and hands it on.
 #[inline]

@@ -3,7 +3,7 @@
 //! One line per command, sorted by name: name, arity (negative: at least that many, the name counted), flags, first
 //! key, last key (negative: counted from the end), step between keys, handler.
 
-use super::{Handler, connection};
+use super::{Handler, client, cluster, command as introspection, connection, server};
 
 /// Changes data.
 pub const WRITE: u32 = 1 << 0;
@@ -76,7 +76,19 @@ impl Command {
     #[inline]
     pub fn accepts(&self, arguments: usize) -> bool {
         let wanted = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 { arguments >= wanted } else { arguments == wanted }
+        if self.arity > 0 { arguments == wanted } else { arguments >= wanted }
+    }
+
+    /// The places of the keys in a request of this many arguments.
+    pub fn keys(&self, arguments: usize) -> impl Iterator<Item = usize> + use<> {
+        let first = usize::try_from(self.first_key).unwrap_or(0);
+        let last = match usize::try_from(self.last_key) {
+            Ok(last) => last,
+            Err(_) => arguments.saturating_sub(self.last_key.unsigned_abs() as usize),
+        };
+        let step = usize::try_from(self.step).unwrap_or(1).max(1);
+        let places = if first == 0 { 0..0 } else { first..(last + 1).min(arguments) };
+        places.step_by(step)
     }
 
     /// Whether it has this flag.
@@ -96,9 +108,24 @@ const NO_KEYS: (i32, i32, i32) = (0, 0, 0);
 
 #[rustfmt::skip] // A table is read by its columns.
 const TABLE: &[Command] = &[
+    command("asking", 1, FAST, NO_KEYS, cluster::refused),
+    command("auth", 2, NOSCRIPT | LOADING | STALE | SKIP_MONITOR | FAST, NO_KEYS, connection::auth),
+    command("bgsave", -1, ADMIN | NOSCRIPT, NO_KEYS, server::bgsave),
+    command("client", -2, ADMIN | NOSCRIPT, NO_KEYS, client::client),
+    command("cluster", -2, ADMIN, NO_KEYS, cluster::refused),
+    command("command", 0, RANDOM | LOADING | STALE, NO_KEYS, introspection::command),
     command("echo", 2, FAST, NO_KEYS, connection::echo),
+    command("host:", -1, LOADING | STALE, NO_KEYS, server::http),
+    command("lastsave", 1, RANDOM | FAST, NO_KEYS, server::lastsave),
+    command("module", -2, ADMIN | NOSCRIPT, NO_KEYS, cluster::module),
     command("ping", -1, STALE | FAST, NO_KEYS, connection::ping),
+    command("post", -1, LOADING | STALE, NO_KEYS, server::http),
+    command("readonly", 1, FAST, NO_KEYS, cluster::refused),
+    command("readwrite", 1, FAST, NO_KEYS, cluster::readwrite),
+    command("save", 1, ADMIN | NOSCRIPT, NO_KEYS, server::save),
     command("select", 2, LOADING | FAST, NO_KEYS, connection::select),
+    command("shutdown", -1, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEYS, server::shutdown),
+    command("time", 1, RANDOM | FAST, NO_KEYS, server::time),
 ];
 
 /// All commands, sorted by name.
@@ -158,5 +185,50 @@ pub fn find(name: &[u8]) -> Option<usize> {
             return Some(index);
         }
         slot = (slot + 1) & (SLOTS - 1);
+    }
+}
+
+/// What `rename-command` made of the names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Renames {
+    /// Indexes of commands that lost their name.
+    gone: Vec<usize>,
+    /// New names, in lower case.
+    added: Vec<(Vec<u8>, usize)>,
+}
+
+impl Renames {
+    /// From pairs of old and new name; a command with an empty new name cannot be called any more. Names that are no
+    /// commands have been refused where the configuration was read, and are passed over here.
+    pub(crate) fn new(pairs: &[(Vec<u8>, Vec<u8>)]) -> Renames {
+        let mut renames = Renames::default();
+        for (old, new) in pairs {
+            let Some(index) = renames.find(old) else {
+                continue;
+            };
+            renames.added.retain(|(_, of)| *of != index);
+            if !renames.gone.contains(&index) {
+                renames.gone.push(index);
+            }
+            if !new.is_empty() {
+                renames.added.push((new.to_ascii_lowercase(), index));
+            }
+        }
+        renames
+    }
+
+    /// The index of the command that is called by this name, in whatever letter case.
+    #[inline]
+    pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
+        if self.gone.is_empty() {
+            return find(name);
+        }
+        let added = self.added.iter().find(|(new, _)| new.eq_ignore_ascii_case(name));
+        added.map(|(_, index)| *index).or_else(|| find(name).filter(|index| !self.gone.contains(index)))
+    }
+
+    /// Whether the command can be called by some name.
+    pub(crate) fn is_present(&self, index: usize) -> bool {
+        !self.gone.contains(&index) || self.added.iter().any(|(_, of)| *of == index)
     }
 }
