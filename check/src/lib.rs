@@ -3,6 +3,10 @@
 
 pub mod choice;
 pub mod citations;
+pub mod generator;
+pub mod grammar;
+pub mod profile;
+pub mod reply_reader;
 pub mod request;
 pub mod script;
 

@@ -7,6 +7,7 @@
 //! @chunked 7                      requests are cut into pieces at places drawn from this seed
 //! 1> SET "k 1" \x00               client 1 sends a command; redis-cli's quoting
 //! 2>> GET k                       the same, without waiting for the answer: the next step of this client is pipelined
+//! 1~> GET k                       the same as an inline request
 //! +120ms                          time passes
 //! @reload                         DEBUG RELOAD: the dataset goes through an RDB file
 //! @replay                         DEBUG LOADAOF: the dataset goes through the AOF
@@ -32,6 +33,8 @@ pub enum Step {
         request: Request,
         /// Sent together with this client's next step: its answer is not awaited first.
         pipelined: bool,
+        /// Sent as one line of words instead of an array of bulk strings.
+        inline: bool,
     },
     /// Time passes, in milliseconds.
     Pass(u64),
@@ -44,7 +47,7 @@ pub enum Step {
 impl Step {
     /// A command that is answered before anything else happens.
     pub fn command(client: Slot, request: Request) -> Self {
-        Self::Command { client, request, pipelined: false }
+        Self::Command { client, request, pipelined: false, inline: false }
     }
 }
 
@@ -123,6 +126,10 @@ fn parse_line(line: &str, file: &mut ScriptFile) -> Result<(), String> {
         return Ok(());
     }
     let (client, command) = trimmed.split_once('>').ok_or("neither a command `client> …` nor a directive")?;
+    let (inline, client) = match client.strip_suffix('~') {
+        Some(client) => (true, client),
+        None => (false, client),
+    };
     let client = client.trim().parse().map_err(|_| format!("{client:?} is not a client's number"))?;
     let (pipelined, command) = match command.strip_prefix('>') {
         Some(command) => (true, command),
@@ -132,7 +139,7 @@ fn parse_line(line: &str, file: &mut ScriptFile) -> Result<(), String> {
     if request.is_empty() {
         return Err("a command without a name".to_owned());
     }
-    file.script.steps.push(Step::Command { client, request, pipelined });
+    file.script.steps.push(Step::Command { client, request, pipelined, inline });
     Ok(())
 }
 
@@ -175,8 +182,8 @@ fn milliseconds(text: &str) -> Result<u64, String> {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Command { client, request, pipelined } => {
-                write!(f, "{client}>{} ", if *pipelined { ">" } else { "" })?;
+            Self::Command { client, request, pipelined, inline } => {
+                write!(f, "{client}{}>{} ", if *inline { "~" } else { "" }, if *pipelined { ">" } else { "" })?;
                 write!(f, "{request}")
             }
             Self::Pass(ms) => write!(f, "+{ms}ms"),
@@ -218,7 +225,12 @@ mod tests {
             chunked: Some(7),
             steps: vec![
                 Step::command(1, [b"SET".as_slice(), &all, b""].into_iter().collect()),
-                Step::Command { client: 2, request: [b"GET".as_slice(), b"#ab"].into_iter().collect(), pipelined: true },
+                Step::Command {
+                    client: 2,
+                    request: [b"GET".as_slice(), b"#ab"].into_iter().collect(),
+                    pipelined: true,
+                    inline: true,
+                },
                 Step::Pass(120),
                 Step::Reload,
                 Step::Replay,

@@ -1,0 +1,303 @@
+//! Makes commands: mostly fitting the state, sometimes of the wrong type, sometimes malformed.
+//!
+//! A [`Swarm`] is drawn once per episode: which commands, how often, over which few keys and values, from how many clients.
+//! Small pools make commands meet; leaving most commands out of an episode lets the rest reach states that an even mix
+//! never does. Everything comes from a [`Choice`], so equal choices make equal scripts.
+
+mod dump;
+mod pools;
+mod terms;
+
+pub use dump::{Body, classify, serialize, string_body};
+pub use pools::{Pools, hostile_word};
+
+use tally_model::value::Kind;
+
+use crate::choice::Choice;
+use crate::grammar::{self, Argument, Family, Grammar};
+use crate::request::Request;
+
+/// What a generator may know of the state it makes commands for.
+pub trait View {
+    /// What the key holds in the client's database, and its length in bytes or elements.
+    fn key(&self, key: &[u8]) -> Option<(Kind, usize)>;
+    /// Unix time in milliseconds.
+    fn now_ms(&self) -> i64;
+    /// Serializations that DUMP answered in this episode.
+    fn payloads(&self) -> &[Vec<u8>];
+    /// Cursors that SCAN answered in this episode.
+    fn cursors(&self) -> &[Vec<u8>];
+}
+
+/// Knows nothing: for generators without a model at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Blind;
+
+impl View for Blind {
+    fn key(&self, _key: &[u8]) -> Option<(Kind, usize)> {
+        None
+    }
+
+    fn now_ms(&self) -> i64 {
+        1_700_000_000_000
+    }
+
+    fn payloads(&self) -> &[Vec<u8>] {
+        &[]
+    }
+
+    fn cursors(&self) -> &[Vec<u8>] {
+        &[]
+    }
+}
+
+/// What may be drawn at all; the same for every episode of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Only (or nearly only) these families; all when empty.
+    pub families: Vec<Family>,
+    /// Time costs as much as it says: no long pauses, and deadlines that need no waiting.
+    pub real_time: bool,
+    /// Names of commands that are left out, in lower case.
+    pub without: Vec<&'static str>,
+    /// Episodes of at most this many commands; 0 for no limit.
+    pub commands: usize,
+}
+
+/// The character of one episode.
+#[derive(Clone, Debug)]
+pub struct Swarm {
+    /// How many commands the episode has.
+    pub commands: usize,
+    /// How many clients take part.
+    pub clients: u32,
+    /// The most commands a client sends at once.
+    pub pipeline: u32,
+    /// Of 256 batches, so many are preceded by a pause.
+    pub pauses: u32,
+    /// Of 256 commands, so many are sent inline.
+    pub inline: u32,
+    /// Requests are cut into pieces, at places drawn from this seed.
+    pub chunked: Option<u64>,
+    /// Databases in use.
+    pub databases: u32,
+    /// Strings are cut down once they are longer than this, bytes.
+    pub longest: usize,
+    /// Time is real, see [`Limits::real_time`].
+    pub real_time: bool,
+    /// Directives that differ from the defaults.
+    pub config: Vec<(String, String)>,
+    /// Keys, values and the like.
+    pub pools: Pools,
+    /// One entry per unit of weight.
+    table: Vec<&'static Grammar>,
+}
+
+impl Swarm {
+    /// Draws the character of an episode.
+    pub fn draw(choice: &mut impl Choice, limits: &Limits) -> Self {
+        let clients = 1 + choice.below(4);
+        let pipeline = [1, 4, 16, 32][choice.below(4) as usize];
+        let most = [300, 1000, 3000, 10_000][choice.below(4) as usize];
+        let commands = if limits.commands == 0 { most } else { most.min(limits.commands) };
+        let many_keys = choice.ratio(1, 8);
+        let mut config = Vec::new();
+        if choice.ratio(1, 4) {
+            config.push(("appendonly".to_owned(), "yes".to_owned()));
+        }
+        if choice.ratio(1, 6) {
+            let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][choice.below(3) as usize];
+            config.push(("maxmemory-policy".to_owned(), policy.to_owned()));
+        }
+        if choice.ratio(1, 6) {
+            config.push(("lazyfree-lazy-expire".to_owned(), "yes".to_owned()));
+        }
+        Self {
+            commands,
+            clients,
+            pipeline,
+            pauses: [0, 8, 64][choice.below(3) as usize],
+            inline: [0, 0, 8][choice.below(3) as usize],
+            chunked: choice.ratio(1, 8).then(|| choice.int(1..=i64::from(u32::MAX)) as u64),
+            databases: if choice.ratio(1, 3) { 3 } else { 1 },
+            longest: [2_000, 64 * 1024, 300_000][if choice.ratio(1, 16) { 2 } else { choice.below(2) as usize }],
+            real_time: limits.real_time,
+            config,
+            pools: Pools::draw(choice, many_keys),
+            table: table(choice, limits),
+        }
+    }
+
+    /// Two keys, three values, one client, every command of the families with the same weight: for exhaustive enumeration.
+    pub fn smallest(families: &[Family]) -> Self {
+        let table = grammar::all().filter(|grammar| families.contains(&grammar.family)).collect();
+        Self {
+            commands: 3,
+            clients: 1,
+            pipeline: 1,
+            pauses: 0,
+            inline: 0,
+            chunked: None,
+            databases: 1,
+            longest: 1000,
+            real_time: false,
+            config: Vec::new(),
+            pools: Pools::smallest(),
+            table,
+        }
+    }
+
+    /// The commands of this episode, each once.
+    pub fn commands_in_play(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.table.iter().map(|grammar| grammar.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Appends a command's arguments to the empty `into`, and says by which grammar.
+    pub fn command(&self, choice: &mut impl Choice, view: &impl View, into: &mut Request) -> Option<&'static Grammar> {
+        let grammar = *self.table.get(choice.below(self.table.len() as u32) as usize)?;
+        let luck = choice.below(100);
+        let mut terms = terms::Terms {
+            swarm: self,
+            view,
+            // Where the one unfitting argument goes, if there is one.
+            wrong_in: if (85..95).contains(&luck) { choice.below(3) } else { u32::MAX },
+            shout: choice.ratio(1, 8),
+            too_long: false,
+        };
+        terms.word(choice, grammar.name, into);
+        terms.sequence(choice, grammar.arguments, into);
+        if terms.too_long {
+            let key = into.argument(grammar.keys(into).next().unwrap_or(1)).to_vec();
+            into.clear();
+            into.push(b"DEL");
+            into.push(&key);
+            return grammar::find(b"del");
+        }
+        if luck >= 95 {
+            self.spoil(choice, into);
+        }
+        Some(grammar)
+    }
+
+    /// Damages a fitting command: its length, or one argument.
+    fn spoil(&self, choice: &mut impl Choice, request: &mut Request) {
+        let mut arguments: Vec<Vec<u8>> = request.arguments().map(<[u8]>::to_vec).collect();
+        let place = choice.below(arguments.len() as u32) as usize;
+        match choice.below(8) {
+            0 => {
+                arguments.pop();
+            }
+            1 => arguments.push(hostile_word(choice).to_vec()),
+            2 => arguments.truncate(1),
+            3 => {
+                let copy = arguments[place].clone();
+                arguments.push(copy);
+            }
+            4 if arguments.len() > 2 => {
+                let other = 1 + choice.below(arguments.len() as u32 - 1) as usize;
+                let place = place.max(1);
+                arguments.swap(place, other);
+            }
+            5 if choice.ratio(1, 4) => arguments[0] = b"no-such-command".to_vec(),
+            _ => {
+                let last = arguments.len() - 1;
+                arguments[place.max(1).min(last)] = hostile_word(choice).to_vec();
+            }
+        }
+        request.clear();
+        if arguments.is_empty() {
+            arguments.push(b"get".to_vec());
+        }
+        for argument in &arguments {
+            request.push(argument);
+        }
+    }
+
+    /// A pause in milliseconds.
+    pub fn pause(&self, choice: &mut impl Choice) -> u64 {
+        if self.real_time {
+            return [1, 1, 2, 5, 12][choice.below(5) as usize];
+        }
+        [1, 5, 10, 100, 100, 1000, 1000, 5000, 100_000][choice.below(9) as usize]
+    }
+}
+
+fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
+    let focused = !limits.families.is_empty();
+    let mut table = Vec::new();
+    let everything = focused || choice.ratio(1, 4);
+    for grammar in grammar::all().filter(|grammar| !limits.without.contains(&grammar.name)) {
+        let wanted = limits.families.contains(&grammar.family);
+        let factor = match (focused, wanted) {
+            (true, true) => 1 + choice.below(4),
+            // Something must make and delete the keys that the wanted families work on.
+            (true, false) if matches!(grammar.name, "set" | "del" | "pexpire" | "select" | "type") => 1,
+            (true, false) => 0,
+            (false, _) if everything || choice.ratio(1, 2) => 1 + choice.below(4),
+            (false, _) => 0,
+        };
+        let weight = u32::from(grammar.weight) * factor;
+        table.extend(std::iter::repeat_n(grammar, weight as usize));
+    }
+    // Without a way to make keys an episode would exercise nothing but absence.
+    if let Some(set) = grammar::find(b"set") {
+        let least = table.len() / 12 + 1;
+        table.extend(std::iter::repeat_n(set, least));
+    }
+    table
+}
+
+/// Does the grammar take a value that can make a string longer?
+fn grows(grammar_arguments: &[Argument]) -> bool {
+    grammar_arguments.iter().any(|argument| matches!(argument, Argument::Value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+
+    fn script(seed: u64) -> Vec<Request> {
+        let mut choice = ChaCha8Rng::seed_from_u64(seed);
+        let swarm = Swarm::draw(&mut choice, &Limits::default());
+        (0..500)
+            .map(|_| {
+                let mut request = Request::new();
+                swarm.command(&mut choice, &Blind, &mut request);
+                request
+            })
+            .collect()
+    }
+
+    #[test]
+    fn equal_seeds_make_equal_scripts() {
+        assert_eq!(script(7), script(7));
+        assert_ne!(script(7), script(8));
+    }
+
+    #[test]
+    fn every_command_is_in_play_in_some_episode() {
+        let mut missing: Vec<_> = grammar::all().map(|grammar| grammar.name).collect();
+        for seed in 0..50 {
+            let mut choice = ChaCha8Rng::seed_from_u64(seed);
+            let swarm = Swarm::draw(&mut choice, &Limits::default());
+            let in_play = swarm.commands_in_play();
+            missing.retain(|name| !in_play.contains(name));
+        }
+        assert_eq!(missing, [] as [&str; 0]);
+    }
+
+    #[test]
+    fn no_command_lacks_a_name_and_none_asks_for_half_a_gigabyte() {
+        for seed in 0..200 {
+            for request in script(seed) {
+                assert!(!request.is_empty());
+                assert!(!crate::profile::is_wasteful(&request), "{request}");
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Turns the argument grammar into arguments.
+
+use super::pools::{float, hostile_word, integer, value};
+use super::{Swarm, View, dump, grows};
+use crate::choice::Choice;
+use crate::grammar::{self, Argument, Want};
+use crate::request::Request;
+
+/// The making of one command.
+pub(super) struct Terms<'a, V> {
+    pub(super) swarm: &'a Swarm,
+    pub(super) view: &'a V,
+    /// So many arguments are still to come before the one that does not fit.
+    pub(super) wrong_in: u32,
+    /// Words are written in upper case.
+    pub(super) shout: bool,
+    /// A key was drawn whose string is longer than the episode wants strings to be.
+    pub(super) too_long: bool,
+}
+
+impl<V: View> Terms<'_, V> {
+    pub(super) fn sequence(&mut self, choice: &mut impl Choice, arguments: &[Argument], into: &mut Request) {
+        let writes_values = grows(arguments);
+        for argument in arguments {
+            self.argument(choice, argument, writes_values, into);
+        }
+    }
+
+    pub(super) fn word(&mut self, choice: &mut impl Choice, word: &str, into: &mut Request) {
+        let shout = self.shout != choice.ratio(1, 32);
+        into.push_with(|bytes| {
+            bytes.extend(word.bytes().map(|byte| if shout { byte.to_ascii_uppercase() } else { byte }));
+        });
+    }
+
+    fn argument(&mut self, choice: &mut impl Choice, argument: &Argument, writes: bool, into: &mut Request) {
+        match argument {
+            Argument::Optional(body) => {
+                if choice.ratio(1, 2) {
+                    self.sequence(choice, body, into);
+                }
+                return;
+            }
+            Argument::Many(body) => {
+                self.sequence(choice, body, into);
+                while choice.ratio(2, 5) {
+                    self.sequence(choice, body, into);
+                }
+                return;
+            }
+            Argument::OneOf(bodies) => {
+                let body = bodies[choice.below(bodies.len() as u32) as usize];
+                self.sequence(choice, body, into);
+                return;
+            }
+            Argument::Options(bodies) => {
+                let count = [0, 0, 1, 1, 1, 2, 2, 3][choice.below(8) as usize];
+                for _ in 0..count {
+                    let body = bodies[choice.below(bodies.len() as u32) as usize];
+                    self.sequence(choice, body, into);
+                }
+                return;
+            }
+            _ => {}
+        }
+        if self.wrong_in == 0 {
+            self.wrong_in = u32::MAX;
+            into.push(hostile_word(choice));
+            return;
+        }
+        self.wrong_in -= 1;
+        self.leaf(choice, argument, writes, into);
+    }
+
+    fn leaf(&mut self, choice: &mut impl Choice, argument: &Argument, writes: bool, into: &mut Request) {
+        match argument {
+            Argument::Word(word) => self.word(choice, word, into),
+            Argument::Key(want) => self.key(choice, *want, writes, into),
+            Argument::Value => {
+                let values = &self.swarm.pools.values;
+                if choice.ratio(3, 4) {
+                    into.push(&values[choice.below(values.len() as u32) as usize]);
+                } else {
+                    into.push_with(|bytes| value(choice, bytes));
+                }
+            }
+            Argument::Integer => {
+                let known = &self.swarm.pools.integers;
+                let number =
+                    if choice.ratio(1, 2) { known[choice.below(known.len() as u32) as usize] } else { integer(choice) };
+                into.push_integer(number);
+            }
+            Argument::Float => {
+                if choice.ratio(1, 2) {
+                    into.push(float(choice));
+                } else {
+                    let digits = choice.int(-1_000_000..=1_000_000);
+                    let scale = choice.below(7);
+                    into.push_with(|bytes| bytes.extend_from_slice(format!("{digits}e-{scale}").as_bytes()));
+                }
+            }
+            Argument::Index => {
+                let index = match choice.below(8) {
+                    0..=4 => choice.int(-5..=5),
+                    5 | 6 => choice.int(-70..=70),
+                    _ => integer(choice),
+                };
+                into.push_integer(index);
+            }
+            Argument::ByteOffset => self.byte_offset(choice, into),
+            Argument::BitOffset => self.bit_offset(choice, into),
+            Argument::FieldOffset => {
+                let multiple = choice.ratio(1, 3);
+                let offset = if choice.ratio(1, 40) { 4_294_967_296 } else { i64::from(choice.below(200)) };
+                into.push_with(|bytes| {
+                    if multiple {
+                        bytes.push(b'#');
+                    }
+                    crate::request::append_integer(bytes, if multiple { offset % 7 } else { offset });
+                });
+            }
+            Argument::FieldType => {
+                let signed = choice.ratio(1, 2);
+                let most = if signed { 64 } else { 63 };
+                let width = match choice.below(8) {
+                    0 => most,
+                    1 => 1,
+                    2 => [0, 64, 65, 63][choice.below(4) as usize],
+                    _ => 1 + choice.below(most),
+                };
+                into.push_with(|bytes| {
+                    bytes.push(if signed { b'i' } else { b'u' });
+                    crate::request::append_integer(bytes, i64::from(width));
+                });
+            }
+            Argument::Bit => into.push(if choice.ratio(1, 2) { b"1" } else { b"0" }),
+            Argument::Pattern => self.pattern(choice, into),
+            Argument::CommandName => {
+                let count = grammar::all().count() as u32;
+                if let Some(grammar) = grammar::all().nth(choice.below(count) as usize) {
+                    self.word(choice, grammar.name, into);
+                }
+            }
+            Argument::Payload => {
+                let payload = dump::payload(choice, self.view.payloads(), &self.swarm.pools.values);
+                into.push(&payload);
+            }
+            Argument::Cursor => {
+                let known = self.view.cursors();
+                match choice.below(8) {
+                    0..=4 if !known.is_empty() => into.push(&known[known.len() - 1]),
+                    7 => into.push_integer(choice.int(0..=300)),
+                    _ => into.push(b"0"),
+                }
+            }
+            _ => self.number_or_name(choice, argument, into),
+        }
+    }
+
+    fn number_or_name(&mut self, choice: &mut impl Choice, argument: &Argument, into: &mut Request) {
+        let now_ms = self.view.now_ms();
+        match argument {
+            Argument::Seconds => into.push_integer(self.seconds(choice)),
+            Argument::Milliseconds => into.push_integer(self.milliseconds(choice)),
+            Argument::UnixSeconds => {
+                let seconds = self.seconds(choice);
+                into.push_integer((now_ms / 1000).saturating_add(seconds));
+            }
+            Argument::UnixMilliseconds => {
+                let milliseconds = self.milliseconds(choice);
+                into.push_integer(now_ms.saturating_add(milliseconds));
+            }
+            Argument::RestoreTtl => {
+                let milliseconds = if choice.ratio(1, 2) { 0 } else { self.milliseconds(choice) };
+                into.push_integer(milliseconds);
+            }
+            Argument::Count => {
+                let count = match choice.below(6) {
+                    0 => choice.int(0..=1000),
+                    _ => choice.int(1..=10),
+                };
+                into.push_integer(count);
+            }
+            Argument::Database => {
+                let database = match choice.below(16) {
+                    0 => choice.int(-1..=17),
+                    1 => integer(choice),
+                    _ => i64::from(choice.below(self.swarm.databases)),
+                };
+                into.push_integer(database);
+            }
+            Argument::SmallNumber => into.push_integer(choice.int(-2..=300)),
+            Argument::ClientId => into.push_integer(choice.int(1_000_000_000..=1_000_000_009)),
+            Argument::ClientName => {
+                let names: [&[u8]; 5] = [b"worker", b"a", b"", b"with space", b"\xc3\xa9"];
+                into.push(names[choice.below(5) as usize]);
+            }
+            Argument::Address => into.push(b"192.0.2.1:6379"),
+            _ => into.push(b"secret"),
+        }
+    }
+
+    fn key(&mut self, choice: &mut impl Choice, want: Want, writes: bool, into: &mut Request) {
+        let keys = &self.swarm.pools.keys;
+        let mut drawn = &keys[choice.below(keys.len() as u32) as usize];
+        for _ in 0..2 {
+            let held = self.view.key(drawn);
+            let fits = match want {
+                Want::Any => true,
+                Want::Existing => held.is_some(),
+                Want::String => held.is_none_or(|(kind, _)| kind == tally_model::value::Kind::String),
+            };
+            if fits {
+                self.too_long |= writes && held.is_some_and(|(_, length)| length > self.swarm.longest);
+                break;
+            }
+            drawn = &keys[choice.below(keys.len() as u32) as usize];
+        }
+        into.push(drawn);
+    }
+
+    fn byte_offset(&mut self, choice: &mut impl Choice, into: &mut Request) {
+        let offset = match choice.below(32) {
+            0 => choice.int(0..=20_000),
+            1 => [536_870_911, 536_870_912, 536_870_913][choice.below(3) as usize] + 100_000,
+            2 => -1,
+            3 => [i64::MAX, i64::MAX - 1, 1 << 62][choice.below(3) as usize],
+            4..=8 => choice.int(0..=600),
+            _ => choice.int(0..=50),
+        };
+        into.push_integer(offset);
+    }
+
+    fn bit_offset(&mut self, choice: &mut impl Choice, into: &mut Request) {
+        let offset = match choice.below(32) {
+            0 => choice.int(0..=100_000),
+            1 => 4_294_967_296 + choice.int(0..=1),
+            2 => -1,
+            _ => choice.int(0..=300),
+        };
+        into.push_integer(offset);
+    }
+
+    fn pattern(&mut self, choice: &mut impl Choice, into: &mut Request) {
+        let patterns: [&[u8]; 12] =
+            [b"*", b"*", b"k*", b"k?", b"k[1-3]", b"[^k]*", b"k\\1", b"*1*", b"k[", b"[a-", b"", b"*?*?*"];
+        match choice.below(14) {
+            12 | 13 => self.key(choice, Want::Existing, false, into),
+            index => into.push(patterns[index as usize]),
+        }
+    }
+
+    fn seconds(&self, choice: &mut impl Choice) -> i64 {
+        match choice.below(16) {
+            0 => 0,
+            1 => -1,
+            2 => integer(choice),
+            3..=8 if !self.swarm.real_time => choice.int(1..=6),
+            9..=11 => choice.int(50..=150),
+            _ => 1000,
+        }
+    }
+
+    fn milliseconds(&self, choice: &mut impl Choice) -> i64 {
+        match choice.below(16) {
+            0 => 0,
+            1 => -1,
+            2 => integer(choice),
+            3..=4 => choice.int(1..=20),
+            5..=9 if !self.swarm.real_time => choice.int(20..=6000),
+            10 | 11 => choice.int(50_000..=150_000),
+            _ => 1_000_000,
+        }
+    }
+}

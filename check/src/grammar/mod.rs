@@ -1,0 +1,315 @@
+//! The argument grammar of every command, as data.
+//!
+//! One definition serves the generator, the key positions that the shrinker slices by, and the synopses of `tally spec`.
+//! A grammar says what *fits*; the generator strays from it on purpose.
+
+mod connection;
+mod keys;
+mod server;
+mod strings;
+
+use std::fmt;
+
+use crate::request::Request;
+
+/// A group of commands that belong together; `--family` names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// String values and counters.
+    Strings,
+    /// Strings as arrays of bits.
+    Bits,
+    /// Keys whatever their type: deletion, renaming, databases, iteration.
+    Keys,
+    /// Deadlines.
+    Expiry,
+    /// DUMP and RESTORE.
+    Dump,
+    /// What a client says about its connection.
+    Connection,
+    /// Introspection and configuration.
+    Server,
+    /// DEBUG, and the dataset's way through files.
+    Debug,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Strings, Self::Bits, Self::Keys, Self::Expiry, Self::Dump, Self::Connection, Self::Server, Self::Debug];
+
+    /// As the command line spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strings => "strings",
+            Self::Bits => "bits",
+            Self::Keys => "keys",
+            Self::Expiry => "expiry",
+            Self::Dump => "dump",
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::Debug => "debug",
+        }
+    }
+
+    /// The family of that name; a final `s` may be left out.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let plain = |name: &str| name.to_ascii_lowercase().trim_end_matches('s').to_owned();
+        Self::ALL.into_iter().find(|family| plain(family.name()) == plain(name))
+    }
+}
+
+/// What a key should hold to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// A string, or nothing.
+    String,
+    /// Anything that exists.
+    Existing,
+    /// Anything, also nothing.
+    Any,
+}
+
+/// One part of a command's arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// This word, in any letter case.
+    Word(&'static str),
+    /// A key.
+    Key(Want),
+    /// The bytes of a value.
+    Value,
+    /// A 64-bit integer.
+    Integer,
+    /// A floating-point number.
+    Float,
+    /// A position in a string, counted from its end when negative.
+    Index,
+    /// A byte offset within a string.
+    ByteOffset,
+    /// A bit offset within a string.
+    BitOffset,
+    /// BITFIELD's offset: bits, or `#` and a multiple of the field's width.
+    FieldOffset,
+    /// BITFIELD's field: `i` or `u` and a width.
+    FieldType,
+    /// 0 or 1.
+    Bit,
+    /// A duration in seconds.
+    Seconds,
+    /// A duration in milliseconds.
+    Milliseconds,
+    /// A moment in Unix seconds.
+    UnixSeconds,
+    /// A moment in Unix milliseconds.
+    UnixMilliseconds,
+    /// RESTORE's time to live: 0 for none, milliseconds otherwise.
+    RestoreTtl,
+    /// SCAN's cursor.
+    Cursor,
+    /// A count above 0.
+    Count,
+    /// A glob-style pattern over keys.
+    Pattern,
+    /// A database's number.
+    Database,
+    /// A connection's name.
+    ClientName,
+    /// A connection's id.
+    ClientId,
+    /// `ip:port`.
+    Address,
+    /// The serialization that DUMP answers.
+    Payload,
+    /// A password.
+    Password,
+    /// A command's name.
+    CommandName,
+    /// A whole number from 0 to 255 (FREQ) or of seconds (IDLETIME).
+    SmallNumber,
+    /// Zero or one of this.
+    Optional(&'static [Argument]),
+    /// One or more of this.
+    Many(&'static [Argument]),
+    /// One of these.
+    OneOf(&'static [&'static [Argument]]),
+    /// Any of these in any order, mostly each once.
+    Options(&'static [&'static [Argument]]),
+}
+
+/// A command and what it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Grammar {
+    /// In lower case.
+    pub name: &'static str,
+    /// Where it belongs.
+    pub family: Family,
+    /// Picks relative to the other commands of a run.
+    pub weight: u16,
+    /// It is sent and answered alone, because the number of its replies or its reach beyond its connection is not fixed.
+    pub alone: bool,
+    /// What follows the name.
+    pub arguments: &'static [Argument],
+}
+
+impl Grammar {
+    const fn new(name: &'static str, family: Family, weight: u16, arguments: &'static [Argument]) -> Self {
+        Self { name, family, weight, alone: false, arguments }
+    }
+
+    const fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
+    /// Where keys stand: first and last argument (negative: counted from the end) and the step between them; all 0
+    /// without keys. Keys behind optional arguments are not counted, as in COMMAND's answer.
+    pub fn key_range(&self) -> (i64, i64, i64) {
+        let mut position = 1;
+        let mut found: Option<(i64, i64, i64)> = None;
+        for argument in self.arguments {
+            match argument {
+                Argument::Key(_) => {
+                    let first = found.map_or(position, |(first, ..)| first);
+                    found = Some((first, position, 1));
+                }
+                Argument::Many(body) if matches!(body.first(), Some(Argument::Key(_))) => {
+                    let first = found.map_or(position, |(first, ..)| first);
+                    return (first, -1, body.len() as i64);
+                }
+                Argument::Optional(_) | Argument::Many(_) | Argument::Options(_) => break,
+                _ => {}
+            }
+            position += 1;
+        }
+        found.unwrap_or((0, 0, 0))
+    }
+
+    /// The indexes of the arguments of `request` that are keys by [`Grammar::key_range`].
+    pub fn keys(&self, request: &Request) -> impl Iterator<Item = usize> + use<> {
+        let (first, last, step) = self.key_range();
+        let count = request.len() as i64;
+        let last = if last < 0 { count + last } else { last.min(count - 1) };
+        let range = if first == 0 { 1..=0 } else { first..=last };
+        range.step_by(step.max(1) as usize).map(|index| index as usize)
+    }
+}
+
+/// All commands with a grammar, ordered by name within a family.
+pub fn all() -> impl Iterator<Item = &'static Grammar> {
+    [strings::COMMANDS, keys::COMMANDS, connection::COMMANDS, server::COMMANDS].into_iter().flatten()
+}
+
+/// The grammar of a command, by its name in any letter case.
+pub fn find(name: &[u8]) -> Option<&'static Grammar> {
+    all().find(|grammar| grammar.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Word(word) => word,
+            Self::Key(_) => "key",
+            Self::Value => "value",
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Index => "index",
+            Self::ByteOffset => "offset",
+            Self::BitOffset => "bit-offset",
+            Self::FieldOffset => "offset|#index",
+            Self::FieldType => "i<bits>|u<bits>",
+            Self::Bit => "0|1",
+            Self::Seconds => "seconds",
+            Self::Milliseconds => "milliseconds",
+            Self::UnixSeconds => "unix-seconds",
+            Self::UnixMilliseconds => "unix-milliseconds",
+            Self::RestoreTtl => "ttl",
+            Self::Cursor => "cursor",
+            Self::Count => "count",
+            Self::Pattern => "pattern",
+            Self::Database => "db",
+            Self::ClientName => "name",
+            Self::ClientId => "client-id",
+            Self::Address => "ip:port",
+            Self::Payload => "serialized-value",
+            Self::Password => "password",
+            Self::CommandName => "command",
+            Self::SmallNumber => "number",
+            Self::Optional(body) => return write!(f, "[{}]", Sequence(body)),
+            Self::Many(body) => return write!(f, "{0} [{0} ...]", Sequence(body)),
+            Self::OneOf(bodies) => return alternatives(f, bodies, " | "),
+            Self::Options(bodies) => {
+                for (index, body) in bodies.iter().enumerate() {
+                    write!(f, "{}[{}]", if index > 0 { " " } else { "" }, Sequence(body))?;
+                }
+                return Ok(());
+            }
+        };
+        f.write_str(name)
+    }
+}
+
+fn alternatives(f: &mut fmt::Formatter<'_>, bodies: &[&[Argument]], between: &str) -> fmt::Result {
+    for (index, body) in bodies.iter().enumerate() {
+        write!(f, "{}{}", if index > 0 { between } else { "" }, Sequence(body))?;
+    }
+    Ok(())
+}
+
+struct Sequence<'a>(&'a [Argument]);
+
+impl fmt::Display for Sequence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, argument) in self.0.iter().enumerate() {
+            write!(f, "{}{argument}", if index > 0 { " " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// The synopsis, for example `GETRANGE key index index`.
+impl fmt::Display for Grammar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name.to_ascii_uppercase())?;
+        match self.arguments {
+            [] => Ok(()),
+            arguments => write!(f, " {}", Sequence(arguments)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_lower_case() {
+        let mut names: Vec<_> = all().map(|grammar| grammar.name).collect();
+        assert!(names.iter().all(|name| name.to_ascii_lowercase() == *name));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn keys_are_found_where_the_grammar_puts_them() {
+        let keys = |line: &str| {
+            let request = crate::request::split_arguments(line).unwrap();
+            find(request.name()).unwrap().keys(&request).collect::<Vec<_>>()
+        };
+        assert_eq!(keys("mset a 1 b 2"), [1, 3]);
+        assert_eq!(keys("BITOP and d a b"), [2, 3, 4]);
+        assert_eq!(keys("object encoding k"), [2]);
+        assert_eq!(keys("rename a b"), [1, 2]);
+        assert_eq!(keys("set a 1 ex 2"), [1]);
+        assert_eq!(keys("ping"), [] as [usize; 0]);
+        assert_eq!(keys("get"), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn a_synopsis_reads_like_documentation() {
+        assert_eq!(find(b"getrange").unwrap().to_string(), "GETRANGE key index index");
+        assert_eq!(find(b"mset").unwrap().to_string(), "MSET key value [key value ...]");
+    }
+}

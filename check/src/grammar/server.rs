@@ -1,0 +1,92 @@
+//! Introspection, configuration, DEBUG, and the dataset's way through files.
+
+use super::Argument::{CommandName, Count, Key, Many, OneOf, Optional, Pattern, Value, Word};
+use super::Family::{Debug, Server};
+use super::Want::{Any, Existing};
+use super::{Argument, Grammar};
+
+const YES_NO: Argument = OneOf(&[&[Word("yes")], &[Word("no")]]);
+
+pub(super) const COMMANDS: &[Grammar] = &[
+    Grammar::new(
+        "command",
+        Server,
+        3,
+        &[OneOf(&[
+            &[Word("COUNT")],
+            &[Word("INFO"), Many(&[CommandName])],
+            &[Word("GETKEYS"), Word("MSET"), Many(&[Key(Any), Value])],
+            &[Word("GETKEYS"), Word("GET"), Key(Any)],
+            &[Word("GETKEYS"), CommandName, Many(&[Key(Any)])],
+            &[Word("HELP")],
+        ])],
+    ),
+    Grammar::new(
+        "config",
+        Server,
+        10,
+        &[OneOf(&[
+            &[Word("GET"), CONFIG_PATTERN],
+            &[Word("SET"), Word("lazyfree-lazy-expire"), YES_NO],
+            &[Word("SET"), Word("lazyfree-lazy-server-del"), YES_NO],
+            &[Word("SET"), Word("maxmemory-samples"), Count],
+            &[Word("SET"), Word("hash-max-ziplist-entries"), Count],
+            &[Word("SET"), Word("list-compress-depth"), Count],
+            &[Word("SET"), Word("slowlog-max-len"), Count],
+            &[Word("SET"), Word("lfu-decay-time"), Count],
+            &[Word("SET"), Word("activerehashing"), YES_NO],
+            &[Word("SET"), Word("notify-keyspace-events"), OneOf(&[&[Word("KEA")], &[Word("Kg$x")], &[Word("")]])],
+            &[Word("SET"), Word("maxmemory-policy"), OneOf(&[&[Word("noeviction")], &[Word("allkeys-lfu")]])],
+            &[Word("RESETSTAT")],
+            &[Word("HELP")],
+        ])],
+    ),
+    Grammar::new(
+        "info",
+        Server,
+        1,
+        &[Optional(&[OneOf(&[&[Word("server")], &[Word("keyspace")], &[Word("all")], &[Word("stats")], &[Value]])])],
+    ),
+    Grammar::new("lastsave", Server, 1, &[]),
+    Grammar::new(
+        "lolwut",
+        Server,
+        1,
+        &[Optional(&[OneOf(&[&[Word("VERSION"), Count], &[Word("5"), Count], &[Count]])])],
+    ),
+    Grammar::new("module", Server, 1, &[OneOf(&[&[Word("LIST")], &[Word("UNLOAD"), Value], &[Word("HELP")]])]),
+    Grammar::new("time", Server, 2, &[]),
+    Grammar::new(
+        "debug",
+        Debug,
+        10,
+        &[OneOf(&[
+            &[Word("OBJECT"), Key(Existing)],
+            &[Word("OBJECT"), Key(Existing)],
+            &[Word("SDSLEN"), Key(Existing)],
+            &[Word("DIGEST")],
+            &[Word("DIGEST-VALUE"), Many(&[Key(Any)])],
+            &[Word("SET-ACTIVE-EXPIRE"), OneOf(&[&[Word("0")], &[Word("1")], &[Word("1")]])],
+            &[Word("SLEEP"), Word("0")],
+            &[Word("HTSTATS"), OneOf(&[&[Word("0")], &[Word("1")], &[Word("99")]])],
+            &[Word("ERROR"), Value],
+            &[Word("RELOAD")],
+            &[Word("HELP")],
+        ])],
+    )
+    .alone(),
+    Grammar::new("save", Debug, 1, &[]).alone(),
+    Grammar::new("shutdown", Debug, 1, &[Optional(&[OneOf(&[&[Word("NOSAVE")], &[Word("SAVE")]])])]).alone(),
+];
+
+/// Patterns over directives.
+const CONFIG_PATTERN: Argument = OneOf(&[
+    &[Word("*max-*")],
+    &[Word("lazyfree-lazy-expire")],
+    &[Word("maxmemory-samples")],
+    &[Word("slowlog-*")],
+    &[Word("notify-keyspace-events")],
+    &[Word("[a-d]*")],
+    &[Word("no-such-directive")],
+    &[Pattern],
+]);

@@ -1,0 +1,136 @@
+//! What is known of a version of Redis beyond its specification: what kills it, what exhausts it.
+
+use tally_model::{ErrorPolicy, Profile};
+
+use crate::generator::{Body, classify};
+use crate::request::Request;
+
+/// A named version, chosen by `--profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// As `--profile` names it.
+    pub name: &'static str,
+}
+
+impl Version {
+    /// Redis 5.0.
+    pub const REDIS_5_0: Self = Self { name: "5.0" };
+
+    /// The version of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        matches!(name, "5.0" | "5").then_some(Self::REDIS_5_0)
+    }
+
+    /// What the model accepts for it.
+    pub fn model(self, accept_errata: bool, errors: ErrorPolicy) -> Profile {
+        let profile = if accept_errata { Profile::redis_5_0() } else { Profile::strict() };
+        Profile { errors, ..profile }
+    }
+}
+
+/// Bytes above which a single command is not sent: so that one run stays within a gigabyte.
+const MOST_BYTES: i64 = 4 * 1024 * 1024;
+
+/// The length that strings cannot exceed, bytes: an offset beyond it is refused, one below is paid for.
+const STRING_LIMIT: i64 = 512 * 1024 * 1024;
+
+/// Would the command make a server of the profile end, hang or fill its memory? Says why.
+pub fn lethal(request: &Request) -> Option<&'static str> {
+    if request.is(0, "shutdown") {
+        return Some("ends the server");
+    }
+    if request.is(0, "debug") {
+        return debug_is_lethal(request);
+    }
+    if request.is(0, "setrange") && number(request.argument(2)).is_some_and(|offset| offset > i64::MAX - (1 << 32)) {
+        return Some("the sum of offset and length overflows, and 5.0.14 crashes");
+    }
+    if request.is(0, "restore") && classify(request.argument(3)) == Body::Other {
+        return Some("5.0.14 exits on a damaged value with a right checksum");
+    }
+    if request.is(0, "config") && request.is(1, "set") && request.is(2, "requirepass") {
+        return Some("locks out whoever else uses the server");
+    }
+    if ["slaveof", "replicaof", "monitor", "sync", "psync"].into_iter().any(|name| request.is(0, name)) {
+        return Some("changes the server's role or the connection's");
+    }
+    None
+}
+
+fn debug_is_lethal(request: &Request) -> Option<&'static str> {
+    const FATAL: [&str; 8] =
+        ["segfault", "panic", "restart", "crash-and-recover", "oom", "assert", "loadaof", "change-repl-id"];
+    if FATAL.into_iter().any(|name| request.is(1, name)) {
+        return Some("ends the server or needs files it may not have");
+    }
+    if request.is(1, "sleep") && request.argument(2) != b"0" {
+        return Some("stops the server for a while");
+    }
+    if request.is(1, "populate") && number(request.argument(2)).is_some_and(|count| count > 100_000) {
+        return Some("fills memory");
+    }
+    None
+}
+
+/// Would the command make any server spend more memory than a run may?
+pub fn is_wasteful(request: &Request) -> bool {
+    let within = |offset: Option<i64>| offset.is_some_and(|bytes| (MOST_BYTES..STRING_LIMIT).contains(&bytes));
+    if request.is(0, "setrange") {
+        return within(number(request.argument(2)));
+    }
+    if request.is(0, "setbit") {
+        return within(number(request.argument(2)).map(|bits| bits >> 3));
+    }
+    if request.is(0, "bitfield") {
+        return field_offsets(request).any(|argument| {
+            let (factor, digits) = match argument {
+                [b'#', digits @ ..] => (64, digits),
+                digits => (1, digits),
+            };
+            within(number(digits).and_then(|offset| offset.checked_mul(factor)).map(|bits| bits >> 3))
+        });
+    }
+    false
+}
+
+/// The offsets that BITFIELD's operations name, up to the first word that is no operation: there it fails as a whole.
+fn field_offsets(request: &Request) -> impl Iterator<Item = &[u8]> {
+    let mut at = 2;
+    std::iter::from_fn(move || {
+        while request.is(at, "overflow") {
+            at += 2;
+        }
+        let offset = at + 2;
+        at += match () {
+            () if request.is(at, "get") => 3,
+            () if request.is(at, "set") || request.is(at, "incrby") => 4,
+            () => return None,
+        };
+        Some(request.argument(offset))
+    })
+}
+
+fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::request::split_arguments;
+
+    #[test]
+    fn what_kills_or_exhausts_is_known() {
+        let request = |line: &str| split_arguments(line).unwrap();
+        assert!(lethal(&request("SETRANGE k 9223372036854775807 x")).is_some());
+        assert!(lethal(&request("setrange k 9 x")).is_none());
+        assert!(lethal(&request("debug SEGFAULT")).is_some());
+        assert!(lethal(&request("restore k 0 x")).is_none());
+        assert!(is_wasteful(&request("setbit k 4294967295 1")));
+        assert!(!is_wasteful(&request("setbit k 4294967296 1")));
+        assert!(is_wasteful(&request("BITFIELD k SET u8 #60000000 1")));
+        assert!(!is_wasteful(&request("BITFIELD k SET u8 #6 2147483648")));
+        assert!(is_wasteful(&request("BITFIELD k OVERFLOW SAT GET u8 0 INCRBY u8 2147483648 1")));
+    }
+}
