@@ -23,6 +23,11 @@ pub trait World {
     fn poll_while_busy(&mut self) -> Busy;
     /// Facts for INFO that only the process knows, as `(field, value)`; unknown fields are absent.
     fn process_fact(&self, field: &str) -> Option<String>;
+    /// Changes the working directory (CONFIG SET dir) and returns its absolute path, or the system's words why not. A
+    /// world without directories has none but the root.
+    fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {
+        if path == b"/" { Ok(path.to_vec()) } else { Err("No such file or directory".to_owned()) }
+    }
 }
 
 /// A world in which only the hand that moves its clock makes time pass: for tests and tools.

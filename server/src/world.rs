@@ -1,6 +1,8 @@
 //! The engine's surroundings in a real process: the kernel's clocks, the allocator's figure, facts for INFO.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -87,6 +89,15 @@ impl World for SystemWorld {
 
     fn poll_while_busy(&mut self) -> Busy {
         Busy::Continue
+    }
+
+    fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {
+        let changed = std::env::set_current_dir(OsStr::from_bytes(path)).and_then(|()| std::env::current_dir());
+        changed.map(|absolute| absolute.into_os_string().into_vec()).map_err(|error| {
+            // The system's words without the number that Rust adds.
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or_default().to_owned()
+        })
     }
 
     fn process_fact(&self, field: &str) -> Option<String> {

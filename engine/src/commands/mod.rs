@@ -6,7 +6,9 @@
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod command;
+pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod lolwut;
 pub(crate) mod server;
 pub mod table;
 
