@@ -11,6 +11,7 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod aof;
 mod client;
 pub mod commands;
 pub mod config;
