@@ -9,5 +9,6 @@ pub mod profile;
 pub mod reply_reader;
 pub mod request;
 pub mod script;
+pub mod explorer;
 
 pub use tally_model::specification;

@@ -73,6 +73,9 @@ pub const ACKNOWLEDGE_MS: u64 = 5_000;
 /// Bytes in one block of the diff buffer.
 pub const BLOCK_BYTES: usize = 10 * 1024 * 1024;
 
+/// Bytes asked for in one read.
+const READ_BYTES: usize = 16 * 1024;
+
 /// In which order stopping, acknowledging and draining happen. There is one sound order; the others exist so that
 /// tests can show that they would be noticed.
 pub trait Order {
@@ -140,15 +143,15 @@ struct DiffBuffer {
 impl DiffBuffer {
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let block_bytes = self.block_bytes;
-            let block = match self.blocks.back_mut() {
-                Some(block) if block.len() < block_bytes => block,
+            if self.blocks.back().is_none_or(|block| block.len() == self.block_bytes) {
                 // A block is allocated as it fills, so a short diff does not cost ten megabytes.
-                _ => self.blocks.push_back_mut(Vec::new()),
-            };
-            let (piece, rest) = bytes.split_at(bytes.len().min(block_bytes - block.len()));
-            block.extend_from_slice(piece);
-            bytes = rest;
+                self.blocks.push_back(Vec::new());
+            }
+            if let Some(block) = self.blocks.back_mut() {
+                let (piece, rest) = bytes.split_at(bytes.len().min(self.block_bytes - block.len()));
+                block.extend_from_slice(piece);
+                bytes = rest;
+            }
         }
     }
 
@@ -417,7 +420,9 @@ impl<O: Order> RewriteChild<O> {
         self.wants(now_ms)
     }
 
-    fn wants(&self, now_ms: u64) -> ChildWants {
+    /// What the last step asked for.
+    #[must_use]
+    pub fn wants(&self, now_ms: u64) -> ChildWants {
         match self.phase {
             Phase::Snapshot => ChildWants::Snapshot,
             Phase::Gather { .. } | Phase::Ask { .. } => ChildWants::Data { at_most_ms: 1 },
@@ -459,7 +464,7 @@ impl<O: Order> RewriteChild<O> {
 
     /// Reads the data pipe until it is empty.
     fn drain<P: Pipe>(&mut self, ends: &mut ChildEnds<P>) {
-        let mut piece = [0; 64 * 1024];
+        let mut piece = [0; READ_BYTES];
         loop {
             match ends.data.try_read(&mut piece) {
                 Transfer::Moved(bytes) => self.received.extend_from_slice(&piece[..bytes]),
