@@ -79,19 +79,19 @@ impl Kernel {
         }
     }
 
-    fn parent_ends(self: &Arc<Self>) -> ParentEnds<End> {
+    fn parent_ends(kernel: &Arc<Self>) -> ParentEnds<End> {
         ParentEnds {
-            data: End { kernel: self.clone(), index: DATA, reads: false },
-            requests: End { kernel: self.clone(), index: REQUESTS, reads: true },
-            acknowledgements: End { kernel: self.clone(), index: ACKNOWLEDGEMENTS, reads: false },
+            data: End { kernel: kernel.clone(), index: DATA, reads: false },
+            requests: End { kernel: kernel.clone(), index: REQUESTS, reads: true },
+            acknowledgements: End { kernel: kernel.clone(), index: ACKNOWLEDGEMENTS, reads: false },
         }
     }
 
-    fn child_ends(self: &Arc<Self>) -> ChildEnds<End> {
+    fn child_ends(kernel: &Arc<Self>) -> ChildEnds<End> {
         ChildEnds {
-            data: End { kernel: self.clone(), index: DATA, reads: true },
-            requests: End { kernel: self.clone(), index: REQUESTS, reads: false },
-            acknowledgements: End { kernel: self.clone(), index: ACKNOWLEDGEMENTS, reads: true },
+            data: End { kernel: kernel.clone(), index: DATA, reads: true },
+            requests: End { kernel: kernel.clone(), index: REQUESTS, reads: false },
+            acknowledgements: End { kernel: kernel.clone(), index: ACKNOWLEDGEMENTS, reads: true },
         }
     }
 }
@@ -156,7 +156,7 @@ fn readable(state: &State, index: usize) -> bool {
 
 /// The child's life; returns what it wrote after the dataset.
 fn child<O: Order>(kernel: &Arc<Kernel>) -> Vec<u8> {
-    let mut ends = kernel.child_ends();
+    let mut ends = Kernel::child_ends(kernel);
     // One wait in vain ends the gathering: how long it lasts is loom's choice of interleaving.
     let mut child = RewriteChild::<O>::new(1);
     let mut wants = child.snapshot_written(0);
@@ -201,7 +201,7 @@ fn child<O: Order>(kernel: &Arc<Kernel>) -> Vec<u8> {
 
 /// The parent's life; returns what it appended to the old file, and how the rewrite ended unless it was killed.
 fn parent<O: Order>(kernel: &Arc<Kernel>) -> (Vec<u8>, Option<Outcome>) {
-    let mut ends = kernel.parent_ends();
+    let mut ends = Kernel::parent_ends(kernel);
     let mut parent = RewriteParent::<O>::new(BLOCK);
     let mut old_file = Vec::new();
     let mut commands = COMMANDS.iter();

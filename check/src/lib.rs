@@ -3,12 +3,12 @@
 
 pub mod choice;
 pub mod citations;
+pub mod explorer;
 pub mod generator;
 pub mod grammar;
 pub mod profile;
 pub mod reply_reader;
 pub mod request;
 pub mod script;
-pub mod explorer;
 
 pub use tally_model::specification;
