@@ -108,6 +108,11 @@ impl Client {
         }
     }
 
+    /// Bytes that the connection takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.output.allocated() + self.output.growing() + self.parser.allocated()
+    }
+
     /// The writer of this connection's replies.
     #[inline]
     pub(crate) fn reply(&mut self) -> Reply<'_> {

@@ -38,6 +38,7 @@ impl Engine {
         server.clock.read(world);
         server.stats.started_us = server.clock.now_us;
         server.stats.started_ms = server.clock.unix_ms();
+        server.stats.startup_memory = world.used_memory();
         server.saving.last_save_s = server.clock.unix_s();
         server.lru_clock = cron::lru_clock(server.clock.unix_ms());
         server.started = true;
@@ -47,6 +48,12 @@ impl Engine {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.server.config
+    }
+
+    /// The text that CONFIG REWRITE writes: the settings in force, laid out as the old text of the file.
+    #[must_use]
+    pub fn rewritten_config(&self, old: &[u8]) -> Vec<u8> {
+        self.server.config.rewritten(old)
     }
 
     /// A connection was accepted. Where it has to be refused (`maxclients`, `protected-mode`) the refusal is its first

@@ -22,6 +22,8 @@ mod engine;
 pub mod event;
 pub mod faults;
 pub mod glob;
+mod identity;
+pub mod info;
 pub mod long_double;
 pub mod number;
 pub mod propagation;

@@ -8,6 +8,7 @@ use crate::commands::table::Renames;
 use crate::config::Config;
 use crate::effect::{Effect, LogLevel};
 use crate::event::ClientId;
+use crate::identity::Identity;
 use crate::propagation::{Propagated, Propagation, Targets};
 use crate::saving::Saving;
 use crate::stats::Stats;
@@ -72,6 +73,8 @@ pub(crate) struct Server {
     /// Whether the clock has been read for the first time.
     pub(crate) started: bool,
     pub(crate) clock: Clock,
+    /// Names of this run.
+    pub(crate) identity: Identity,
     pub(crate) clients: ClientTable,
     pub(crate) effects: Vec<Effect>,
     /// Changes since the last successful snapshot, as `rdb_changes_since_last_save` counts them.
@@ -103,6 +106,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(config: Config, seed: u64) -> Server {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut timers = Timers::default();
         timers.create(i64::MIN, 0, TimeEvent::Cron);
         Server {
@@ -117,7 +121,8 @@ impl Server {
             paused: Vec::new(),
             config,
             stats: Stats::new(),
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            identity: Identity::draw(&mut rng),
+            rng,
             started: false,
             clock: Clock::default(),
             clients: ClientTable::default(),

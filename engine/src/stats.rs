@@ -52,6 +52,8 @@ pub(crate) struct Stats {
     pub(crate) started_ms: i64,
     /// Highest memory figure seen by the cron; not reset by RESETSTAT (it is in Redis neither).
     pub(crate) peak_memory: usize,
+    /// The memory figure at the start; not reset.
+    pub(crate) startup_memory: usize,
     pub(crate) connections: u64,
     pub(crate) rejected_connections: u64,
     pub(crate) commands: u64,
@@ -80,6 +82,7 @@ impl Stats {
             started_us: 0,
             started_ms: 0,
             peak_memory: 0,
+            startup_memory: 0,
             connections: 0,
             rejected_connections: 0,
             commands: 0,
@@ -106,6 +109,7 @@ impl Stats {
             started_us: self.started_us,
             started_ms: self.started_ms,
             peak_memory: self.peak_memory,
+            startup_memory: self.startup_memory,
             fork_usec: 0,
             ..Stats::new()
         };

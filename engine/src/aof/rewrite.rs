@@ -439,14 +439,7 @@ impl<O: Order> RewriteChild<O> {
         self.phase = Phase::GaveUp(why);
     }
 
-    fn gather<P: Pipe>(
-        &mut self,
-        ends: &mut ChildEnds<P>,
-        event: PipeEvent,
-        now_ms: u64,
-        since_ms: u64,
-        quiet: u32,
-    ) {
+    fn gather<P: Pipe>(&mut self, ends: &mut ChildEnds<P>, event: PipeEvent, now_ms: u64, since_ms: u64, quiet: u32) {
         let before = self.received.len();
         if event == PipeEvent::Data {
             self.drain(ends);

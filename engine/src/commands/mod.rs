@@ -8,6 +8,7 @@ pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod info;
 pub(crate) mod lolwut;
 pub(crate) mod server;
 pub mod table;

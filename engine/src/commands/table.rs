@@ -3,7 +3,7 @@
 //! One line per command, sorted by name: name, arity (negative: at least that many, the name counted), flags, first
 //! key, last key (negative: counted from the end), step between keys, handler.
 
-use super::{Handler, client, cluster, command as introspection, config, connection, lolwut, server};
+use super::{Handler, client, cluster, command as introspection, config, connection, info, lolwut, server};
 
 /// Changes data.
 pub const WRITE: u32 = 1 << 0;
@@ -117,6 +117,7 @@ const TABLE: &[Command] = &[
     command("config", -2, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEYS, config::config),
     command("echo", 2, FAST, NO_KEYS, connection::echo),
     command("host:", -1, LOADING | STALE, NO_KEYS, server::http),
+    command("info", -1, RANDOM | LOADING | STALE, NO_KEYS, info::info),
     command("lastsave", 1, RANDOM | FAST, NO_KEYS, server::lastsave),
     command("lolwut", -1, READONLY, NO_KEYS, lolwut::lolwut),
     command("module", -2, ADMIN | NOSCRIPT, NO_KEYS, cluster::module),
