@@ -7,6 +7,7 @@ pub mod explorer;
 pub mod generator;
 pub mod grammar;
 pub mod profile;
+pub mod properties;
 pub mod reply_reader;
 pub mod request;
 pub mod script;

@@ -340,7 +340,7 @@ fn process(server: &mut Server, client: &mut Client, parser: &mut RequestParser,
             Ok(false) => break,
             Err(error) => {
                 let mark = client.output.mark();
-                client.reply().error(format!("ERR {error}").as_bytes());
+                client.reply().error(&error.reply());
                 client.silence(mark);
                 client.closing = true;
                 let who = client.peer.address.as_str();

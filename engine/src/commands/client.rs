@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Context, Refusal, unknown_subcommand};
 use crate::client::{Client, ReplyMode};
 use crate::event::ClientId;
+use crate::number::parse_i64;
 use crate::resp::Args;
-use crate::resp::request::parse_decimal;
 
 const HELP: [&str; 14] = [
     "CLIENT <subcommand> arg arg ... arg. Subcommands are:",
@@ -172,8 +172,8 @@ fn reply(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
 /// Which connections CLIENT KILL means.
 #[derive(Debug)]
 struct Filter<'a> {
-    /// 0: any.
-    id: i64,
+    /// A number that no connection has closes nothing, 0 and negative ones included.
+    id: Option<i64>,
     address: Option<&'a [u8]>,
     class: Option<Class>,
     skip_me: bool,
@@ -184,13 +184,13 @@ impl Filter<'_> {
         !client.refused
             && self.address.is_none_or(|address| client.peer.address.as_bytes() == address)
             && self.class.is_none_or(|class| Class::of(client) == class)
-            && (self.id == 0 || u64::try_from(self.id) == Ok(client.id.0))
+            && self.id.is_none_or(|id| u64::try_from(id) == Ok(client.id.0))
     }
 }
 
 /// `CLIENT KILL address`, or `CLIENT KILL option value …`.
 fn kill(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    let mut filter = Filter { id: 0, address: None, class: None, skip_me: true };
+    let mut filter = Filter { id: None, address: None, class: None, skip_me: true };
     let by_address = args.len() == 3;
     if by_address {
         filter.address = Some(&args[2]);
@@ -201,7 +201,7 @@ fn kill(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     for option in (2..args.len()).step_by(2).take_while(|_| !by_address) {
         let value = args.get(option + 1).ok_or(Refusal::SYNTAX)?;
         if args.is(option, "id") {
-            filter.id = parse_decimal(value).ok_or(Refusal::NOT_AN_INTEGER)?;
+            filter.id = Some(parse_i64(value).ok_or(Refusal::NOT_AN_INTEGER)?);
         } else if args.is(option, "type") {
             filter.class = Some(Class::named(value)?);
         } else if args.is(option, "addr") {
@@ -241,7 +241,7 @@ fn unblock(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if args.len() == 4 && !args.is(3, "timeout") && !args.is(3, "error") {
         return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into());
     }
-    parse_decimal(&args[2]).ok_or(Refusal::NOT_AN_INTEGER)?;
+    parse_i64(&args[2]).ok_or(Refusal::NOT_AN_INTEGER)?;
     cx.reply().integer(0);
     Ok(())
 }
@@ -260,7 +260,7 @@ fn set_name(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
 /// `CLIENT PAUSE milliseconds`: no input of clients is handled for so long, from the next request on.
 fn pause(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     const NO_TIMEOUT: Refusal = Refusal::Fixed("ERR timeout is not an integer or out of range");
-    let for_ms = parse_decimal(&args[2]).ok_or(NO_TIMEOUT)?;
+    let for_ms = parse_i64(&args[2]).ok_or(NO_TIMEOUT)?;
     if for_ms < 0 {
         return Err("ERR timeout is negative".into());
     }

@@ -2,8 +2,8 @@
 
 use super::{Context, Refusal};
 use crate::faults::{self, Fault};
+use crate::number::parse_i64;
 use crate::resp::Args;
-use crate::resp::request::parse_decimal;
 
 /// `PING [message]`.
 pub(crate) fn ping(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
@@ -23,7 +23,7 @@ pub(crate) fn echo(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal>
 
 /// `SELECT index`.
 pub(crate) fn select(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    let index = parse_decimal(&args[1]).ok_or("ERR invalid DB index")?;
+    let index = parse_i64(&args[1]).ok_or("ERR invalid DB index")?;
     let mut databases = cx.server.config.databases;
     if faults::is(Fault::SelectRefusesLastDatabase) {
         databases -= 1;

@@ -12,14 +12,15 @@
 //! searching a line end (`scanned`); room is only reserved in proportion to bytes that have come, whatever length a
 //! header declares. A bulk of 32 KiB and more which has not wholly come is read straight into an allocation of its own.
 //!
-//! Known and wanted differences from Redis: limits on the length of a line hold wherever reads happen to break the
-//! stream, and a NUL inside a line is a byte like any other (Redis, which searches with `strchr`, waits for ever).
+//! The limits on the length of a line hold wherever reads happen to break the stream. A NUL in a line hides its end, as
+//! it does for a server that searches with `strchr`: such a line ends at the limit.
 
 use std::fmt;
 use std::ops::Index;
 
 use super::inline;
 use crate::faults::{self, Fault};
+use crate::number::parse_i64;
 
 /// Longest line (inline request, or count header) without a line end, in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -92,6 +93,18 @@ impl fmt::Display for ProtocolError {
 }
 
 impl std::error::Error for ProtocolError {}
+
+impl ProtocolError {
+    /// The error reply's words, its code in front.
+    #[must_use]
+    pub fn reply(&self) -> Vec<u8> {
+        if let ProtocolError::ExpectedDollar(byte) = *self {
+            // The byte itself, which need not be text.
+            return [b"ERR Protocol error: expected '$', got '", &[byte][..], b"'"].concat();
+        }
+        format!("ERR {self}").into_bytes()
+    }
+}
 
 /// Where an argument lies: source 0 is the buffer, source n the n-th big bulk.
 #[derive(Clone, Copy, Debug)]
@@ -476,9 +489,14 @@ impl RequestParser {
     fn find(&mut self, wanted: u8, too_long: ProtocolError) -> Result<Option<usize>, ProtocolError> {
         let limit = self.pos.saturating_add(MAX_LINE + 1).min(self.filled);
         let unseen = self.buffer.get(self.scanned..limit).unwrap_or_default();
-        match unseen.iter().position(|&byte| byte == wanted) {
-            Some(offset) => Ok(Some(self.scanned + offset)),
-            None if limit - self.pos > MAX_LINE => Err(too_long),
+        match unseen.iter().position(|&byte| byte == wanted || byte == 0) {
+            Some(offset) if unseen.get(offset) == Some(&wanted) => Ok(Some(self.scanned + offset)),
+            _ if limit - self.pos > MAX_LINE => Err(too_long),
+            // At a NUL the search stays for good.
+            Some(offset) => {
+                self.scanned += offset;
+                Ok(None)
+            }
             None => {
                 self.scanned = limit;
                 Ok(None)
@@ -537,7 +555,7 @@ impl RequestParser {
         }
         let marker = self.buffer.get(self.pos).copied().unwrap_or_default();
         let digits = self.buffer.get(self.pos + 1..end).unwrap_or_default();
-        let number = parse_decimal(digits);
+        let number = parse_i64(digits);
         self.pos = end + 2;
         Ok(Some((marker, number)))
     }
@@ -617,26 +635,4 @@ impl RequestParser {
         self.state = if self.remaining == 0 { State::Idle } else { State::Length };
         true
     }
-}
-
-/// A decimal integer in its only spelling: no sign but `-`, no leading zero, nothing around it.
-pub(crate) fn parse_decimal(digits: &[u8]) -> Option<i64> {
-    let (negative, digits) = match digits {
-        [b'-', rest @ ..] => (true, rest),
-        all => (false, all),
-    };
-    match digits {
-        [] => return None,
-        [b'0'] if !negative => return Some(0),
-        [b'0', ..] => return None,
-        _ => {}
-    }
-    digits.iter().try_fold(0i64, |number, &byte| {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        let digit = i64::from(byte - b'0');
-        let shifted = number.checked_mul(10)?;
-        if negative { shifted.checked_sub(digit) } else { shifted.checked_add(digit) }
-    })
 }

@@ -1,0 +1,6 @@
+//! Properties: functions that take any input and panic where something that must always hold does not.
+//!
+//! Each is called by the property tests in `tests/`, by a fuzz target of five lines, and from the command line, so
+//! that there is one place that says what holds.
+
+pub mod resp;
