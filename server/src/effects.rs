@@ -1,0 +1,253 @@
+//! Executing what the engine asks for, in order.
+//!
+//! An effect's answer (a file's bytes are written, a snapshot ended) is handed to the engine at once, and what the
+//! engine adds because of it is executed before the effects that were waiting: so a failed append to the AOF can end the
+//! process before any reply to the commands in it leaves.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use tally_engine::{Effect, Event, FileEffect, FileId, IoFailure, LogLevel, SnapshotMode};
+
+use crate::child::SnapshotChild;
+use crate::event_loop::EventLoop;
+use crate::{files, limits, logging};
+
+/// Bytes read at once from a file that is loaded.
+const LOAD_BUFFER: usize = 256 * 1024;
+
+/// A path as the configuration holds it.
+pub(crate) fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+impl EventLoop {
+    /// Executes everything the engine left, and what comes of that.
+    pub(crate) fn execute_effects(&mut self) {
+        if self.executing || self.engine.effects().is_empty() {
+            return;
+        }
+        self.executing = true;
+        loop {
+            self.pending.extend(self.engine.effects().drain(..).rev());
+            let Some(effect) = self.pending.pop() else {
+                break;
+            };
+            self.execute(effect);
+            if self.exit.is_some() {
+                self.pending.clear();
+                break;
+            }
+        }
+        self.executing = false;
+    }
+
+    fn execute(&mut self, effect: Effect) {
+        match effect {
+            Effect::Output { client } => {
+                if let Some(slot) = self.connections.slot_of(client) {
+                    self.write(slot);
+                }
+            }
+            Effect::Close { client, after_output } => {
+                if let Some(slot) = self.connections.slot_of(client) {
+                    match self.connections.get(slot) {
+                        Some(connection) if after_output => {
+                            connection.closing = true;
+                            self.write(slot);
+                        }
+                        _ => self.close(slot),
+                    }
+                }
+            }
+            Effect::File(step) => self.file_step(step),
+            Effect::Snapshot(SnapshotMode::Foreground) => {
+                let result = self.save();
+                self.tell(Event::SnapshotEnded { result, copied_on_write: 0 });
+            }
+            Effect::Snapshot(SnapshotMode::Background) => self.start_child(),
+            Effect::Reload { aof } => {
+                let result = self.load(aof);
+                self.tell(Event::Reloaded { result });
+            }
+            Effect::RewriteConfig => {
+                let result = self.rewrite_config().map_err(|error| files::failure(&error));
+                self.tell(Event::ConfigRewritten { result });
+            }
+            Effect::ConfigChanged { directive } => self.config_changed(directive),
+            Effect::Log { level, text } => logging::line(level, &text),
+            Effect::Exit { code } => self.exit = Some(code),
+            Effect::Crash { reason } => crate::crash::on_purpose(reason),
+        }
+    }
+
+    fn file_path(&self, file: FileId) -> PathBuf {
+        match file {
+            FileId::Aof => path(&self.engine.config().appendfilename),
+            FileId::AofTemporary => PathBuf::from(format!("temp-rewriteaof-{}.aof", std::process::id())),
+        }
+    }
+
+    fn file_step(&mut self, step: FileEffect) {
+        let (file, result) = match step {
+            FileEffect::Open(file) => {
+                let path = self.file_path(file);
+                (file, self.files.open(file, &path))
+            }
+            FileEffect::Write(file) => {
+                let bytes = self.engine.file_bytes(file);
+                let length = bytes.len();
+                match self.files.append(file, bytes) {
+                    Ok(()) => return self.tell(Event::FileDone { file, bytes: length }),
+                    Err((bytes, error)) => {
+                        let failure = files::failure(&error);
+                        return self.tell(Event::FileFailed { file, bytes, failure });
+                    }
+                }
+            }
+            FileEffect::Fsync(file) => (file, self.files.sync(file)),
+            FileEffect::FsyncInBackground(file) => {
+                let asked = self.files.share(file).and_then(|open| self.fsync.request(file, open));
+                // Its success is told when the thread is done.
+                if asked.is_ok() {
+                    return;
+                }
+                (file, asked)
+            }
+            FileEffect::Truncate(file, length) => (file, self.files.truncate(file, length)),
+            FileEffect::Rename(from, to) => {
+                let renamed = fs::rename(self.file_path(from), self.file_path(to));
+                if renamed.is_ok() {
+                    self.files.renamed(from, to);
+                }
+                (from, renamed)
+            }
+            FileEffect::Close(file) => {
+                self.files.close(file);
+                (file, Ok(()))
+            }
+            FileEffect::Remove(file) => (file, fs::remove_file(self.file_path(file))),
+            FileEffect::SyncDirectory => (FileId::Aof, files::sync_directory(None)),
+        };
+        self.background_sync_ended(file, result);
+    }
+
+    /// Tells the engine how a step without bytes ended.
+    pub(crate) fn background_sync_ended(&mut self, file: FileId, result: io::Result<()>) {
+        match result {
+            Ok(()) => self.tell(Event::FileDone { file, bytes: 0 }),
+            Err(error) => self.tell(Event::FileFailed { file, bytes: 0, failure: files::failure(&error) }),
+        }
+    }
+
+    fn save(&mut self) -> Result<u64, IoFailure> {
+        let config = self.engine.config();
+        let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
+        let engine = &self.engine;
+        let result = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer));
+        match &result {
+            Ok(_) => logging::line(LogLevel::Notice, "DB saved on disk"),
+            Err(error) => {
+                logging::line(
+                    LogLevel::Warning,
+                    &format!("Write error saving DB on disk: {}", files::failure(error).text),
+                );
+            }
+        }
+        result.map_err(|error| files::failure(&error))
+    }
+
+    fn start_child(&mut self) {
+        let config = self.engine.config();
+        let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
+        let unwanted = self.listening_descriptors();
+        match SnapshotChild::start(&self.engine, &destination, incremental, &unwanted) {
+            Ok(child) => {
+                tracing::info!("Background saving started by pid {}", child.pid());
+                self.child = Some(child);
+            }
+            Err(error) => {
+                let failure = files::failure(&error);
+                tracing::warn!("Can't save in background: fork: {}", failure.text);
+                self.tell(Event::SnapshotEnded { result: Err(failure), copied_on_write: 0 });
+            }
+        }
+    }
+
+    /// Looks whether the snapshot child has ended.
+    pub(crate) fn reap_child(&mut self) {
+        if let Some(end) = self.child.as_mut().and_then(|child| child.reap(false)) {
+            self.child = None;
+            self.tell(Event::SnapshotEnded { result: end.result, copied_on_write: end.copied_on_write });
+        }
+    }
+
+    /// Loads the dump or the AOF into the emptied dataset.
+    pub(crate) fn load(&mut self, aof: bool) -> Result<(), IoFailure> {
+        let config = self.engine.config();
+        let name = path(if aof { &config.appendfilename } else { &config.dbfilename });
+        let file = File::open(&name).map_err(|error| files::failure(&error))?;
+        let mut reader = BufReader::with_capacity(LOAD_BUFFER, file);
+        if aof {
+            let loaded = self.engine.load_aof(&mut self.world, &mut reader);
+            loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
+        } else {
+            let loaded = self.engine.load_rdb(&mut self.world, &mut reader);
+            loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
+        }
+    }
+
+    /// Replaces the configuration file as a whole, so that a crash leaves the old one or the new one.
+    fn rewrite_config(&mut self) -> io::Result<()> {
+        // Through links to the file itself: a rename would replace the link.
+        let target = fs::canonicalize(path(&self.engine.config().config_file))?;
+        let old = fs::read_to_string(&target)?;
+        let new = self.engine.rewritten_config(&old);
+        let permissions = fs::metadata(&target)?.permissions();
+        let mut name = target.clone().into_os_string();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let temporary = PathBuf::from(name);
+        let result = (|| {
+            let mut file = File::create(&temporary)?;
+            file.set_permissions(permissions)?;
+            file.write_all(new.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&temporary, &target)?;
+            files::sync_directory(target.parent())
+        })();
+        if result.is_err() {
+            // The first failure is the one to report.
+            let _ = fs::remove_file(&temporary);
+        }
+        result
+    }
+
+    /// A directive that this crate acts on was set by CONFIG SET. The others are read when they are needed.
+    fn config_changed(&mut self, directive: &str) {
+        let config = self.engine.config();
+        match directive {
+            "loglevel" => logging::set_level(config.loglevel),
+            "dir" => {
+                if let Err(error) = std::env::set_current_dir(path(&config.dir)) {
+                    tracing::warn!("Changing directory: {}", files::failure(&error).text);
+                }
+            }
+            "maxclients" => {
+                limits::make_room_for_clients(u64::try_from(config.maxclients).unwrap_or(0));
+            }
+            "hz" => self.tick_soon(),
+            _ => {}
+        }
+    }
+}
+
+/// Opens what is needed to say whether a file exists and can be read, with its length.
+pub(crate) fn existing(path: &Path) -> io::Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

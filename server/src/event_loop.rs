@@ -1,0 +1,391 @@
+//! The event loop: what is ready is read, the engine runs it, and the replies of the whole batch are written at once.
+//!
+//! ```text
+//!   wait ─► accept, read ready sockets ─► Event::Input … ─► Event::Tick if due ─► Event::BatchEnd ─► effects ─► wait
+//! ```
+//! Sockets are edge-triggered. A read that does not fill its buffer has emptied the socket, so the next event is waited
+//! for without another read; a socket that still has more after a few reads is continued in the next round, so that one
+//! client cannot hold up the others. Replies are written without waiting for writability; only a socket that takes less
+//! than offered is registered for it.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown, sockopt};
+use tally_engine::{Effect, Engine, Event, Peer, World};
+
+use crate::child::SnapshotChild;
+use crate::connection::{Connection, Slot, Table};
+use crate::files::{BackgroundSync, OpenFiles};
+use crate::listen::Listener;
+use crate::world::SystemWorld;
+use crate::{logging, signals};
+
+/// Tokens from here up are listeners; below are connections' slots.
+const FIRST_LISTENER: usize = usize::MAX / 2;
+/// The token of the background fsync thread's waker.
+const WAKER: Token = Token(usize::MAX - 1);
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+/// Connections accepted at once, before those that are open are served again.
+const ACCEPTS_AT_ONCE: usize = 1000;
+/// Reads of one connection at once.
+const READS_AT_ONCE: usize = 4;
+/// Bytes written to one connection at once, unless it is the only one with work.
+const BYTES_AT_ONCE: usize = 1024 * 1024;
+/// Pieces of output given to the kernel in one call.
+const SLICES: usize = 64;
+
+/// The running server: the engine and everything it acts on.
+pub(crate) struct EventLoop {
+    pub(crate) engine: Engine,
+    pub(crate) world: SystemWorld,
+    poll: Poll,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) connections: Table,
+    pub(crate) files: OpenFiles,
+    pub(crate) fsync: BackgroundSync,
+    pub(crate) child: Option<SnapshotChild>,
+    /// Effects that are to be executed, the first one last.
+    pub(crate) pending: Vec<Effect>,
+    /// `execute_effects` is on the stack: what an effect's answer adds is executed by it.
+    pub(crate) executing: bool,
+    /// Connections that may have more to read or write without another event.
+    unfinished: Vec<Slot>,
+    /// Set by the effect that ends the process.
+    pub(crate) exit: Option<i32>,
+    /// Accepting failed for want of descriptors or memory: tried again at each tick.
+    accept_again: bool,
+    next_tick_us: u64,
+    last_second: i64,
+}
+
+impl EventLoop {
+    /// Registers the listeners.
+    pub(crate) fn new(engine: Engine, world: SystemWorld, listeners: Vec<Listener>) -> io::Result<EventLoop> {
+        let poll = Poll::new()?;
+        for (index, listener) in listeners.iter().enumerate() {
+            let token = Token(FIRST_LISTENER + index);
+            poll.registry().register(&mut SourceFd(&listener.socket.as_raw_fd()), token, Interest::READABLE)?;
+        }
+        let fsync = BackgroundSync::start(Waker::new(poll.registry(), WAKER)?)?;
+        Ok(EventLoop {
+            engine,
+            world,
+            poll,
+            listeners,
+            connections: Table::default(),
+            files: OpenFiles::default(),
+            fsync,
+            child: None,
+            pending: Vec::new(),
+            executing: false,
+            unfinished: Vec::new(),
+            exit: None,
+            accept_again: false,
+            next_tick_us: 0,
+            last_second: 0,
+        })
+    }
+
+    /// Serves until an effect ends the process; returns its exit code.
+    pub(crate) fn run(&mut self) -> io::Result<i32> {
+        let mut events = Events::with_capacity(EVENTS);
+        self.tell(Event::BatchEnd);
+        while self.exit.is_none() {
+            match self.poll.poll(&mut events, Some(self.until_next_tick())) {
+                Ok(()) => {}
+                // A signal; no event was taken.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+                Err(error) => return Err(error),
+            }
+            for slot in std::mem::take(&mut self.unfinished) {
+                if let Some(connection) = self.connections.get(slot).filter(|connection| connection.queued) {
+                    connection.queued = false;
+                    self.write(slot);
+                    self.read(slot, false);
+                }
+            }
+            for event in &events {
+                self.dispatch(event);
+            }
+            self.tick_if_due();
+            if signals::termination_requested() {
+                self.tell(Event::Terminate);
+            }
+            self.tell(Event::BatchEnd);
+            if self.exit.is_none() && signals::termination_requested() {
+                signals::withdraw_termination();
+            }
+        }
+        Ok(self.exit.unwrap_or(0))
+    }
+
+    /// Hands an event to the engine and executes what it leaves.
+    #[inline]
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.engine.handle(&mut self.world, event);
+        self.execute_effects();
+    }
+
+    fn dispatch(&mut self, event: &mio::event::Event) {
+        match event.token() {
+            WAKER => {
+                while let Some((file, result)) = self.fsync.finished() {
+                    self.background_sync_ended(file, result);
+                }
+            }
+            Token(token) if token >= FIRST_LISTENER => self.accept(token - FIRST_LISTENER),
+            Token(slot) => {
+                if event.is_writable() {
+                    if let Some(connection) = self.connections.get(slot) {
+                        connection.blocked = false;
+                    }
+                    self.write(slot);
+                }
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.read(slot, event.is_read_closed() || event.is_error());
+                }
+            }
+        }
+    }
+
+    /// How long to wait at most: not at all while connections are unfinished.
+    fn until_next_tick(&mut self) -> Duration {
+        if !self.unfinished.is_empty() {
+            return Duration::ZERO;
+        }
+        Duration::from_micros(self.next_tick_us.saturating_sub(self.world.now_us()))
+    }
+
+    fn tick_if_due(&mut self) {
+        let now = self.world.now_us();
+        if now < self.next_tick_us {
+            return;
+        }
+        let hz = u64::try_from(self.engine.config().hz).unwrap_or(10).clamp(1, 500);
+        self.next_tick_us = now + 1_000_000 / hz;
+        let second = self.world.unix_us() / 1_000_000;
+        if second != self.last_second {
+            self.last_second = second;
+            logging::refresh_time_zone();
+        }
+        if self.accept_again {
+            self.accept_again = false;
+            for index in 0..self.listeners.len() {
+                self.accept(index);
+            }
+        }
+        self.reap_child();
+        self.tell(Event::Tick);
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_AT_ONCE {
+            let Some(listener) = self.listeners.get(index) else {
+                return;
+            };
+            let unix = listener.unix;
+            match acceptfrom_with(&listener.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok((socket, address)) => {
+                    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+                    if let Err(error) = self.admit(socket, address.filter(|_| !unix)) {
+                        tracing::warn!("Error registering fd event for the new client: {error}");
+                    }
+                }
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(errno) => {
+                    tracing::warn!("Accepting client connection: {}", crate::files::failure(&errno.into()).text);
+                    self.accept_again = true;
+                    return;
+                }
+            }
+        }
+        // More may wait, and an edge-triggered listener says so only once.
+        self.accept_again = true;
+        self.next_tick_us = 0;
+    }
+
+    /// A new connection; without an address it came over the Unix socket.
+    fn admit(&mut self, socket: OwnedFd, address: Option<SocketAddr>) -> io::Result<()> {
+        let descriptor = socket.as_raw_fd();
+        let config = self.engine.config();
+        let peer = match address {
+            Some(address) => {
+                sockopt::set_tcp_nodelay(&socket, true)?;
+                if let Ok(seconds) = u64::try_from(config.tcp_keepalive)
+                    && seconds > 0
+                {
+                    keep_alive(&socket, seconds);
+                }
+                Peer {
+                    address: address.to_string(),
+                    descriptor,
+                    local: address.ip().is_loopback(),
+                    unix_socket: false,
+                }
+            }
+            None => {
+                let path = String::from_utf8_lossy(&config.unixsocket);
+                Peer { address: format!("{path}:0"), descriptor, local: true, unix_socket: true }
+            }
+        };
+        let token = Token(self.connections.next_slot());
+        self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+        let client = self.engine.connect(&mut self.world, peer);
+        self.connections.insert(Connection { socket, client, blocked: false, closing: false, queued: false });
+        self.execute_effects();
+        Ok(())
+    }
+
+    /// Reads what a socket holds. `ended` when the kernel said that the peer will send no more: then the end is read
+    /// too, although the last read was a short one.
+    fn read(&mut self, slot: Slot, ended: bool) {
+        for _ in 0..READS_AT_ONCE {
+            let Some(connection) = self.connections.get(slot).filter(|connection| !connection.closing) else {
+                return;
+            };
+            let client = connection.client;
+            let room = self.engine.input_buffer(client);
+            let capacity = room.len();
+            match rustix::io::read(&connection.socket, room) {
+                Ok(0) => return self.lose(slot, None),
+                Ok(bytes) => {
+                    self.tell(Event::Input { client, bytes });
+                    if bytes < capacity && !ended {
+                        return;
+                    }
+                }
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR) => {}
+                Err(errno) => return self.lose(slot, Some(errno)),
+            }
+        }
+        self.continue_later(slot);
+    }
+
+    fn continue_later(&mut self, slot: Slot) {
+        if let Some(connection) = self.connections.get(slot)
+            && !connection.queued
+        {
+            connection.queued = true;
+            self.unfinished.push(slot);
+        }
+    }
+
+    /// Sends what the engine holds for a connection, as far as the socket takes it.
+    pub(crate) fn write(&mut self, slot: Slot) {
+        let mut sent = 0;
+        loop {
+            let Some(connection) = self.connections.get(slot) else {
+                return;
+            };
+            if connection.blocked {
+                return;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut count = 0;
+            let mut offered = 0;
+            for (place, piece) in slices.iter_mut().zip(self.engine.output(connection.client)) {
+                *place = IoSlice::new(piece);
+                offered += piece.len();
+                count += 1;
+            }
+            if offered == 0 {
+                if connection.closing {
+                    self.close(slot);
+                }
+                return;
+            }
+            let slices = slices.get(..count).unwrap_or_default();
+            let result = match slices {
+                [one] => rustix::io::write(&connection.socket, one),
+                several => rustix::io::writev(&connection.socket, several),
+            };
+            match result {
+                Ok(bytes) => {
+                    self.engine.written(connection.client, bytes);
+                    sent += bytes;
+                    if bytes < offered {
+                        return self.wait_until_writable(slot);
+                    }
+                    if count < SLICES && !connection.closing {
+                        return;
+                    }
+                    if sent >= BYTES_AT_ONCE {
+                        return self.continue_later(slot);
+                    }
+                }
+                Err(Errno::AGAIN) => return self.wait_until_writable(slot),
+                Err(Errno::INTR) => {}
+                Err(errno) => return self.lose(slot, Some(errno)),
+            }
+        }
+    }
+
+    fn wait_until_writable(&mut self, slot: Slot) {
+        let Some(connection) = self.connections.get(slot) else {
+            return;
+        };
+        connection.blocked = true;
+        let descriptor = connection.socket.as_raw_fd();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&descriptor), Token(slot), interest) {
+            tracing::warn!("Cannot wait for a client to read its replies: {error}");
+            self.lose(slot, None);
+        }
+    }
+
+    /// The connection ended by itself.
+    fn lose(&mut self, slot: Slot, errno: Option<Errno>) {
+        if let Some(connection) = self.connections.get(slot) {
+            let client = connection.client;
+            match errno {
+                Some(errno) => {
+                    tracing::debug!("Client {} lost: {}", client.0, crate::files::failure(&errno.into()).text);
+                }
+                None => tracing::debug!("Client closed connection"),
+            }
+            self.close(slot);
+        }
+    }
+
+    /// Closes a connection and tells the engine.
+    pub(crate) fn close(&mut self, slot: Slot) {
+        let Some(connection) = self.connections.remove(slot) else {
+            return;
+        };
+        // A forked child holds copies of the descriptors: without these two calls the kernel would keep reporting
+        // events of a connection that is gone, and the peer would not learn of its end until the child's.
+        let _ = self.poll.registry().deregister(&mut SourceFd(&connection.socket.as_raw_fd()));
+        if self.child.is_some() {
+            let _ = shutdown(&connection.socket, Shutdown::Both);
+        }
+        drop(connection.socket);
+        self.tell(Event::Closed { client: connection.client });
+    }
+
+    /// Descriptors a child must not keep open.
+    pub(crate) fn listening_descriptors(&self) -> Vec<std::os::fd::BorrowedFd<'_>> {
+        self.listeners.iter().map(|listener| listener.socket.as_fd()).collect()
+    }
+}
+
+/// Probes of an idle connection: the first after `seconds`, then three more within as long again.
+fn keep_alive(socket: &OwnedFd, seconds: u64) {
+    let apply = || -> rustix::io::Result<()> {
+        sockopt::set_socket_keepalive(socket, true)?;
+        sockopt::set_tcp_keepidle(socket, Duration::from_secs(seconds))?;
+        sockopt::set_tcp_keepintvl(socket, Duration::from_secs((seconds / 3).max(1)))?;
+        sockopt::set_tcp_keepcnt(socket, 3)
+    };
+    if let Err(errno) = apply() {
+        tracing::debug!("Cannot set keep-alive of a new connection: {errno}");
+    }
+}
