@@ -14,7 +14,9 @@ use crate::logging;
 /// Makes every panic of this process a crash.
 pub(crate) fn abort_on_panic() {
     panic::set_hook(Box::new(|panicked| {
-        let message = panicked.payload_as_str().unwrap_or("(no message)");
+        let payload = panicked.payload();
+        let message = payload.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)");
         let place = panicked.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         report(&format!("panicked at {place}: {message}"));
         for line in Backtrace::force_capture().to_string().lines() {

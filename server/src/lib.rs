@@ -7,7 +7,12 @@ pub mod logging;
 pub mod memory;
 pub mod world;
 
+mod child;
+mod connection;
+mod crash;
 mod daemon;
+mod effects;
+mod event_loop;
 mod files;
 mod limits;
 mod listen;
