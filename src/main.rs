@@ -2,11 +2,16 @@
 //!
 //! 0 = holds, 1 = a deviation or damage was found, 2 = could not run.
 
+mod serve;
 mod spec;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// Counts what is allocated, for `used_memory`.
+#[global_allocator]
+static ALLOCATOR: tally_server::CountingAllocator = tally_server::CountingAllocator;
 
 /// Specification, model, engine and checker of the Redis 5 data store.
 #[derive(Parser)]
@@ -18,11 +23,13 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Spec(spec::Spec),
 }
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::Serve(serve) => serve.run(),
         Command::Spec(spec) => spec.run(),
     }
 }

@@ -152,10 +152,9 @@ pub fn explore<S: System>(system: &S, limit: usize) -> Result<Explored, Violatio
         }
     }
     match goals.iter().position(|reached| !reached) {
-        Some(goal) => Err(Violation {
-            message: format!("no state shows: {}", system.goals()[goal]),
-            trace: Vec::new(),
-        }),
+        Some(goal) => {
+            Err(Violation { message: format!("no state shows: {}", system.goals()[goal]), trace: Vec::new() })
+        }
         None => Ok(explored),
     }
 }

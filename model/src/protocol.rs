@@ -250,9 +250,7 @@ fn double_quoted<'a>(mut rest: &'a [u8], argument: &mut Bytes) -> Option<&'a [u8
         match rest {
             [] => return None,
             [b'"', tail @ ..] => return closes(tail),
-            [b'\\', b'x', high, low, tail @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 argument.push(hex(*high) << 4 | hex(*low));
                 rest = tail;
             }

@@ -16,7 +16,8 @@ pub(crate) fn abort_on_panic() {
     panic::set_hook(Box::new(|panicked| {
         let payload = panicked.payload();
         let message = payload.downcast_ref::<&str>().copied();
-        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)");
+        let message =
+            message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)");
         let place = panicked.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         report(&format!("panicked at {place}: {message}"));
         for line in Backtrace::force_capture().to_string().lines() {

@@ -7,6 +7,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
+use tally_engine::config::Supervised;
+
 /// Leaves the terminal: the caller goes on in a child in a session of its own, with the standard streams on
 /// `/dev/null`; the parent exits with 0. Must be called while the process has one thread.
 pub(crate) fn daemonize() -> io::Result<()> {
@@ -53,13 +55,13 @@ pub(crate) enum Supervisor {
 
 impl Supervisor {
     /// From the directive's value; `auto` asks the environment.
-    pub(crate) fn from_directive(value: &str) -> Supervisor {
+    pub(crate) fn from_directive(value: Supervised) -> Supervisor {
         match value {
-            "systemd" => Supervisor::Systemd,
-            "upstart" => Supervisor::Upstart,
-            "auto" if std::env::var_os("UPSTART_JOB").is_some() => Supervisor::Upstart,
-            "auto" if std::env::var_os("NOTIFY_SOCKET").is_some() => Supervisor::Systemd,
-            _ => Supervisor::None,
+            Supervised::Systemd => Supervisor::Systemd,
+            Supervised::Upstart => Supervisor::Upstart,
+            Supervised::Auto if std::env::var_os("UPSTART_JOB").is_some() => Supervisor::Upstart,
+            Supervised::Auto if std::env::var_os("NOTIFY_SOCKET").is_some() => Supervisor::Systemd,
+            Supervised::Auto | Supervised::No => Supervisor::None,
         }
     }
 

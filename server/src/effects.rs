@@ -9,7 +9,8 @@ use std::io::{self, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use tally_engine::{Effect, Event, FileEffect, FileId, IoFailure, LogLevel, SnapshotMode};
+use crate::absent::Absent as _;
+use tally_engine::{Effect, Event, FileEffect, FileId, IoFailure, SnapshotMode};
 
 use crate::child::SnapshotChild;
 use crate::event_loop::EventLoop;
@@ -68,6 +69,12 @@ impl EventLoop {
                 self.tell(Event::SnapshotEnded { result, copied_on_write: 0 });
             }
             Effect::Snapshot(SnapshotMode::Background) => self.start_child(),
+            Effect::StopSnapshot => {
+                if let Some(mut child) = self.child.take() {
+                    child.kill();
+                    child.reap(true);
+                }
+            }
             Effect::Reload { aof } => {
                 let result = self.load(aof);
                 self.tell(Event::Reloaded { result });
@@ -146,17 +153,8 @@ impl EventLoop {
         let config = self.engine.config();
         let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
         let engine = &self.engine;
-        let result = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer));
-        match &result {
-            Ok(_) => logging::line(LogLevel::Notice, "DB saved on disk"),
-            Err(error) => {
-                logging::line(
-                    LogLevel::Warning,
-                    &format!("Write error saving DB on disk: {}", files::failure(error).text),
-                );
-            }
-        }
-        result.map_err(|error| files::failure(&error))
+        let saved = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer));
+        saved.map_err(|error| files::failure(&error))
     }
 
     fn start_child(&mut self) {
@@ -203,8 +201,7 @@ impl EventLoop {
     fn rewrite_config(&mut self) -> io::Result<()> {
         // Through links to the file itself: a rename would replace the link.
         let target = fs::canonicalize(path(&self.engine.config().config_file))?;
-        let old = fs::read_to_string(&target)?;
-        let new = self.engine.rewritten_config(&old);
+        let new = self.engine.config().rewritten(&fs::read(&target)?);
         let permissions = fs::metadata(&target)?.permissions();
         let mut name = target.clone().into_os_string();
         name.push(format!(".{}.tmp", std::process::id()));
@@ -212,7 +209,7 @@ impl EventLoop {
         let result = (|| {
             let mut file = File::create(&temporary)?;
             file.set_permissions(permissions)?;
-            file.write_all(new.as_bytes())?;
+            file.write_all(&new)?;
             file.sync_all()?;
             fs::rename(&temporary, &target)?;
             files::sync_directory(target.parent())
@@ -229,15 +226,9 @@ impl EventLoop {
         let config = self.engine.config();
         match directive {
             "loglevel" => logging::set_level(config.loglevel),
-            "dir" => {
-                if let Err(error) = std::env::set_current_dir(path(&config.dir)) {
-                    tracing::warn!("Changing directory: {}", files::failure(&error).text);
-                }
-            }
             "maxclients" => {
                 limits::make_room_for_clients(u64::try_from(config.maxclients).unwrap_or(0));
             }
-            "hz" => self.tick_soon(),
             _ => {}
         }
     }

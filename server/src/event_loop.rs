@@ -61,7 +61,8 @@ pub(crate) struct EventLoop {
     pub(crate) exit: Option<i32>,
     /// Accepting failed for want of descriptors or memory: tried again at each tick.
     accept_again: bool,
-    next_tick_us: u64,
+    /// There may be more connections to accept without another event.
+    accept_more: bool,
     last_second: i64,
 }
 
@@ -88,7 +89,7 @@ impl EventLoop {
             unfinished: Vec::new(),
             exit: None,
             accept_again: false,
-            next_tick_us: 0,
+            accept_more: false,
             last_second: 0,
         })
     }
@@ -98,7 +99,8 @@ impl EventLoop {
         let mut events = Events::with_capacity(EVENTS);
         self.tell(Event::BatchEnd);
         while self.exit.is_none() {
-            match self.poll.poll(&mut events, Some(self.until_next_tick())) {
+            let patience = self.until_next_tick();
+            match self.poll.poll(&mut events, Some(patience)) {
                 Ok(()) => {}
                 // A signal; no event was taken.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
@@ -113,6 +115,9 @@ impl EventLoop {
             }
             for event in &events {
                 self.dispatch(event);
+            }
+            if std::mem::take(&mut self.accept_more) {
+                self.accept_all();
             }
             self.tick_if_due();
             if signals::termination_requested() {
@@ -157,32 +162,35 @@ impl EventLoop {
 
     /// How long to wait at most: not at all while connections are unfinished.
     fn until_next_tick(&mut self) -> Duration {
-        if !self.unfinished.is_empty() {
+        if !self.unfinished.is_empty() || self.accept_more {
             return Duration::ZERO;
         }
-        Duration::from_micros(self.next_tick_us.saturating_sub(self.world.now_us()))
+        let due_us = self.engine.next_tick_ms().saturating_mul(1000);
+        let wait_us = due_us.saturating_sub(self.world.unix_us());
+        // Rounded up: woken a moment early, the loop would turn idly until the tick is due.
+        Duration::from_millis(u64::try_from(wait_us).unwrap_or(0).div_ceil(1000))
     }
 
     fn tick_if_due(&mut self) {
-        let now = self.world.now_us();
-        if now < self.next_tick_us {
+        let now_us = self.world.unix_us();
+        if now_us < self.engine.next_tick_ms().saturating_mul(1000) {
             return;
         }
-        let hz = u64::try_from(self.engine.config().hz).unwrap_or(10).clamp(1, 500);
-        self.next_tick_us = now + 1_000_000 / hz;
-        let second = self.world.unix_us() / 1_000_000;
-        if second != self.last_second {
-            self.last_second = second;
+        if self.last_second != now_us / 1_000_000 {
+            self.last_second = now_us / 1_000_000;
             logging::refresh_time_zone();
         }
-        if self.accept_again {
-            self.accept_again = false;
-            for index in 0..self.listeners.len() {
-                self.accept(index);
-            }
+        if std::mem::take(&mut self.accept_again) {
+            self.accept_all();
         }
         self.reap_child();
         self.tell(Event::Tick);
+    }
+
+    fn accept_all(&mut self) {
+        for index in 0..self.listeners.len() {
+            self.accept(index);
+        }
     }
 
     fn accept(&mut self, index: usize) {
@@ -208,8 +216,7 @@ impl EventLoop {
             }
         }
         // More may wait, and an edge-triggered listener says so only once.
-        self.accept_again = true;
-        self.next_tick_us = 0;
+        self.accept_more = true;
     }
 
     /// A new connection; without an address it came over the Unix socket.
@@ -224,12 +231,7 @@ impl EventLoop {
                 {
                     keep_alive(&socket, seconds);
                 }
-                Peer {
-                    address: address.to_string(),
-                    descriptor,
-                    local: address.ip().is_loopback(),
-                    unix_socket: false,
-                }
+                Peer { address: address.to_string(), descriptor, local: address.ip().is_loopback(), unix_socket: false }
             }
             None => {
                 let path = String::from_utf8_lossy(&config.unixsocket);

@@ -7,6 +7,7 @@ pub mod logging;
 pub mod memory;
 pub mod world;
 
+mod absent;
 mod child;
 mod connection;
 mod crash;
@@ -16,6 +17,9 @@ mod event_loop;
 mod files;
 mod limits;
 mod listen;
+mod settings;
 mod signals;
+mod startup;
 
 pub use memory::CountingAllocator;
+pub use startup::serve;

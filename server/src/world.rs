@@ -17,20 +17,19 @@ use crate::memory;
 #[derive(Debug)]
 pub struct SystemWorld {
     executable: PathBuf,
-    config_file: Option<PathBuf>,
     system: String,
     total_memory: u64,
     page_size: u64,
 }
 
 impl SystemWorld {
-    /// Gathers what does not change. `config_file` is the absolute path of the file the configuration came from.
-    pub fn new(config_file: Option<PathBuf>) -> SystemWorld {
+    /// Gathers what does not change.
+    #[must_use]
+    pub fn new() -> SystemWorld {
         let uname = rustix::system::uname();
         let part = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         SystemWorld {
             executable: std::env::current_exe().unwrap_or_default(),
-            config_file,
             system: format!("{} {} {}", part(uname.sysname()), part(uname.release()), part(uname.machine())),
             total_memory: total_memory(),
             page_size: rustix::param::page_size() as u64,
@@ -110,7 +109,6 @@ impl World for SystemWorld {
             "gcc_version" => "0.0.0".to_owned(),
             "process_id" => std::process::id().to_string(),
             "executable" => self.executable.display().to_string(),
-            "config_file" => self.config_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             "mem_allocator" => "libc".to_owned(),
             "total_system_memory" => self.total_memory.to_string(),
             "used_memory_rss" | "allocator_resident" => self.resident_bytes().to_string(),

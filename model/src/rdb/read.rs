@@ -153,9 +153,9 @@ fn read_file(bytes: &[u8], items: &mut Vec<(usize, Item)>) -> Result<(u16, Optio
         return Err((0, RdbErrorKind::Magic));
     }
     let digits = cursor.take(4)?;
-    let version = digits.iter().try_fold(0_u16, |version, digit| {
-        digit.is_ascii_digit().then(|| version * 10 + u16::from(digit - b'0'))
-    });
+    let version = digits
+        .iter()
+        .try_fold(0_u16, |version, digit| digit.is_ascii_digit().then(|| version * 10 + u16::from(digit - b'0')));
     let Some(version @ 1..=VERSION) = version else {
         return Err((5, RdbErrorKind::Version));
     };
