@@ -97,7 +97,8 @@ fn list(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     let others = cx.server.clients.iter();
     for client in others.chain(std::iter::once(&*cx.client)) {
         if !client.refused && class.is_none_or(|class| Class::of(client) == class) {
-            lines.push((client.id, line(client, cx.now_ms)));
+            let runs = client.id == cx.client.id;
+            lines.push((client.id, line(client, runs, cx.now_ms)));
         }
     }
     lines.sort_unstable_by_key(|(id, _)| *id);
@@ -106,13 +107,15 @@ fn list(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// One client as CLIENT LIST shows it.
-fn line(client: &Client, now_ms: i64) -> Vec<u8> {
+/// One client as CLIENT LIST shows it; `runs` for the one that asks.
+fn line(client: &Client, runs: bool, now_ms: i64) -> Vec<u8> {
     let seconds_since = |then_ms: i64| (now_ms - then_ms).max(0) / 1000;
-    let (held, room) = match client.parser.held() {
-        0 => (client.input_held, client.input_room),
-        held => (held, client.parser.free_room()),
+    let (held, room) = match runs {
+        true => (client.input_held, client.input_room),
+        false => (client.parser.held(), client.parser.free_room()),
     };
+    // Output that an earlier batch announced and that is still here waits for the socket.
+    let waits_for_socket = !runs && !client.announced && !client.output.is_empty();
     let output = &client.output;
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -131,7 +134,7 @@ fn line(client: &Client, now_ms: i64) -> Vec<u8> {
         output.growing(),
         output.chunks(),
         output.allocated(),
-        if output.chunks() > 0 && client.announced { "rw" } else { "r" },
+        if waits_for_socket { "rw" } else { "r" },
         client.last_command.map_or("NULL", |command| command.name),
     );
     line.extend_from_slice(text.as_bytes());
