@@ -5,6 +5,7 @@ use crate::client::Waiting;
 use crate::config::{DIRECTIVES, SetError};
 use crate::effect::Effect;
 use crate::glob::{self, Case};
+use crate::number::parse_i64;
 use crate::resp::Args;
 
 const HELP: [&str; 5] = [
@@ -64,6 +65,9 @@ fn get(cx: &mut Context<'_>, pattern: &[u8]) {
 }
 
 fn set(cx: &mut Context<'_>, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+    if name.eq_ignore_ascii_case(b"maxclients") {
+        check_open_files(cx, value)?;
+    }
     let changed = if name.eq_ignore_ascii_case(b"dir") {
         let absolute =
             cx.world.change_directory(value).map_err(|reason| format!("ERR Changing directory: {reason}"))?;
@@ -76,6 +80,20 @@ fn set(cx: &mut Context<'_>, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         cx.server.effects.push(Effect::ConfigChanged { directive: directive.name });
     }
     cx.reply().ok();
+    Ok(())
+}
+
+/// Each connection takes a descriptor, and the process some for itself; more clients than that cannot be served.
+fn check_open_files(cx: &Context<'_>, value: &[u8]) -> Result<(), Refusal> {
+    const RESERVED: i64 = 32;
+    let limit = cx.world.process_fact("open_files_limit").and_then(|text| text.parse::<u64>().ok());
+    let Some((limit, wanted)) = limit.zip(parse_i64(value)) else { return Ok(()) };
+    let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_sub(RESERVED).max(1);
+    if wanted > most && wanted <= i64::from(i32::MAX) {
+        let text =
+            format!("ERR The operating system is not able to handle the specified number of clients, try with {most}");
+        return Err(text.into());
+    }
     Ok(())
 }
 

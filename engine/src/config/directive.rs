@@ -249,7 +249,7 @@ pub static DIRECTIVES: &[Directive] = &[
     text!("slave-announce-ip", replica_announce_ip).now("replica-announce-ip"),
     text!("replica-announce-ip", replica_announce_ip),
     size!("maxmemory", maxmemory, 0, SIZE_MAX),
-    size!("proto-max-bulk-len", proto_max_bulk_len, MB, SIZE_MAX - 1),
+    size!("proto-max-bulk-len", proto_max_bulk_len, MB, SIZE_MAX / 2),
     size!("client-query-buffer-limit", client_query_buffer_limit, 0, SIZE_MAX),
     number!("maxmemory-samples", maxmemory_samples, 1, INT_MAX),
     number!("lfu-log-factor", lfu_log_factor, 0, INT_MAX),

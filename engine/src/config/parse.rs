@@ -98,7 +98,8 @@ impl Config {
             (Kind::Text(field), [value]) => {
                 check_text(directive.name, value).map_err(|error| match error {
                     SetError::DbfilenameIsPath => error.to_string(),
-                    _ => "Password is longer than CONFIG_AUTHPASS_MAX_LEN".into(),
+                    _ if directive.name == "requirepass" => "Password is longer than CONFIG_AUTHPASS_MAX_LEN".into(),
+                    _ => complaint(),
                 })?;
                 *(field.get_mut)(self) = value.clone();
             }
@@ -110,9 +111,6 @@ impl Config {
             }
             (Kind::Size { field, .. }, [value]) => {
                 let size = parse_size(value).ok_or_else(complaint)?;
-                if size == 0 && matches!(directive.name, "repl-backlog-size" | "active-defrag-ignore-bytes") {
-                    return Err(complaint());
-                }
                 *(field.get_mut)(self) = adjusted_size(directive.name, size);
             }
             (Kind::Switch(field), [value]) => *(field.get_mut)(self) = parse_switch(value).ok_or_else(complaint)?,

@@ -9,6 +9,9 @@ use crate::number::parse_i64;
 /// Longest `requirepass`, bytes.
 const PASSWORD_MAX: usize = 512;
 
+/// Longest `cluster-announce-ip`, bytes: the text of an IPv6 address.
+const ADDRESS_MAX: usize = 46;
+
 /// Why a directive was not set. Nothing changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetError {
@@ -78,6 +81,7 @@ pub(super) fn check_text(name: &str, value: &[u8]) -> Result<(), SetError> {
     match name {
         "dbfilename" if value.iter().any(|byte| matches!(byte, b'/' | b'\\')) => Err(SetError::DbfilenameIsPath),
         "requirepass" if value.len() > PASSWORD_MAX => Err(SetError::Invalid),
+        "cluster-announce-ip" if value.len() > ADDRESS_MAX => Err(SetError::Invalid),
         _ => Ok(()),
     }
 }
@@ -144,8 +148,7 @@ fn parse_save_points(value: &[u8]) -> Option<Vec<SavePoint>> {
 
 /// A save point with numbers that make sense.
 pub(super) fn save_point(seconds: i64, changes: i64) -> Option<SavePoint> {
-    let fits = seconds >= 1 && changes >= 0 && seconds <= i64::from(i32::MAX) && changes <= i64::from(i32::MAX);
-    fits.then_some(SavePoint { seconds, changes })
+    (seconds >= 1 && changes >= 0).then_some(SavePoint { seconds, changes })
 }
 
 /// `class hard soft seconds` groups; classes that are not named keep their limits.
