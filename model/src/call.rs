@@ -21,8 +21,10 @@ pub(crate) struct Choice {
     pub(crate) key: Bytes,
     /// Which of the slot's options holds in this world.
     pub(crate) taken: usize,
-    /// How many there are; 1 for an expired key, which the look-up removes.
+    /// How many there are; 1 for an expired key.
     pub(crate) options: usize,
+    /// The look-up removes the key if it is expired.
+    pub(crate) removes: bool,
 }
 
 /// A command being judged.
@@ -59,6 +61,23 @@ impl<'a> Call<'a> {
 
     /// The key in some database. An expired key is absent, and goes.
     pub fn find_in(&self, db: usize, key: &[u8]) -> Option<&'a Entry> {
+        self.choose(db, key, true)
+    }
+
+    /// The key in the sender's database. An expired key is absent, but may stay.
+    pub fn look(&self, key: &[u8]) -> Option<&'a Entry> {
+        self.choose(self.db(), key, false)
+    }
+
+    /// A key that has expired and may not have been removed yet.
+    pub fn ghost(&self, key: &[u8]) -> Option<&'a Entry> {
+        match self.model.keyspace.slot(self.db(), key)? {
+            Slot::Known(entry) => Some(entry),
+            Slot::Open(versions) => versions.iter().flatten().next(),
+        }
+    }
+
+    fn choose(&self, db: usize, key: &[u8], removes: bool) -> Option<&'a Entry> {
         let slot = self.model.keyspace.slot(db, key)?;
         if let Slot::Known(entry) = slot
             && entry.fate(self.span) == Fate::Alive
@@ -71,7 +90,7 @@ impl<'a> Call<'a> {
         let taken = match made {
             Some(choice) => choice.taken,
             None => {
-                choices.push(Choice { db, key: key.to_vec(), taken: 0, options: options.len() });
+                choices.push(Choice { db, key: key.to_vec(), taken: 0, options: options.len(), removes });
                 0
             }
         };
@@ -84,6 +103,14 @@ impl<'a> Call<'a> {
             None => Ok(None),
             Some(Value::String(string)) => Ok(Some(string)),
         }
+    }
+
+    /// What an error message quotes of an argument: the bytes up to the first NUL, at most `limit` of them, CR and LF as
+    /// spaces.
+    pub fn quotable(argument: &[u8], limit: usize) -> Bytes {
+        let end = argument.iter().position(|&byte| byte == 0).unwrap_or(argument.len());
+        let cut = &argument[..end.min(limit)];
+        cut.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect()
     }
 
     /// The refusal of a wrong number of arguments.

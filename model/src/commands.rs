@@ -3,7 +3,7 @@
 use crate::call::{Call, Handler};
 use crate::clause::Clause;
 use crate::plan::{Plan, Refusal};
-use crate::{keys, server};
+use crate::{bitfield, bits, expire, keys, object, scan, server, strings};
 
 /// A command: what COMMAND tells of it, and its handler.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +12,8 @@ pub struct Command {
     pub name: &'static str,
     /// The number of arguments with the name; negative: at least so many.
     pub arity: i64,
-    /// The flags in COMMAND's order.
-    pub flags: &'static [&'static str],
+    /// The flags in COMMAND's order, with spaces between them.
+    pub flags: &'static str,
     /// Position of the first key, 0 for none.
     pub first_key: i64,
     /// Position of the last key, counted from the end if negative.
@@ -24,9 +24,9 @@ pub struct Command {
 }
 
 macro_rules! command {
-    ($name:literal $arity:literal [$($flag:literal)*] $first:literal $last:literal $step:literal $handler:path) => {
+    ($name:literal $arity:literal $flags:literal $first:literal $last:literal $step:literal $handler:path) => {
         Command {
-            name: $name, arity: $arity, flags: &[$($flag),*], first_key: $first, last_key: $last, step: $step,
+            name: $name, arity: $arity, flags: $flags, first_key: $first, last_key: $last, step: $step,
             handler: $handler,
         }
     };
@@ -35,9 +35,57 @@ macro_rules! command {
 /// All commands, sorted by name.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
-    command!("echo" 2 ["fast"] 0 0 0 server::echo),
-    command!("ping" -1 ["stale" "fast"] 0 0 0 server::ping),
-    command!("select" 2 ["loading" "fast"] 0 0 0 keys::select),
+    command!("append" 3 "write denyoom" 1 1 1 strings::append),
+    command!("bitcount" -2 "readonly" 1 1 1 bits::bitcount),
+    command!("bitfield" -2 "write denyoom" 1 1 1 bitfield::bitfield),
+    command!("bitop" -4 "write denyoom" 2 -1 1 bits::bitop),
+    command!("bitpos" -3 "readonly" 1 1 1 bits::bitpos),
+    command!("dbsize" 1 "readonly fast" 0 0 0 keys::dbsize),
+    command!("decr" 2 "write denyoom fast" 1 1 1 strings::decr),
+    command!("decrby" 3 "write denyoom fast" 1 1 1 strings::decrby),
+    command!("del" -2 "write" 1 -1 1 keys::del),
+    command!("echo" 2 "fast" 0 0 0 server::echo),
+    command!("exists" -2 "readonly fast" 1 -1 1 keys::exists),
+    command!("expire" 3 "write fast" 1 1 1 expire::expire),
+    command!("expireat" 3 "write fast" 1 1 1 expire::expireat),
+    command!("flushall" -1 "write" 0 0 0 keys::flushall),
+    command!("flushdb" -1 "write" 0 0 0 keys::flushdb),
+    command!("get" 2 "readonly fast" 1 1 1 strings::get),
+    command!("getbit" 3 "readonly fast" 1 1 1 bits::getbit),
+    command!("getrange" 4 "readonly" 1 1 1 strings::getrange),
+    command!("getset" 3 "write denyoom" 1 1 1 strings::getset),
+    command!("incr" 2 "write denyoom fast" 1 1 1 strings::incr),
+    command!("incrby" 3 "write denyoom fast" 1 1 1 strings::incrby),
+    command!("incrbyfloat" 3 "write denyoom fast" 1 1 1 strings::incrbyfloat),
+    command!("keys" 2 "readonly sort_for_script" 0 0 0 keys::keys),
+    command!("mget" -2 "readonly fast" 1 -1 1 strings::mget),
+    command!("move" 3 "write fast" 1 1 1 keys::move_to),
+    command!("mset" -3 "write denyoom" 1 -1 2 strings::mset),
+    command!("msetnx" -3 "write denyoom" 1 -1 2 strings::msetnx),
+    command!("object" -2 "readonly random" 2 2 1 object::object),
+    command!("persist" 2 "write fast" 1 1 1 expire::persist),
+    command!("pexpire" 3 "write fast" 1 1 1 expire::pexpire),
+    command!("pexpireat" 3 "write fast" 1 1 1 expire::pexpireat_command),
+    command!("ping" -1 "stale fast" 0 0 0 server::ping),
+    command!("psetex" 4 "write denyoom" 1 1 1 strings::psetex),
+    command!("pttl" 2 "readonly random fast" 1 1 1 expire::pttl),
+    command!("randomkey" 1 "readonly random" 0 0 0 keys::randomkey),
+    command!("rename" 3 "write" 1 2 1 keys::rename),
+    command!("renamenx" 3 "write fast" 1 2 1 keys::renamenx),
+    command!("scan" -2 "readonly random" 0 0 0 scan::scan),
+    command!("select" 2 "loading fast" 0 0 0 keys::select),
+    command!("set" -3 "write denyoom" 1 1 1 strings::set),
+    command!("setbit" 4 "write denyoom" 1 1 1 bits::setbit),
+    command!("setex" 4 "write denyoom" 1 1 1 strings::setex),
+    command!("setnx" 3 "write denyoom fast" 1 1 1 strings::setnx),
+    command!("setrange" 4 "write denyoom" 1 1 1 strings::setrange),
+    command!("strlen" 2 "readonly fast" 1 1 1 strings::strlen),
+    command!("substr" 4 "readonly" 1 1 1 strings::getrange),
+    command!("swapdb" 3 "write fast" 0 0 0 keys::swapdb),
+    command!("touch" -2 "readonly fast" 1 1 1 keys::touch),
+    command!("ttl" 2 "readonly random fast" 1 1 1 expire::ttl),
+    command!("type" 2 "readonly fast" 1 1 1 keys::type_of),
+    command!("unlink" -2 "write fast" 1 -1 1 keys::unlink),
 ];
 
 /// Finds a command by its name in any letter case.
@@ -47,7 +95,27 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     COMMANDS.get(index)
 }
 
+/// Commands that look at keys without using them ([IDLE-2]).
+const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type"];
+
 impl Command {
+    /// The positions of the keys among so many arguments, name included.
+    pub fn key_positions(&self, arguments: usize) -> impl Iterator<Item = usize> {
+        let last = if self.last_key < 0 {
+            (arguments + 1).saturating_sub(usize::try_from(-self.last_key).unwrap_or(0))
+        } else {
+            usize::try_from(self.last_key).map_or(0, |last| last + 1)
+        };
+        let first = usize::try_from(self.first_key).unwrap_or(0);
+        let step = usize::try_from(self.step).unwrap_or(0).max(1);
+        (first..last.min(arguments)).step_by(step).filter(|&position| position > 0)
+    }
+
+    /// Whether its keys count as used.
+    pub(crate) fn uses_keys(&self) -> bool {
+        self.first_key > 0 && !LOOKERS.contains(&self.name)
+    }
+
     /// Whether a command with so many arguments, name included, has the right number of them.
     pub fn takes(&self, arguments: usize) -> bool {
         let arguments = i64::try_from(arguments).unwrap_or(i64::MAX);
@@ -79,23 +147,12 @@ fn unknown(call: &Call<'_>) -> Refusal {
             break;
         }
         arguments.push(b'`');
-        arguments.extend(c_text(argument, SHOWN - (arguments.len() - 1)));
+        arguments.extend(Call::quotable(argument, SHOWN - (arguments.len() - 1)));
         arguments.extend(b"`, ");
     }
     let mut line = b"ERR unknown command `".to_vec();
-    line.extend(c_text(call.args[0], SHOWN));
+    line.extend(Call::quotable(call.args[0], SHOWN));
     line.extend(b"`, with args beginning with: ");
     line.extend(arguments);
-    for byte in &mut line {
-        if matches!(*byte, b'\r' | b'\n') {
-            *byte = b' ';
-        }
-    }
     Refusal::with(Clause::DISPATCH_2, line)
-}
-
-/// The bytes up to the first NUL, at most `limit` of them.
-fn c_text(bytes: &[u8], limit: usize) -> &[u8] {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    &bytes[..end.min(limit)]
 }

@@ -11,16 +11,28 @@ use crate::reply::Reply;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Erratum {
     E_1,
+    E_2,
+    E_3,
+    E_4,
+    E_5,
+    E_6,
+    E_7,
 }
 
 impl Erratum {
     /// All errata, in the appendix' order.
-    pub const ALL: &'static [Self] = &[Self::E_1];
+    pub const ALL: &'static [Self] = &[Self::E_1, Self::E_2, Self::E_3, Self::E_4, Self::E_5, Self::E_6, Self::E_7];
 
     /// The id as SPEC.md writes it, for example `E-1`.
     pub fn id(self) -> &'static str {
         match self {
             Self::E_1 => "E-1",
+            Self::E_2 => "E-2",
+            Self::E_3 => "E-3",
+            Self::E_4 => "E-4",
+            Self::E_5 => "E-5",
+            Self::E_6 => "E-6",
+            Self::E_7 => "E-7",
         }
     }
 }

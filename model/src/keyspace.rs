@@ -53,8 +53,8 @@ pub enum Fate {
 pub struct Access {
     /// When it was last read or written, Unix milliseconds, as an interval.
     pub last: Span,
-    /// The logarithmic access counter can be anything in this range.
-    pub frequency: (u8, u8),
+    /// The logarithmic access counter is at most this.
+    pub most_frequent: u8,
 }
 
 /// A key's value and what belongs to it.
@@ -150,6 +150,22 @@ impl Keyspace {
             Slot::Known(entry) => Some(entry),
             Slot::Open(_) => None,
         }
+    }
+
+    /// Removes a key and answers what was known of it.
+    pub fn take_slot(&mut self, db: usize, key: &[u8]) -> Option<Slot> {
+        self.databases.get_mut(&db)?.keys.remove(key)
+    }
+
+    /// The same under another name: a key that is born now.
+    pub(crate) fn reborn(&mut self, mut slot: Slot) -> Slot {
+        let born = self.next_born;
+        self.next_born += 1;
+        match &mut slot {
+            Slot::Known(entry) => entry.born = born,
+            Slot::Open(versions) => versions.iter_mut().flatten().for_each(|entry| entry.born = born),
+        }
+        slot
     }
 
     /// Replaces or removes what is known of a key.

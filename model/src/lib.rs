@@ -15,6 +15,9 @@
 
 pub mod allowed;
 pub mod aof;
+mod big;
+mod bitfield;
+mod bits;
 pub mod call;
 #[rustfmt::skip] // generated
 pub mod clause;
@@ -22,18 +25,26 @@ pub mod client;
 pub mod commands;
 pub mod crc64;
 pub mod deviation;
+mod expire;
+pub mod glob;
 mod keys;
 pub mod keyspace;
+pub mod long_double;
 pub mod lzf;
 pub mod model;
+pub mod numbers;
+mod object;
 pub mod plan;
 pub mod profile;
+pub mod propagation;
 pub mod protocol;
 pub mod rdb;
 pub mod reply;
+mod scan;
 pub mod server;
 pub mod span;
 pub mod specification;
+mod strings;
 pub mod value;
 
 pub use allowed::Allowed;
@@ -41,6 +52,7 @@ pub use clause::Clause;
 pub use client::{ClientId, Peer};
 pub use deviation::{Deviation, DeviationKind, Erratum, Verdict};
 pub use model::Model;
+pub use propagation::Propagated;
 pub use profile::{ErrorPolicy, Profile};
 pub use reply::{Bytes, Reply};
 pub use span::{Outcome, Span};

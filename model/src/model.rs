@@ -12,7 +12,9 @@ use crate::deviation::{Deviation, DeviationKind, Erratum, Verdict};
 use crate::keyspace::{Access, Entry, Fate, Keyspace, Slot};
 use crate::plan::{Change, Expiry, Plan, Propagation};
 use crate::profile::Profile;
-use crate::reply::Bytes;
+use crate::propagation::Propagated;
+use crate::reply::{Bytes, Reply};
+use crate::scan::Iterations;
 use crate::server::Server;
 use crate::span::{Outcome, Span};
 use crate::value::{Encoding, Kind, Value};
@@ -34,24 +36,10 @@ pub struct Model {
     pub(crate) keyspace: Keyspace,
     pub(crate) server: Server,
     pub(crate) clients: BTreeMap<ClientId, Client>,
+    pub(crate) iterations: Iterations,
     witnessed: Vec<u64>,
     propagated: Propagated,
     records_propagation: bool,
-}
-
-/// What a step wrote to the AOF and to replicas, without SELECT and MULTI.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Propagated {
-    /// Keys whose expiry the step may have propagated first, as DEL or UNLINK, if the active cycle had not done so before.
-    pub expired: Vec<(usize, Bytes)>,
-    /// The database that the commands apply to.
-    pub db: usize,
-    /// Commands for the AOF.
-    pub aof: Vec<Vec<Bytes>>,
-    /// Commands for replicas.
-    pub replicas: Vec<Vec<Bytes>>,
-    /// The specification leaves open whether anything is written.
-    pub unspecified: bool,
 }
 
 /// What the generator of commands may know of a key.
@@ -88,6 +76,7 @@ impl Model {
             keyspace: Keyspace::default(),
             server: Server::default(),
             clients: BTreeMap::new(),
+            iterations: Iterations::default(),
             witnessed: vec![0; Clause::ALL.len()],
             propagated: Propagated::default(),
             records_propagation: false,
@@ -276,6 +265,7 @@ impl Model {
         if self.records_propagation {
             self.note_propagation(client, command, &world);
         }
+        self.use_keys(client, command, outcome, span);
         for change in world.plan.changes {
             self.apply(client, change, outcome, span);
         }
@@ -333,6 +323,9 @@ impl Model {
         for choice in choices {
             let Some(slot) = self.keyspace.slot(choice.db, &choice.key) else { continue };
             let settled = slot.options(span).get(choice.taken).copied().flatten().cloned();
+            if settled.is_none() && !choice.removes {
+                continue;
+            }
             let settled = settled.map(|mut entry| {
                 if let Some(deadline) = &mut entry.deadline {
                     deadline.earliest_ms = deadline.earliest_ms.max(span.earliest_ms);
@@ -340,6 +333,25 @@ impl Model {
                 Slot::Known(entry)
             });
             self.keyspace.set_slot(choice.db, &choice.key, settled);
+        }
+    }
+
+    /// The command's keys were used now; if it failed, perhaps.
+    fn use_keys(&mut self, client: ClientId, command: &[&[u8]], outcome: &Outcome<'_>, span: Span) {
+        let Some(spec) = command.first().and_then(|name| commands::find(name)) else { return };
+        if !spec.uses_keys() {
+            return;
+        }
+        let db = self.selected_db(client);
+        let failed = matches!(outcome.replies, [Reply::Error(_)]);
+        for position in spec.key_positions(command.len()) {
+            if let Some(entry) = self.keyspace.entry_mut(db, command[position]) {
+                entry.access.last.latest_ms = span.latest_ms;
+                if !failed {
+                    entry.access.last.earliest_ms = span.earliest_ms;
+                }
+                entry.access.most_frequent = entry.access.most_frequent.saturating_add(1);
+            }
         }
     }
 
@@ -363,7 +375,7 @@ impl Model {
         };
     }
 
-    fn apply(&mut self, client: ClientId, change: Change, _outcome: &Outcome<'_>, span: Span) {
+    fn apply(&mut self, client: ClientId, change: Change, outcome: &Outcome<'_>, span: Span) {
         match change {
             Change::Put { db, key, value, expiry } => self.put(db, key, value, expiry, span),
             Change::Write { db, key, offset, bytes } => {
@@ -383,14 +395,13 @@ impl Model {
                     entry.deadline = deadline;
                 }
             }
-            Change::Touch { db, key } => {
+            Change::SetAccess { db, key, access } => {
                 if let Some(entry) = self.keyspace.entry_mut(db, &key) {
-                    entry.access.last = span;
+                    entry.access = access;
                 }
             }
             Change::Move { from, to } => {
-                let slot = self.keyspace.slot(from.0, &from.1).cloned();
-                self.keyspace.set_slot(from.0, &from.1, None);
+                let slot = self.keyspace.take_slot(from.0, &from.1).map(|slot| self.keyspace.reborn(slot));
                 self.keyspace.set_slot(to.0, &to.1, slot);
             }
             Change::Swap(one, other) => {
@@ -398,6 +409,8 @@ impl Model {
                 let second = self.keyspace.databases.remove(&other).unwrap_or_default();
                 self.keyspace.databases.insert(one, second);
                 self.keyspace.databases.insert(other, first);
+                self.iterations.forget(one);
+                self.iterations.forget(other);
             }
             Change::Flush { db } => {
                 self.keyspace.databases.remove(&db);
@@ -408,7 +421,9 @@ impl Model {
                     client.db = db;
                 }
             }
-            Change::Scanned { .. } => {}
+            Change::Scanned { db, cursor, pattern } => {
+                self.iterations.advance(db, cursor, pattern, outcome.replies.first(), &self.keyspace);
+            }
             Change::Client(change) => {
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.apply(change);
@@ -419,10 +434,11 @@ impl Model {
     }
 
     fn put(&mut self, db: usize, key: Bytes, value: Value, expiry: Expiry, span: Span) {
-        let access = Access { last: span, frequency: (0, u8::MAX) };
+        /// A new key's access counter.
+        const FIRST_FREQUENCY: u8 = 5;
         if let Some(entry) = self.keyspace.entry_mut(db, &key) {
             entry.value = value;
-            entry.access = access;
+            entry.access.last = span;
             match expiry {
                 Expiry::Keep => {}
                 Expiry::Clear => entry.deadline = None,
@@ -434,6 +450,8 @@ impl Model {
             Expiry::Set(deadline) => Some(deadline),
             Expiry::Keep | Expiry::Clear => None,
         };
+        let most_frequent = if self.server.counts_frequency() { FIRST_FREQUENCY } else { u8::MAX };
+        let access = Access { last: span, most_frequent };
         let born = self.keyspace.next_born;
         self.keyspace.next_born += 1;
         let db = self.keyspace.databases.entry(db).or_default();
@@ -449,7 +467,7 @@ impl Change {
             | Self::Write { db, key, .. }
             | Self::Remove { db, key }
             | Self::SetDeadline { db, key, .. }
-            | Self::Touch { db, key } => (Some((*db, key)), None),
+            | Self::SetAccess { db, key, .. } => (Some((*db, key)), None),
             Self::Move { from, to } => (Some((from.0, &from.1)), Some((to.0, &to.1))),
             Self::Swap(..)
             | Self::Flush { .. }

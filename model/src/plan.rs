@@ -6,7 +6,7 @@ use crate::allowed::Allowed;
 use crate::clause::Clause;
 use crate::client::ClientChange;
 use crate::deviation::Erratum;
-use crate::keyspace::Deadline;
+use crate::keyspace::{Access, Deadline};
 use crate::reply::{Bytes, Reply};
 use crate::server::ServerChange;
 use crate::value::Value;
@@ -34,8 +34,8 @@ pub enum Change {
     Remove { db: usize, key: Bytes },
     /// The key's deadline changes.
     SetDeadline { db: usize, key: Bytes, deadline: Option<Deadline> },
-    /// The key was used: OBJECT IDLETIME starts anew.
-    Touch { db: usize, key: Bytes },
+    /// The key's last use and frequency become these (RESTORE); any other use is noted from the key positions.
+    SetAccess { db: usize, key: Bytes, access: Access },
     /// The key moves over whatever has the other name, or to the other database, with its deadline.
     Move { from: (usize, Bytes), to: (usize, Bytes) },
     /// Two databases trade places.

@@ -1,5 +1,6 @@
 //! Values and how they are stored, as far as a client can see.
 
+use crate::numbers::parse_integer;
 use crate::reply::Bytes;
 
 /// The type of a value, as TYPE names it.
@@ -50,6 +51,37 @@ pub struct StringValue {
     /// One of the shared integers 0 to 9999.
     pub shared: bool,
 }
+
+/// The longest string that is stored with its object.
+const LONGEST_EMBSTR: usize = 44;
+
+impl StringValue {
+    /// A string as SET stores it ([STRING-1]).
+    pub fn encoded(bytes: &[u8], shares_integers: bool) -> Self {
+        match parse_integer(bytes) {
+            Some(value) => Self {
+                bytes: bytes.to_vec(),
+                encoding: Encoding::Int,
+                shared: shares_integers && (0..SHARED_INTEGERS).contains(&value),
+            },
+            None => Self::unparsed(bytes),
+        }
+    }
+
+    /// A string that is not looked at for being an integer ([STRING-4]).
+    pub fn unparsed(bytes: &[u8]) -> Self {
+        let encoding = if bytes.len() <= LONGEST_EMBSTR { Encoding::Embstr } else { Encoding::Raw };
+        Self { bytes: bytes.to_vec(), encoding, shared: false }
+    }
+
+    /// A string that was written to in place ([STRING-2]).
+    pub fn raw(bytes: Bytes) -> Self {
+        Self { bytes, encoding: Encoding::Raw, shared: false }
+    }
+}
+
+/// Integers from 0 to below this are shared objects.
+const SHARED_INTEGERS: i64 = 10_000;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]

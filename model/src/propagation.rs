@@ -1,0 +1,21 @@
+//! What reaches the AOF and the replicas.
+
+use crate::reply::Bytes;
+
+/// What a step wrote to the AOF and to replicas, without SELECT and MULTI.
+///
+/// A deadline in a PEXPIREAT is exact in virtual time; for a live server it is the earliest possible one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Propagated {
+    /// Keys whose removal for being expired the step propagates first, as DEL or UNLINK (`lazyfree-lazy-expire`), unless the
+    /// active cycle did so before.
+    pub expired: Vec<(usize, Bytes)>,
+    /// The database that the commands apply to.
+    pub db: usize,
+    /// Commands for the AOF.
+    pub aof: Vec<Vec<Bytes>>,
+    /// Commands for replicas.
+    pub replicas: Vec<Vec<Bytes>>,
+    /// The specification leaves open whether anything is written.
+    pub unspecified: bool,
+}

@@ -1,0 +1,178 @@
+//! SCAN, and what an iteration owes to its caller.
+
+use std::collections::BTreeSet;
+
+use crate::allowed::Allowed;
+use crate::call::Call;
+use crate::clause::Clause;
+use crate::deviation::Erratum;
+use crate::glob::Pattern;
+use crate::keyspace::{Fate, Keyspace, Slot};
+use crate::plan::{Change, Plan, Refusal};
+use crate::reply::{Bytes, Reply};
+
+/// Iterations that are followed at the same time; of more the oldest is forgotten, which only makes the model less strict.
+const MOST_ITERATIONS: usize = 32;
+
+/// An iteration under way: what it answered so far, and which cursor continues it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Iteration {
+    db: usize,
+    cursor: u64,
+    /// Keys born before it began are owed.
+    began: u64,
+    /// The patterns of its calls: keys that one of them rejects are not owed.
+    patterns: BTreeSet<Bytes>,
+    answered: BTreeSet<Bytes>,
+}
+
+/// The iterations under way, the youngest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Iterations(Vec<Iteration>);
+
+impl Iterations {
+    fn find(&self, db: usize, cursor: u64) -> Option<&Iteration> {
+        self.0.iter().rev().find(|iteration| iteration.db == db && iteration.cursor == cursor)
+    }
+
+    /// A page was answered to a cursor.
+    pub(crate) fn advance(
+        &mut self,
+        db: usize,
+        cursor: u64,
+        pattern: Option<Bytes>,
+        reply: Option<&Reply>,
+        keyspace: &Keyspace,
+    ) {
+        let Some((next, page)) = reply.and_then(read_page) else { return };
+        let position = self.0.iter().rposition(|iteration| iteration.db == db && iteration.cursor == cursor);
+        let mut iteration = match position {
+            _ if cursor == 0 => Iteration {
+                db,
+                cursor,
+                began: keyspace.next_born,
+                patterns: BTreeSet::new(),
+                answered: BTreeSet::new(),
+            },
+            Some(position) => self.0.remove(position),
+            // A cursor from nowhere owes nothing.
+            None => return,
+        };
+        if next == 0 {
+            return;
+        }
+        iteration.cursor = next;
+        iteration.patterns.extend(pattern);
+        iteration.answered.extend(page);
+        if self.0.len() == MOST_ITERATIONS {
+            self.0.remove(0);
+        }
+        self.0.push(iteration);
+    }
+
+    /// A database got other contents: its iterations owe nothing any more.
+    pub(crate) fn forget(&mut self, db: usize) {
+        self.0.retain(|iteration| iteration.db != db);
+    }
+}
+
+fn read_page(reply: &Reply) -> Option<(u64, Vec<Bytes>)> {
+    let Reply::Array(parts) = reply else { return None };
+    let [Reply::Bulk(cursor), Reply::Array(elements)] = parts.as_slice() else { return None };
+    let mut keys = Vec::new();
+    for element in elements {
+        let Reply::Bulk(key) = element else { return None };
+        keys.push(key.clone());
+    }
+    Some((parse_cursor(cursor)?, keys))
+}
+
+/// Reads a cursor as C's strtoul does: a sign is allowed, and nothing means 0. It ends at a zero byte.
+fn parse_cursor(text: &[u8]) -> Option<u64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    let (negative, digits) = match text {
+        [] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(if negative { value.wrapping_neg() } else { value })
+}
+
+struct ScanOptions {
+    cursor: u64,
+    pattern: Option<Bytes>,
+}
+
+fn options(call: &Call<'_>) -> Result<ScanOptions, Refusal> {
+    let cursor =
+        parse_cursor(call.args[1]).ok_or_else(|| Refusal::new(Clause::SCAN_4, "ERR invalid cursor"))?;
+    let mut pattern = None;
+    let mut position = 2;
+    while position < call.args.len() {
+        let name = call.args[position].to_ascii_lowercase();
+        let value = call.args.get(position + 1);
+        match (name.as_slice(), value) {
+            (b"count", Some(_)) => {
+                if call.integer(position + 1)? < 1 {
+                    return Err(Refusal::new(Clause::SCAN_3, "ERR syntax error"));
+                }
+            }
+            (b"match", Some(value)) => pattern = Some(value.to_vec()),
+            _ => return Err(Refusal::new(Clause::SCAN_5, "ERR syntax error")),
+        }
+        position += 2;
+    }
+    Ok(ScanOptions { cursor, pattern })
+}
+
+pub(crate) fn scan(call: &Call<'_>) -> Result<Plan, Refusal> {
+    let ScanOptions { cursor, pattern } = options(call)?;
+    let compiled = pattern.as_deref().map(Pattern::new);
+    let clause = if pattern.is_some() { Clause::SCAN_2 } else { Clause::SCAN_1 };
+    let plan = Plan::new(clause, page(call, cursor, compiled.as_ref()));
+    let change = Change::Scanned { db: call.db(), cursor, pattern: pattern.clone() };
+    let signed = pattern.as_deref().and_then(Pattern::with_signed_ranges);
+    Ok(match signed {
+        Some(signed) => {
+            let allowed = page(call, cursor, Some(&signed));
+            plan.with(change).or_erratum(Erratum::E_7, allowed, Vec::new())
+        }
+        None => plan.with(change),
+    })
+}
+
+fn page(call: &Call<'_>, cursor: u64, pattern: Option<&Pattern>) -> Allowed {
+    let present = call.present(pattern);
+    let iteration = call.model.iterations.find(call.db(), cursor);
+    let mut missing = BTreeSet::new();
+    let began = match iteration {
+        _ if cursor == 0 => Some(u64::MAX),
+        Some(iteration) => Some(iteration.began),
+        None => None,
+    };
+    let iteration = iteration.filter(|_| cursor != 0);
+    let patterns: Vec<Pattern> =
+        iteration.iter().flat_map(|iteration| &iteration.patterns).map(|text| Pattern::new(text)).collect();
+    for key in &present.surely {
+        let Some(Slot::Known(entry)) = call.model.keyspace.slot(call.db(), key) else { continue };
+        let owed = began.is_some_and(|began| entry.born < began)
+            && entry.fate(call.span) == Fate::Alive
+            && !iteration.is_some_and(|iteration| iteration.answered.contains(key))
+            && patterns.iter().all(|pattern| pattern.matches(key));
+        if owed {
+            missing.insert(key.clone());
+        }
+    }
+    if !missing.is_empty() {
+        call.cite(Clause::CURSOR_1);
+    }
+    call.cite(Clause::CURSOR_2);
+    let mut pool = present.surely;
+    pool.extend(present.perhaps);
+    Allowed::Page { pool, missing }
+}
