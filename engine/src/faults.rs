@@ -21,6 +21,16 @@ pub enum Fault {
     SaturationMissesMinimum,
     /// SET with XX keeps the expiry of the key.
     SetXxKeepsExpiry,
+    /// While a dict grows, all entries of a chain go to the bucket of the first.
+    RehashMisplacesChainTail,
+    /// SCAN visits only the smaller table while entries move.
+    ScanForgetsLargerTable,
+    /// A key is over one millisecond too early.
+    ExpiresOneMillisecondEarly,
+    /// A value that fits the place of the old one leaves the old expiry in force.
+    OverwriteInPlaceKeepsExpiry,
+    /// A key that is renamed to one with an expiry takes that over if it has none of its own.
+    RenameKeepsTargetExpiry,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -33,6 +43,11 @@ pub const ALL: &[Fault] = &[
     Fault::DecrementPassesMinimum,
     Fault::SaturationMissesMinimum,
     Fault::SetXxKeepsExpiry,
+    Fault::RehashMisplacesChainTail,
+    Fault::ScanForgetsLargerTable,
+    Fault::ExpiresOneMillisecondEarly,
+    Fault::OverwriteInPlaceKeepsExpiry,
+    Fault::RenameKeepsTargetExpiry,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -1,0 +1,275 @@
+//! Values as commands see them: type, encoding, and the string inside.
+//!
+//! The value lives in its key's entry ([`crate::structures::key_entry`]); what is here are views of it.
+
+use crate::commands::Refusal;
+use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
+use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
+use crate::structures::key_table::{KeyMut, KeyRef, RawMut};
+
+/// OBJECT REFCOUNT of a shared integer.
+const SHARED_REFCOUNT: i64 = 2_147_483_647;
+/// Longest text that is tried as an integer, bytes.
+const INTEGER_TEXT_MAX: usize = 20;
+
+/// Types of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A string of bytes.
+    String,
+}
+
+impl Type {
+    /// As TYPE shows it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::String => "string",
+        }
+    }
+}
+
+/// Encodings of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// A growable string.
+    Raw,
+    /// An integer.
+    Int,
+    /// A short string beside its key.
+    Embstr,
+}
+
+impl Encoding {
+    /// As OBJECT ENCODING shows it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Raw => "raw",
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+        }
+    }
+}
+
+/// A string to store.
+#[derive(Debug)]
+pub(crate) enum NewString<'a> {
+    /// Becomes int, embstr or raw, whichever is the smallest that holds it.
+    Bytes(&'a [u8]),
+    /// Becomes int.
+    Int(i64),
+    /// Becomes raw, whatever it holds.
+    RawBytes(&'a [u8]),
+    /// As `Bytes`; a long one is not copied.
+    Owned(Vec<u8>),
+    /// As `RawBytes`, not copied.
+    RawOwned(Vec<u8>),
+}
+
+impl<'a> NewString<'a> {
+    /// Chooses the encoding; `share`: small integers are shared.
+    pub(crate) fn payload(self, share: bool) -> Payload<'a> {
+        match self {
+            NewString::Bytes(bytes) => match integer(bytes) {
+                Some(value) => int(value, share),
+                None if bytes.len() <= EMBSTR_MAX => Payload::Embstr(bytes),
+                None => Payload::Raw(bytes.to_vec()),
+            },
+            NewString::Int(value) => int(value, share),
+            NewString::RawBytes(bytes) => Payload::Raw(bytes.to_vec()),
+            NewString::Owned(bytes) => match integer(&bytes) {
+                Some(value) => int(value, share),
+                None => Payload::Raw(bytes),
+            },
+            NewString::RawOwned(bytes) => Payload::Raw(bytes),
+        }
+    }
+}
+
+#[inline]
+fn integer(bytes: &[u8]) -> Option<i64> {
+    if bytes.len() <= INTEGER_TEXT_MAX { parse_i64(bytes) } else { None }
+}
+
+fn int<'a>(value: i64, share: bool) -> Payload<'a> {
+    Payload::Int { value, shared: share && (0..SHARED_INTEGERS).contains(&value) }
+}
+
+/// The bytes of a string value, or its integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StringRef<'a>(Stored<'a>);
+
+/// Room for the text of an integer, see [`StringRef::bytes`].
+pub(crate) type Digits = [u8; I64_TEXT_MAX];
+
+impl<'a> StringRef<'a> {
+    /// Length in bytes.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        match self.0 {
+            Stored::Int(value) => i64_text_len(value),
+            Stored::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// The bytes; an integer's text is written into `digits`.
+    #[inline]
+    pub(crate) fn bytes<'b>(self, digits: &'b mut Digits) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match self.0 {
+            Stored::Int(value) => format_i64(value, digits),
+            Stored::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The integer, when the encoding is int.
+    #[inline]
+    pub(crate) fn stored_int(self) -> Option<i64> {
+        match self.0 {
+            Stored::Int(value) => Some(value),
+            Stored::Bytes(_) => None,
+        }
+    }
+
+    /// The integer that the string is the text of, whatever its encoding.
+    #[inline]
+    pub(crate) fn as_int(self) -> Option<i64> {
+        match self.0 {
+            Stored::Int(value) => Some(value),
+            Stored::Bytes(bytes) => parse_i64(bytes),
+        }
+    }
+
+    /// A copy of the bytes.
+    pub(crate) fn to_vec(self) -> Vec<u8> {
+        self.bytes(&mut [0; I64_TEXT_MAX]).to_vec()
+    }
+}
+
+/// A key and its value, to look at.
+#[derive(Clone, Copy)]
+pub(crate) struct ObjectRef<'a>(KeyRef<'a>);
+
+impl<'a> ObjectRef<'a> {
+    #[inline]
+    pub(crate) fn new(entry: KeyRef<'a>) -> Self {
+        ObjectRef(entry)
+    }
+
+    /// The key.
+    #[inline]
+    pub(crate) fn key(self) -> &'a [u8] {
+        self.0.key()
+    }
+
+    /// The value's type.
+    pub(crate) fn kind(self) -> Type {
+        Type::String
+    }
+
+    /// The value's encoding.
+    pub(crate) fn encoding(self) -> Encoding {
+        match self.0.form() {
+            Form::Raw => Encoding::Raw,
+            Form::Int | Form::SharedInt => Encoding::Int,
+            Form::Embstr => Encoding::Embstr,
+        }
+    }
+
+    /// What OBJECT REFCOUNT answers.
+    pub(crate) fn refcount(self) -> i64 {
+        if self.0.form() == Form::SharedInt { SHARED_REFCOUNT } else { 1 }
+    }
+
+    /// The 24 bits of the LRU clock or LFU counter.
+    pub(crate) fn lru(self) -> u32 {
+        self.0.lru()
+    }
+
+    /// When the key expires, Unix milliseconds.
+    #[inline]
+    pub(crate) fn expiry(self) -> Option<i64> {
+        self.0.expiry()
+    }
+
+    /// Bytes that key and value take.
+    pub(crate) fn memory(self) -> usize {
+        self.0.bytes()
+    }
+
+    /// The value as a string; refused when it is none.
+    #[inline]
+    pub(crate) fn string(self) -> Result<StringRef<'a>, Refusal> {
+        Ok(StringRef(self.0.stored()))
+    }
+}
+
+/// A key and its value, to change.
+pub(crate) struct ObjectMut<'a> {
+    entry: KeyMut<'a>,
+    /// Small integers are shared.
+    share: bool,
+}
+
+impl<'a> ObjectMut<'a> {
+    #[inline]
+    pub(crate) fn new(entry: KeyMut<'a>, share: bool) -> Self {
+        ObjectMut { entry, share }
+    }
+
+    /// Looks at it.
+    #[inline]
+    pub(crate) fn view(&self) -> ObjectRef<'_> {
+        ObjectRef(self.entry.get())
+    }
+
+    /// Looks at it for as long as the keyspace is borrowed.
+    #[inline]
+    pub(crate) fn into_view(self) -> ObjectRef<'a> {
+        ObjectRef(self.entry.into_ref())
+    }
+
+    /// The value as a string; refused when it is none.
+    #[inline]
+    pub(crate) fn string(&self) -> Result<StringRef<'_>, Refusal> {
+        self.view().string()
+    }
+
+    /// The value as a growable string, converted to one if it is another string; refused when it is no string.
+    pub(crate) fn make_raw(&mut self) -> Result<RawMut<'_>, Refusal> {
+        Ok(self.entry.raw())
+    }
+
+    /// Replaces the value; the expiry stays.
+    pub(crate) fn overwrite(&mut self, value: NewString<'_>) {
+        self.entry.overwrite(value.payload(self.share));
+    }
+
+    /// Sets when the key expires, Unix milliseconds.
+    pub(crate) fn set_expiry(&mut self, at_ms: i64) {
+        self.entry.set_expiry(at_ms);
+    }
+
+    /// Lets the key live for ever; false when it did already.
+    pub(crate) fn persist(&mut self) -> bool {
+        self.entry.persist()
+    }
+
+    /// Sets the 24 bits of the LRU clock or LFU counter.
+    pub(crate) fn set_lru(&mut self, lru: u32) {
+        self.entry.set_lru(lru);
+    }
+
+    /// Removes the key.
+    pub(crate) fn remove(self) {
+        self.entry.remove();
+    }
+
+    /// The key's entry.
+    pub(crate) fn into_entry(self) -> KeyMut<'a> {
+        self.entry
+    }
+}
