@@ -4,6 +4,8 @@ use crate::client::Client;
 use crate::config::BufferLimit;
 use crate::effect::LogLevel;
 use crate::event::ClientId;
+use crate::keyspace::expire::Cycle;
+use crate::lru;
 use crate::state::Server;
 use crate::world::World;
 
@@ -15,19 +17,11 @@ const CLIENTS_PER_RUN: i64 = 200;
 const FEWEST_CLIENTS: usize = 5;
 /// Milliseconds of silence after which a client's buffers are given back.
 const SHRINK_AFTER_MS: i64 = 2000;
-/// Bits of the clock that objects carry.
-const LRU_BITS: u32 = 24;
-
-/// The clock of objects: seconds, as many bits of them as an object has room for.
-pub(crate) fn lru_clock(unix_ms: i64) -> u32 {
-    let seconds = unix_ms.div_euclid(1000);
-    u32::try_from(seconds & ((1 << LRU_BITS) - 1)).unwrap_or(0)
-}
 
 /// One run. Returns the milliseconds until the next.
 pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
     server.cron_hz = frequency(server);
-    server.lru_clock = lru_clock(server.clock.unix_ms());
+    server.lru_clock = lru::clock(server.clock.unix_ms());
     server.stats.peak_memory = server.stats.peak_memory.max(world.used_memory());
     if every(server, 100) {
         let now_us = server.clock.now_us;
@@ -42,6 +36,8 @@ pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
         server.log(LogLevel::Verbose, format!("{clients} clients connected (0 replicas), {bytes} bytes in use"));
     }
     clients(server);
+    server.expire_cycle(world, Cycle::Slow);
+    server.resize_tables(world);
     server.check_save_points();
     server.cron_runs += 1;
     1000 / server.cron_hz

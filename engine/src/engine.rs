@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::cron;
 use crate::effect::{Effect, LogLevel};
 use crate::event::{ClientId, Event, Peer};
+use crate::keyspace::expire::Cycle;
 use crate::propagation::Propagated;
 use crate::resp::{Limits, RequestParser};
 use crate::state::{Server, TimeEvent};
@@ -40,7 +41,7 @@ impl Engine {
         server.stats.started_ms = server.clock.unix_ms();
         server.stats.startup_memory = world.used_memory();
         server.saving.last_save_s = server.clock.unix_s();
-        server.lru_clock = cron::lru_clock(server.clock.unix_ms());
+        server.lru_clock = crate::lru::clock(server.clock.unix_ms());
         server.started = true;
     }
 
@@ -121,7 +122,7 @@ impl Engine {
             Event::Closed { client } => {
                 self.server.clients.remove(client);
             }
-            Event::BatchEnd => self.batch_end(),
+            Event::BatchEnd => self.batch_end(world),
             Event::Tick => self.tick(world),
             Event::SnapshotEnded { result, copied_on_write } => {
                 let client = self.server.snapshot_ended(&result, copied_on_write);
@@ -191,6 +192,7 @@ impl Engine {
         for client in self.server.clients.iter() {
             client.parser.validate();
         }
+        self.server.keyspace.validate();
     }
 
     fn read_clock(&mut self, world: &mut dyn World) {
@@ -268,7 +270,8 @@ impl Engine {
         server.clients.put(client);
     }
 
-    fn batch_end(&mut self) {
+    fn batch_end(&mut self, world: &mut dyn World) {
+        self.server.expire_cycle(world, Cycle::Fast);
         self.announce_output();
     }
 

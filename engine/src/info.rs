@@ -317,7 +317,8 @@ impl Server {
 
     /// Index, keys, keys with an expiry, and average time to live in milliseconds of every database that holds keys.
     fn databases_in_use(&self) -> Vec<(usize, usize, usize, i64)> {
-        Vec::new()
+        let dbs = self.keyspace.iter().enumerate().filter(|(_, db)| !db.keys.is_empty());
+        dbs.map(|(index, db)| (index, db.keys.len(), db.keys.expiring(), db.avg_ttl)).collect()
     }
 }
 

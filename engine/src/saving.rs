@@ -67,6 +67,7 @@ impl Server {
         let started_s = self.clock.unix_s();
         self.saving.last_attempt_s = started_s;
         self.saving.background = Some(Background { started_s, dirty_before: self.dirty });
+        self.keyspace.set_child(true);
         self.effects.push(Effect::Snapshot(SnapshotMode::Background));
     }
 
@@ -88,6 +89,7 @@ impl Server {
     /// Ends the child that writes a snapshot, if there is one.
     pub(crate) fn stop_background_save(&mut self) {
         if self.saving.background.take().is_some() {
+            self.keyspace.set_child(false);
             self.effects.push(Effect::StopSnapshot);
             self.log(LogLevel::Warning, "The background save was stopped");
         }
@@ -192,6 +194,7 @@ impl Server {
         let Some(background) = self.saving.background.take() else {
             return;
         };
+        self.keyspace.set_child(false);
         let now_s = self.clock.unix_s();
         self.saving.last_duration_s = now_s - background.started_s;
         self.saving.last_ok = result.is_ok();

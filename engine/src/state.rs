@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::effect::{Effect, LogLevel};
 use crate::event::ClientId;
 use crate::identity::Identity;
+use crate::keyspace::Keyspace;
 use crate::propagation::{Propagated, Propagation, Targets};
 use crate::saving::Saving;
 use crate::stats::Stats;
@@ -76,6 +77,7 @@ pub(crate) struct Server {
     /// Names of this run.
     pub(crate) identity: Identity,
     pub(crate) clients: ClientTable,
+    pub(crate) keyspace: Keyspace,
     pub(crate) effects: Vec<Effect>,
     /// Changes since the last successful snapshot, as `rdb_changes_since_last_save` counts them.
     pub(crate) dirty: u64,
@@ -119,6 +121,7 @@ impl Server {
             loading: false,
             paused_until_ms: None,
             paused: Vec::new(),
+            keyspace: Keyspace::new(config.databases, &mut rng),
             config,
             stats: Stats::new(),
             identity: Identity::draw(&mut rng),

@@ -196,6 +196,7 @@ fn run(cx: &mut Context<'_>, index: usize, command: &'static Command, args: &Arg
     let db = cx.client.db;
     let outcome = (command.handler)(cx, args);
     let usec = cx.server.clock.advance(cx.world);
+    cx.server.hand_on_expired();
     cx.server.stats.count(index, usec);
     if cx.server.dirty != dirty || cx.server.propagation.said || cx.server.propagation.forced {
         hand_on(cx.server, db, args);

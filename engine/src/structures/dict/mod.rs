@@ -268,21 +268,15 @@ impl<N: Node> Dict<N> {
         let mut draws = 0;
         loop {
             let index = below(buckets) as usize;
-            let chain = if index < first {
-                self.tables[0].chain(passed + index)
-            } else {
-                self.tables[1].chain(index - first)
-            };
+            let chain =
+                if index < first { self.tables[0].chain(passed + index) } else { self.tables[1].chain(index - first) };
             let length = chain.count();
             // A place in the bucket is drawn too, and the draw repeated if nothing is there: this makes an entry of a
             // long chain as likely as one that is alone.
             let fair = draws < FAIR_DRAWS && length <= FAIR_CHAIN;
             let position = below(if fair { FAIR_CHAIN } else { length.max(1) } as u64) as usize;
-            let mut chain = if index < first {
-                self.tables[0].chain(passed + index)
-            } else {
-                self.tables[1].chain(index - first)
-            };
+            let mut chain =
+                if index < first { self.tables[0].chain(passed + index) } else { self.tables[1].chain(index - first) };
             if let Some(node) = chain.nth(position) {
                 // SAFETY: the entry lives and cannot be changed while the dict is borrowed.
                 return Some(unsafe { EntryRef::new(node) });

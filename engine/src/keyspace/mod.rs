@@ -1,0 +1,157 @@
+//! The databases: keys, values and expiries.
+//!
+//! ```text
+//! Keyspace ─ Db 0 ─ KeyTable ─ entries (key, value, expiry, object header)
+//!          ─ Db 1 …
+//! ```
+//!
+//! - [`access`]: how commands find, store and remove keys;
+//! - [`expire`]: the active expire cycle;
+//! - [`resize`]: rehashing and shrinking by the cron.
+//!
+//! A database without keys takes no memory but its place here.
+
+pub(crate) mod access;
+pub(crate) mod expire;
+pub(crate) mod resize;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng as _;
+
+use crate::structures::dict::{Growth, HashKey};
+use crate::structures::key_table::KeyTable;
+
+use expire::ActiveExpire;
+
+/// One database.
+pub(crate) struct Db {
+    pub(crate) keys: KeyTable,
+    /// Estimate of the mean time to live of keys that expire, milliseconds.
+    pub(crate) avg_ttl: i64,
+}
+
+/// All databases.
+pub(crate) struct Keyspace {
+    dbs: Vec<Db>,
+    /// Keys that a look-up found expired and removed, with their database: to be handed on before what the command
+    /// itself changed.
+    expired: Vec<(usize, Vec<u8>)>,
+    /// A snapshot child lives: objects are not marked as used, and tables keep their size, so that its memory stays
+    /// shared.
+    child: bool,
+    active: ActiveExpire,
+    /// The database whose table is looked at next for shrinking, and for rehashing.
+    next_resize: usize,
+    next_rehash: usize,
+}
+
+impl Keyspace {
+    /// Empty databases; the hash key is drawn from `rng`.
+    pub(crate) fn new(databases: i64, rng: &mut ChaCha8Rng) -> Keyspace {
+        let hash_key = HashKey(rng.next_u64(), rng.next_u64());
+        let count = usize::try_from(databases).unwrap_or(1).max(1);
+        Keyspace {
+            dbs: (0..count).map(|_| Db { keys: KeyTable::new(hash_key), avg_ttl: 0 }).collect(),
+            expired: Vec::new(),
+            child: false,
+            active: ActiveExpire::default(),
+            next_resize: 0,
+            next_rehash: 0,
+        }
+    }
+
+    /// Number of databases.
+    pub(crate) fn count(&self) -> usize {
+        self.dbs.len()
+    }
+
+    /// A database.
+    ///
+    /// # Panics
+    /// When there is no such database: clients select only those that are.
+    #[inline]
+    pub(crate) fn db(&self, db: usize) -> &Db {
+        &self.dbs[db]
+    }
+
+    /// A database, to change.
+    ///
+    /// # Panics
+    /// As [`Keyspace::db`].
+    #[inline]
+    pub(crate) fn db_mut(&mut self, db: usize) -> &mut Db {
+        &mut self.dbs[db]
+    }
+
+    /// All databases, in order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Db> {
+        self.dbs.iter()
+    }
+
+    /// Exchanges what two databases hold. Estimates go with the keys.
+    pub(crate) fn swap(&mut self, first: usize, second: usize) {
+        self.dbs.swap(first, second);
+    }
+
+    /// Removes all keys of all databases; answers how many there were.
+    pub(crate) fn clear(&mut self) -> usize {
+        (0..self.dbs.len()).map(|db| self.clear_db(db)).sum()
+    }
+
+    /// Removes all keys of a database; answers how many there were.
+    pub(crate) fn clear_db(&mut self, db: usize) -> usize {
+        let keys = &mut self.dbs[db].keys;
+        let count = keys.len();
+        keys.clear();
+        count
+    }
+
+    /// Keys of all databases.
+    pub(crate) fn len(&self) -> usize {
+        self.dbs.iter().map(|db| db.keys.len()).sum()
+    }
+
+    /// Bytes of all keys, values and tables.
+    pub(crate) fn bytes(&self) -> usize {
+        self.dbs.iter().map(|db| db.keys.bytes()).sum()
+    }
+
+    /// Whether a snapshot child lives, from now on.
+    pub(crate) fn set_child(&mut self, lives: bool) {
+        self.child = lives;
+        let growth = if lives { Growth::Avoided } else { Growth::Free };
+        for db in &mut self.dbs {
+            db.keys.set_growth(growth);
+        }
+    }
+
+    /// Whether a snapshot child lives.
+    pub(crate) fn child(&self) -> bool {
+        self.child
+    }
+
+    /// Checks every structure.
+    ///
+    /// # Panics
+    /// When an invariant does not hold.
+    pub(crate) fn validate(&self) {
+        for db in &self.dbs {
+            db.keys.validate();
+        }
+    }
+}
+
+/// Draws a number below `bound` with equal chances.
+pub(crate) fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
+    if bound <= 1 {
+        return 0;
+    }
+    loop {
+        // The high half of a product of a random word and the bound is below it; words whose low half falls into the
+        // incomplete last stretch are drawn anew.
+        let product = u128::from(rng.next_u64()) * u128::from(bound);
+        if product as u64 >= bound.wrapping_neg() % bound {
+            return (product >> 64) as u64;
+        }
+    }
+}
