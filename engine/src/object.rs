@@ -63,6 +63,8 @@ pub(crate) enum NewString<'a> {
     RawBytes(&'a [u8]),
     /// As `Bytes`; a long one is not copied.
     Owned(Vec<u8>),
+    /// Becomes embstr or raw by its length, even if it is the text of an integer.
+    Text(&'a [u8]),
     /// As `RawBytes`, not copied.
     RawOwned(Vec<u8>),
 }
@@ -77,7 +79,8 @@ impl<'a> NewString<'a> {
                 None => Payload::Raw(bytes.to_vec()),
             },
             NewString::Int(value) => int(value, share),
-            NewString::RawBytes(bytes) => Payload::Raw(bytes.to_vec()),
+            NewString::Text(bytes) if bytes.len() <= EMBSTR_MAX => Payload::Embstr(bytes),
+            NewString::RawBytes(bytes) | NewString::Text(bytes) => Payload::Raw(bytes.to_vec()),
             NewString::Owned(bytes) => match integer(&bytes) {
                 Some(value) => int(value, share),
                 None => Payload::Raw(bytes),

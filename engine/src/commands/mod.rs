@@ -3,14 +3,18 @@
 //! Each family has its own file of handlers; [`table`] is the data that names them. A handler gets a [`Context`] and
 //! the arguments, and either writes its reply or returns a [`Refusal`], which becomes the error reply.
 
+pub(crate) mod bitfield;
+pub(crate) mod bits;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod increments;
 pub(crate) mod info;
 pub(crate) mod lolwut;
 pub(crate) mod server;
+pub(crate) mod strings;
 pub mod table;
 
 use std::borrow::Cow;

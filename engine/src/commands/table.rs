@@ -3,7 +3,10 @@
 //! One line per command, sorted by name: name, arity (negative: at least that many, the name counted), flags, first
 //! key, last key (negative: counted from the end), step between keys, handler.
 
-use super::{Handler, client, cluster, command as introspection, config, connection, info, lolwut, server};
+use super::{
+    Handler, bitfield, bits, client, cluster, command as introspection, config, connection, increments, info, lolwut,
+    server, strings,
+};
 
 /// Changes data.
 pub const WRITE: u32 = 1 << 0;
@@ -108,26 +111,51 @@ const NO_KEYS: (i32, i32, i32) = (0, 0, 0);
 
 #[rustfmt::skip] // A table is read by its columns.
 const TABLE: &[Command] = &[
+    command("append", 3, WRITE | DENYOOM, (1, 1, 1), strings::append),
     command("asking", 1, FAST, NO_KEYS, cluster::refused),
     command("auth", 2, NOSCRIPT | LOADING | STALE | SKIP_MONITOR | FAST, NO_KEYS, connection::auth),
     command("bgsave", -1, ADMIN | NOSCRIPT, NO_KEYS, server::bgsave),
+    command("bitcount", -2, READONLY, (1, 1, 1), bits::bitcount),
+    command("bitfield", -2, WRITE | DENYOOM, (1, 1, 1), bitfield::bitfield),
+    command("bitop", -4, WRITE | DENYOOM, (2, -1, 1), bits::bitop),
+    command("bitpos", -3, READONLY, (1, 1, 1), bits::bitpos),
     command("client", -2, ADMIN | NOSCRIPT, NO_KEYS, client::client),
     command("cluster", -2, ADMIN, NO_KEYS, cluster::refused),
     command("command", 0, RANDOM | LOADING | STALE, NO_KEYS, introspection::command),
     command("config", -2, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEYS, config::config),
+    command("decr", 2, WRITE | DENYOOM | FAST, (1, 1, 1), increments::decr),
+    command("decrby", 3, WRITE | DENYOOM | FAST, (1, 1, 1), increments::decrby),
     command("echo", 2, FAST, NO_KEYS, connection::echo),
+    command("get", 2, READONLY | FAST, (1, 1, 1), strings::get),
+    command("getbit", 3, READONLY | FAST, (1, 1, 1), bits::getbit),
+    command("getrange", 4, READONLY, (1, 1, 1), strings::getrange),
+    command("getset", 3, WRITE | DENYOOM, (1, 1, 1), strings::getset),
     command("host:", -1, LOADING | STALE, NO_KEYS, server::http),
+    command("incr", 2, WRITE | DENYOOM | FAST, (1, 1, 1), increments::incr),
+    command("incrby", 3, WRITE | DENYOOM | FAST, (1, 1, 1), increments::incrby),
+    command("incrbyfloat", 3, WRITE | DENYOOM | FAST, (1, 1, 1), increments::incrbyfloat),
     command("info", -1, RANDOM | LOADING | STALE, NO_KEYS, info::info),
     command("lastsave", 1, RANDOM | FAST, NO_KEYS, server::lastsave),
     command("lolwut", -1, READONLY, NO_KEYS, lolwut::lolwut),
+    command("mget", -2, READONLY | FAST, (1, -1, 1), strings::mget),
     command("module", -2, ADMIN | NOSCRIPT, NO_KEYS, cluster::module),
+    command("mset", -3, WRITE | DENYOOM, (1, -1, 2), strings::mset),
+    command("msetnx", -3, WRITE | DENYOOM, (1, -1, 2), strings::msetnx),
     command("ping", -1, STALE | FAST, NO_KEYS, connection::ping),
     command("post", -1, LOADING | STALE, NO_KEYS, server::http),
+    command("psetex", 4, WRITE | DENYOOM, (1, 1, 1), strings::psetex),
     command("readonly", 1, FAST, NO_KEYS, cluster::refused),
     command("readwrite", 1, FAST, NO_KEYS, cluster::readwrite),
     command("save", 1, ADMIN | NOSCRIPT, NO_KEYS, server::save),
     command("select", 2, LOADING | FAST, NO_KEYS, connection::select),
+    command("set", -3, WRITE | DENYOOM, (1, 1, 1), strings::set),
+    command("setbit", 4, WRITE | DENYOOM, (1, 1, 1), bits::setbit),
+    command("setex", 4, WRITE | DENYOOM, (1, 1, 1), strings::setex),
+    command("setnx", 3, WRITE | DENYOOM | FAST, (1, 1, 1), strings::setnx),
+    command("setrange", 4, WRITE | DENYOOM, (1, 1, 1), strings::setrange),
     command("shutdown", -1, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEYS, server::shutdown),
+    command("strlen", 2, READONLY | FAST, (1, 1, 1), strings::strlen),
+    command("substr", 4, READONLY, (1, 1, 1), strings::getrange),
     command("time", 1, RANDOM | FAST, NO_KEYS, server::time),
 ];
 
