@@ -147,7 +147,7 @@ impl EventLoop {
             }
             Token(token) if token >= FIRST_LISTENER => self.accept(token - FIRST_LISTENER),
             Token(slot) => {
-                if event.is_writable() {
+                if event.is_writable() || event.is_write_closed() || event.is_error() {
                     if let Some(connection) = self.connections.get(slot) {
                         connection.blocked = false;
                     }
@@ -247,9 +247,10 @@ impl EventLoop {
     }
 
     /// Reads what a socket holds. `ended` when the kernel said that the peer will send no more: then the end is read
-    /// too, although the last read was a short one.
+    /// too, although the last read was a short one. The end is only acted on in a later round than the input before
+    /// it, so that the replies to that input are sent first.
     fn read(&mut self, slot: Slot, ended: bool) {
-        for _ in 0..READS_AT_ONCE {
+        for attempt in 0..READS_AT_ONCE {
             let Some(connection) = self.connections.get(slot).filter(|connection| !connection.closing) else {
                 return;
             };
@@ -257,10 +258,14 @@ impl EventLoop {
             let room = self.engine.input_buffer(client);
             let capacity = room.len();
             match rustix::io::read(&connection.socket, room) {
+                Ok(0) if attempt > 0 => break,
                 Ok(0) => return self.lose(slot, None),
                 Ok(bytes) => {
                     self.tell(Event::Input { client, bytes });
-                    if bytes < capacity && !ended {
+                    if bytes < capacity {
+                        if ended {
+                            break;
+                        }
                         return;
                     }
                 }
