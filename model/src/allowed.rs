@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::clause::Clause;
 use crate::profile::ErrorPolicy;
@@ -12,6 +13,14 @@ use crate::span::Outcome;
 
 /// A check that no simple shape expresses, for example an INFO text: answers what is wrong with the reply, if anything.
 pub type Check = fn(&Reply) -> Result<(), String>;
+
+/// A shape of reply that no simple variant expresses, with what it has to hold: an INFO text, a CLIENT LIST, a payload.
+pub trait Judge: fmt::Debug + Send + Sync {
+    /// What the reply should be, for people.
+    fn describe(&self) -> String;
+    /// What is wrong with a reply, if anything.
+    fn judge(&self, reply: &Reply) -> Result<(), String>;
+}
 
 /// A set of acceptable outcomes of one command.
 #[derive(Clone, Debug)]
@@ -45,6 +54,8 @@ pub enum Allowed {
     Error(Cow<'static, [u8]>),
     /// A reply that passes a check; the text says what it should be.
     Checked(&'static str, Check),
+    /// A reply that a judge finds nothing wrong with.
+    Judged(Arc<dyn Judge>),
     /// Either of two.
     Either(Box<Allowed>, Box<Allowed>),
     /// No reply at all.
@@ -118,6 +129,7 @@ impl Allowed {
                 ErrorPolicy::CodeOnly => Reply::error_code(wanted) == Reply::error_code(got),
             },
             (Self::Checked(_, check), reply) => check(reply).is_ok(),
+            (Self::Judged(judge), reply) => judge.judge(reply).is_ok(),
             (Self::Either(one, other), reply) => one.admits_reply(reply, errors) || other.admits_reply(reply, errors),
             (Self::Unspecified(_), _) => true,
             _ => false,
@@ -162,7 +174,7 @@ impl Allowed {
             Self::Either(one, other) => one.same_type(reply) || other.same_type(reply),
             Self::Closing(inner) => inner.same_type(reply),
             Self::Several(parts) => parts.first().is_some_and(|part| part.same_type(reply)),
-            Self::Checked(..) | Self::Unspecified(_) => true,
+            Self::Checked(..) | Self::Judged(_) | Self::Unspecified(_) => true,
             Self::Nothing => false,
         }
     }
@@ -240,6 +252,7 @@ impl fmt::Display for Allowed {
             }
             Self::Error(line) => write!(f, "(error) {}", String::from_utf8_lossy(line)),
             Self::Checked(text, _) => f.write_str(text),
+            Self::Judged(judge) => f.write_str(&judge.describe()),
             Self::Either(one, other) => write!(f, "{one} or {other}"),
             Self::Nothing => f.write_str("no reply"),
             Self::Several(parts) => {

@@ -1,9 +1,11 @@
 //! The model's own command table, and the dispatch of a command to its handler.
 
+use crate::allowed::Allowed;
 use crate::call::{Call, Handler};
 use crate::clause::Clause;
+use crate::client::Killed;
 use crate::plan::{Plan, Refusal};
-use crate::{bitfield, bits, expire, keys, object, scan, server, strings};
+use crate::{bitfield, bits, connection, dump, expire, keys, object, scan, server, strings};
 
 /// A command: what COMMAND tells of it, and its handler.
 #[derive(Clone, Copy, Debug)]
@@ -36,15 +38,24 @@ macro_rules! command {
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
     command!("append" 3 "write denyoom" 1 1 1 strings::append),
+    command!("asking" 1 "fast" 0 0 0 server::asking),
+    command!("auth" 2 "noscript loading stale skip_monitor fast" 0 0 0 connection::auth),
+    command!("bgsave" -1 "admin noscript" 0 0 0 server::bgsave),
     command!("bitcount" -2 "readonly" 1 1 1 bits::bitcount),
     command!("bitfield" -2 "write denyoom" 1 1 1 bitfield::bitfield),
     command!("bitop" -4 "write denyoom" 2 -1 1 bits::bitop),
     command!("bitpos" -3 "readonly" 1 1 1 bits::bitpos),
+    command!("client" -2 "admin noscript" 0 0 0 connection::client),
+    command!("cluster" -2 "admin" 0 0 0 server::cluster),
+    command!("command" 0 "random loading stale" 0 0 0 server::command),
+    command!("config" -2 "admin noscript loading stale" 0 0 0 server::config),
     command!("dbsize" 1 "readonly fast" 0 0 0 keys::dbsize),
+    command!("debug" -2 "admin noscript" 0 0 0 server::debug),
     command!("decr" 2 "write denyoom fast" 1 1 1 strings::decr),
     command!("decrby" 3 "write denyoom fast" 1 1 1 strings::decrby),
     command!("del" -2 "write" 1 -1 1 keys::del),
-    command!("echo" 2 "fast" 0 0 0 server::echo),
+    command!("dump" 2 "readonly random" 1 1 1 dump::dump),
+    command!("echo" 2 "fast" 0 0 0 connection::echo),
     command!("exists" -2 "readonly fast" 1 -1 1 keys::exists),
     command!("expire" 3 "write fast" 1 1 1 expire::expire),
     command!("expireat" 3 "write fast" 1 1 1 expire::expireat),
@@ -54,11 +65,16 @@ pub static COMMANDS: &[Command] = &[
     command!("getbit" 3 "readonly fast" 1 1 1 bits::getbit),
     command!("getrange" 4 "readonly" 1 1 1 strings::getrange),
     command!("getset" 3 "write denyoom" 1 1 1 strings::getset),
+    command!("host:" -1 "loading stale" 0 0 0 connection::attack),
     command!("incr" 2 "write denyoom fast" 1 1 1 strings::incr),
     command!("incrby" 3 "write denyoom fast" 1 1 1 strings::incrby),
     command!("incrbyfloat" 3 "write denyoom fast" 1 1 1 strings::incrbyfloat),
+    command!("info" -1 "random loading stale" 0 0 0 server::info),
     command!("keys" 2 "readonly sort_for_script" 0 0 0 keys::keys),
+    command!("lastsave" 1 "random fast" 0 0 0 server::lastsave),
+    command!("lolwut" -1 "readonly" 0 0 0 server::lolwut),
     command!("mget" -2 "readonly fast" 1 -1 1 strings::mget),
+    command!("module" -2 "admin noscript" 0 0 0 server::module),
     command!("move" 3 "write fast" 1 1 1 keys::move_to),
     command!("mset" -3 "write denyoom" 1 -1 2 strings::mset),
     command!("msetnx" -3 "write denyoom" 1 -1 2 strings::msetnx),
@@ -66,12 +82,17 @@ pub static COMMANDS: &[Command] = &[
     command!("persist" 2 "write fast" 1 1 1 expire::persist),
     command!("pexpire" 3 "write fast" 1 1 1 expire::pexpire),
     command!("pexpireat" 3 "write fast" 1 1 1 expire::pexpireat_command),
-    command!("ping" -1 "stale fast" 0 0 0 server::ping),
+    command!("ping" -1 "stale fast" 0 0 0 connection::ping),
+    command!("post" -1 "loading stale" 0 0 0 connection::attack),
     command!("psetex" 4 "write denyoom" 1 1 1 strings::psetex),
     command!("pttl" 2 "readonly random fast" 1 1 1 expire::pttl),
     command!("randomkey" 1 "readonly random" 0 0 0 keys::randomkey),
+    command!("readonly" 1 "fast" 0 0 0 server::readonly),
+    command!("readwrite" 1 "fast" 0 0 0 server::readwrite),
     command!("rename" 3 "write" 1 2 1 keys::rename),
     command!("renamenx" 3 "write fast" 1 2 1 keys::renamenx),
+    command!("restore" -4 "write denyoom" 1 1 1 dump::restore),
+    command!("save" 1 "admin noscript" 0 0 0 server::save),
     command!("scan" -2 "readonly random" 0 0 0 scan::scan),
     command!("select" 2 "loading fast" 0 0 0 keys::select),
     command!("set" -3 "write denyoom" 1 1 1 strings::set),
@@ -79,9 +100,11 @@ pub static COMMANDS: &[Command] = &[
     command!("setex" 4 "write denyoom" 1 1 1 strings::setex),
     command!("setnx" 3 "write denyoom fast" 1 1 1 strings::setnx),
     command!("setrange" 4 "write denyoom" 1 1 1 strings::setrange),
+    command!("shutdown" -1 "admin noscript loading stale" 0 0 0 server::shutdown),
     command!("strlen" 2 "readonly fast" 1 1 1 strings::strlen),
     command!("substr" 4 "readonly" 1 1 1 strings::getrange),
     command!("swapdb" 3 "write fast" 0 0 0 keys::swapdb),
+    command!("time" 1 "random fast" 0 0 0 server::time),
     command!("touch" -2 "readonly fast" 1 1 1 keys::touch),
     command!("ttl" 2 "readonly random fast" 1 1 1 expire::ttl),
     command!("type" 2 "readonly fast" 1 1 1 keys::type_of),
@@ -125,7 +148,12 @@ impl Command {
 
 /// What is acceptable as the answer to a call.
 pub(crate) fn plan(call: &Call<'_>) -> Plan {
-    dispatch(call).unwrap_or_else(Plan::from)
+    if call.client.killed == Killed::Surely {
+        return Plan::new(Clause::CLIENT_12, Allowed::Closing(Box::new(Allowed::Nothing)));
+    }
+    let mut plan = connection::quit(call).map_or_else(|| dispatch(call).unwrap_or_else(Plan::from), |plan| plan);
+    connection::suppress_replies(call, &mut plan);
+    plan
 }
 
 fn dispatch(call: &Call<'_>) -> Result<Plan, Refusal> {
@@ -135,6 +163,7 @@ fn dispatch(call: &Call<'_>) -> Result<Plan, Refusal> {
     if !command.takes(call.args.len()) {
         return Err(call.wrong_arity());
     }
+    connection::refuse_unauthenticated(call, command.name)?;
     (command.handler)(call)
 }
 

@@ -4,38 +4,8 @@ use std::fmt;
 
 use crate::allowed::Allowed;
 use crate::clause::Clause;
+use crate::erratum::Erratum;
 use crate::reply::Reply;
-
-/// A known departure of a real Redis from the specification, listed in SPEC.md's appendix.
-#[allow(missing_docs, non_camel_case_types)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Erratum {
-    E_1,
-    E_2,
-    E_3,
-    E_4,
-    E_5,
-    E_6,
-    E_7,
-}
-
-impl Erratum {
-    /// All errata, in the appendix' order.
-    pub const ALL: &'static [Self] = &[Self::E_1, Self::E_2, Self::E_3, Self::E_4, Self::E_5, Self::E_6, Self::E_7];
-
-    /// The id as SPEC.md writes it, for example `E-1`.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::E_1 => "E-1",
-            Self::E_2 => "E-2",
-            Self::E_3 => "E-3",
-            Self::E_4 => "E-4",
-            Self::E_5 => "E-5",
-            Self::E_6 => "E-6",
-            Self::E_7 => "E-7",
-        }
-    }
-}
 
 /// What an accepted step was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

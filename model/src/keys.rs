@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::allowed::Allowed;
 use crate::call::Call;
 use crate::clause::Clause;
-use crate::deviation::Erratum;
+use crate::erratum::Erratum;
 use crate::glob::Pattern;
 use crate::keyspace::Fate;
 use crate::numbers::parse_integer;

@@ -8,7 +8,8 @@ use crate::call::{Call, Choice};
 use crate::clause::Clause;
 use crate::client::{Client, ClientId, Peer};
 use crate::commands;
-use crate::deviation::{Deviation, DeviationKind, Erratum, Verdict};
+use crate::deviation::{Deviation, DeviationKind, Verdict};
+use crate::erratum::Erratum;
 use crate::keyspace::{Access, Entry, Fate, Keyspace, Slot};
 use crate::plan::{Change, Expiry, Plan, Propagation};
 use crate::profile::Profile;
@@ -108,9 +109,13 @@ impl Model {
         outcome: &Outcome<'_>,
         span: Span,
     ) -> Result<Verdict, Box<Deviation>> {
+        self.propagated = Propagated::default();
+        if self.was_killed_meanwhile(client, outcome) {
+            self.witness(Clause::CLIENT_12);
+            return Ok(Verdict::default());
+        }
         let mut worlds = self.worlds(client, command, span);
         let errors = self.profile.errors;
-        self.propagated = Propagated::default();
         if worlds.len() >= MOST_WORLDS {
             worlds.truncate(1);
             if let Some(world) = worlds.pop() {
@@ -430,6 +435,8 @@ impl Model {
                 }
             }
             Change::Server(change) => self.server.apply(change),
+            Change::Reload => self.reload(span),
+            Change::Observe(observation) => self.observe(client, observation, outcome, span),
         }
     }
 
@@ -475,7 +482,9 @@ impl Change {
             | Self::Select(_)
             | Self::Scanned { .. }
             | Self::Client(_)
-            | Self::Server(_) => (None, None),
+            | Self::Server(_)
+            | Self::Reload
+            | Self::Observe(_) => (None, None),
         };
         one.into_iter().chain(other)
     }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use crate::allowed::Allowed;
 use crate::clause::Clause;
 use crate::client::ClientChange;
-use crate::deviation::Erratum;
+use crate::erratum::Erratum;
 use crate::keyspace::{Access, Deadline};
+use crate::observe::Observation;
 use crate::reply::{Bytes, Reply};
 use crate::server::ServerChange;
 use crate::value::Value;
@@ -46,6 +47,10 @@ pub enum Change {
     FlushAll,
     /// The client goes on in another database.
     Select(usize),
+    /// The data set was saved and loaded.
+    Reload,
+    /// Something is learned from the answer.
+    Observe(Observation),
     /// A page of SCAN was read: which cursor continued, with which pattern.
     Scanned { db: usize, cursor: u64, pattern: Option<Bytes> },
     /// The client's own state.

@@ -1,6 +1,6 @@
 //! Which Redis the model stands for, and how strictly texts are held against it.
 
-use crate::deviation::Erratum;
+use crate::erratum::Erratum;
 
 /// How error replies are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use crate::allowed::Allowed;
 use crate::call::Call;
 use crate::clause::Clause;
-use crate::deviation::Erratum;
+use crate::erratum::Erratum;
 use crate::expire;
 use crate::long_double::LongDouble;
 use crate::numbers::parse_integer;

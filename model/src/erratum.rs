@@ -1,0 +1,29 @@
+//! Known departures of real servers that a client can see, as SPEC.md's appendix numbers them.
+
+macro_rules! errata {
+    ($($variant:ident $id:literal)*) => {
+        /// A known departure of a real Redis from the specification, listed in SPEC.md's appendix.
+        #[allow(missing_docs, non_camel_case_types)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Erratum {
+            $($variant,)*
+        }
+
+        impl Erratum {
+            /// All errata, in the appendix' order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The id as SPEC.md writes it, for example `E-1`.
+            pub fn id(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $id,)*
+                }
+            }
+        }
+    };
+}
+
+errata! {
+    E_1 "E-1" E_2 "E-2" E_3 "E-3" E_4 "E-4" E_5 "E-5" E_6 "E-6" E_7 "E-7" E_11 "E-11" E_12 "E-12" E_13 "E-13" E_14 "E-14"
+    E_15 "E-15" E_16 "E-16" E_17 "E-17" E_18 "E-18" E_19 "E-19" E_20 "E-20"
+}

@@ -1,0 +1,97 @@
+//! What the model learns from an accepted answer: numbers and settings that only the server knows.
+
+use crate::client::{ClientId, Killed};
+use crate::model::Model;
+use crate::reply::{Bytes, Reply};
+use crate::span::{Outcome, Span};
+
+/// Something to be learned from the answer to a command that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// The answer is the sender's id. [CLIENT-2]
+    OwnId,
+    /// The answer is pairs of directives and their values. [CONFIG-2]
+    Configuration,
+    /// If the answer is `+OK`, this directive has this value from now on. [CONFIG-7]
+    Configured {
+        /// The directive's first name.
+        name: &'static str,
+        /// Its value as CONFIG GET writes it; `None` if that cannot be told from what was sent.
+        value: Option<Bytes>,
+    },
+    /// The answer is the time of the last save. [LASTSAVE-1]
+    LastSave,
+    /// If the answer is `+OK`, the data set was saved. [SAVE-5]
+    Saved,
+    /// The answer is a text of INFO, with counters that do not fall. [INFO-12]
+    Info,
+    /// These connections were closed by another one's CLIENT KILL, or may have been. [CLIENT-12]
+    Closed(Vec<(ClientId, Killed)>),
+}
+
+impl Model {
+    pub(crate) fn observe(
+        &mut self,
+        client: ClientId,
+        observation: Observation,
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) {
+        let reply = outcome.replies.first();
+        let succeeded = matches!(reply, Some(Reply::Status(text)) if text == b"OK");
+        match observation {
+            Observation::OwnId => {
+                if let (Some(client), Some(Reply::Integer(id))) = (self.clients.get_mut(&client), reply) {
+                    client.id = Some(*id);
+                }
+            }
+            Observation::Configuration => {
+                let Some(Reply::Array(pairs)) = reply else { return };
+                for pair in pairs.chunks_exact(2) {
+                    if let [Reply::Bulk(name), Reply::Bulk(value)] = pair {
+                        self.server.config.learn(name, value);
+                    }
+                }
+            }
+            Observation::Configured { name, value } => {
+                // Without a reply the setting was made unless it could not be.
+                if succeeded || outcome.replies.is_empty() {
+                    self.server.config.set(name, value);
+                }
+            }
+            Observation::LastSave => {
+                if let Some(Reply::Integer(seconds)) = reply {
+                    self.server.last_save_s = Some(*seconds);
+                }
+            }
+            Observation::Saved => {
+                if succeeded || outcome.replies.is_empty() {
+                    self.server.last_save_s = Some(span.earliest_ms.div_euclid(1000));
+                }
+            }
+            Observation::Info => {
+                if let Some(Reply::Bulk(text)) = reply {
+                    self.server.counters.learn(text);
+                }
+            }
+            Observation::Closed(clients) => {
+                for (id, killed) in clients {
+                    if let Some(client) = self.clients.get_mut(&id) {
+                        client.killed = killed;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the outcome shows that another connection's CLIENT KILL closed this one, which the model took for possible.
+    pub(crate) fn was_killed_meanwhile(&self, client: ClientId, outcome: &Outcome<'_>) -> bool {
+        let killed = self.clients.get(&client).map_or(Killed::No, |client| client.killed);
+        killed != Killed::No && outcome.closed && outcome.replies.is_empty()
+    }
+
+    /// Whether another connection's CLIENT KILL closed this one, so that its next answer must be that it is closed.
+    pub fn is_killed(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|client| client.killed == Killed::Surely)
+    }
+}

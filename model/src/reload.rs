@@ -1,0 +1,45 @@
+//! What saving and loading makes of the data set, and what RESTORE says of a key's use.
+
+use crate::keyspace::{Entry, Fate, Slot};
+use crate::model::Model;
+use crate::span::Span;
+use crate::value::{StringValue, Value};
+
+/// The LRU clock counts seconds in so many bits; an idle time that does not fit before its zero becomes half its range in real servers.
+const CLOCK_SECONDS: i64 = 1 << 24;
+
+impl Model {
+    /// The data set was saved and loaded: deadlines stay, expired keys are left out [RDB-30], strings are encoded anew
+    /// [RDB-35], and nothing was used since.
+    pub(crate) fn reload(&mut self, span: Span) {
+        let shares_integers = self.server.shares_integers();
+        for db in self.keyspace.databases.values_mut() {
+            db.keys.retain(|_, slot| slot.fate(span) != Fate::Gone);
+            for slot in db.keys.values_mut() {
+                let entries: Vec<&mut Entry> = match slot {
+                    Slot::Known(entry) => vec![entry],
+                    Slot::Open(versions) => versions.iter_mut().flatten().collect(),
+                };
+                for entry in entries {
+                    let Value::String(string) = &entry.value;
+                    entry.value = Value::String(StringValue::encoded(&string.bytes, shares_integers));
+                    entry.access.last = Span {
+                        // An idle time may have been kept in the file. [RDB-36]
+                        earliest_ms: entry.access.last.earliest_ms - 1000,
+                        latest_ms: span.latest_ms,
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// When a key was last used whose idle time is told in seconds. [RESTORE-13]
+pub(crate) fn last_use(idle_seconds: i64, span: Span) -> Span {
+    let ago = |now_ms: i64, seconds: i64| now_ms.saturating_sub(seconds.saturating_mul(1000));
+    let clock = span.earliest_ms.div_euclid(1000).rem_euclid(CLOCK_SECONDS);
+    let fits = idle_seconds < clock;
+    let most = if fits { idle_seconds } else { idle_seconds.max(CLOCK_SECONDS) };
+    let least = if fits { idle_seconds } else { idle_seconds.min(CLOCK_SECONDS / 2) };
+    Span { earliest_ms: ago(span.earliest_ms, most), latest_ms: ago(span.latest_ms, least) }
+}

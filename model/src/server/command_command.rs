@@ -1,0 +1,117 @@
+//! COMMAND: what a server says of its commands.
+
+use std::sync::Arc;
+
+use super::container::{help, unknown_subcommand};
+use crate::allowed::{Allowed, Judge};
+use crate::call::Call;
+use crate::clause::Clause;
+use crate::commands::{self, COMMANDS, Command};
+use crate::plan::{Plan, Refusal};
+use crate::reply::{Bytes, Reply};
+
+/// COMMAND and its subcommands.
+pub(crate) fn command(call: &Call<'_>) -> Result<Plan, Refusal> {
+    let [_, subcommand, rest @ ..] = call.args else {
+        call.cite(Clause::COMMAND_4);
+        return Ok(Plan::new(Clause::COMMAND_1, Allowed::Judged(Arc::new(Table))));
+    };
+    match (subcommand.to_ascii_lowercase().as_slice(), rest) {
+        (b"help", []) => Ok(Plan::new(Clause::CLIENT_28, help("COMMAND"))),
+        (b"count", []) => {
+            // A server may have more commands than the specification has so far.
+            let least = i64::try_from(COMMANDS.len()).unwrap_or(i64::MAX);
+            Ok(Plan::new(Clause::COMMAND_5, Allowed::Within(least..=i64::MAX)))
+        }
+        (b"info", names) => Ok(Plan::new(Clause::COMMAND_6, Allowed::Elements(names.iter().map(|name| info(name)).collect()))),
+        (b"getkeys", [_, ..]) => getkeys(rest),
+        _ => Err(unknown_subcommand(Clause::COMMAND_12, subcommand, "COMMAND HELP.")),
+    }
+}
+
+/// The entry of a command. [COMMAND-2] [COMMAND-3]
+fn entry(command: &Command) -> Reply {
+    Reply::Array(vec![
+        Reply::bulk(command.name),
+        Reply::Integer(command.arity),
+        Reply::Array(command.flags.split(' ').filter(|flag| !flag.is_empty()).map(Reply::status).collect()),
+        Reply::Integer(command.first_key),
+        Reply::Integer(command.last_key),
+        Reply::Integer(command.step),
+    ])
+}
+
+fn info(name: &[u8]) -> Allowed {
+    match commands::find(name) {
+        Some(command) => Allowed::Exactly(entry(command)),
+        // It may be a command that the specification does not have yet.
+        None if may_exist_elsewhere(name) => Allowed::Unspecified(Clause::COMMAND_6),
+        None => Allowed::Exactly(Reply::NilBulk),
+    }
+}
+
+/// A name that a command could have.
+fn may_exist_elsewhere(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b':'))
+}
+
+/// All entries of the specification's commands, and perhaps others. [COMMAND-1] [COMMAND-4]
+#[derive(Debug)]
+struct Table;
+
+impl Judge for Table {
+    fn describe(&self) -> String {
+        format!("the entries of {} commands, in any order, and perhaps others", COMMANDS.len())
+    }
+
+    fn judge(&self, reply: &Reply) -> Result<(), String> {
+        let Reply::Array(entries) = reply else { return Err("not an array".into()) };
+        for command in COMMANDS {
+            if !entries.contains(&entry(command)) {
+                return Err(format!("no entry as {}", entry(command)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// [COMMAND-7] to [COMMAND-11]
+fn getkeys(line: &[&[u8]]) -> Result<Plan, Refusal> {
+    let Some(command) = commands::find(line[0]) else {
+        if may_exist_elsewhere(line[0]) {
+            return Ok(Plan::new(Clause::COMMAND_8, Allowed::Unspecified(Clause::COMMAND_8)));
+        }
+        return Err(Refusal::new(Clause::COMMAND_8, "ERR Invalid command specified"));
+    };
+    if !takes_keys(command) {
+        return Err(Refusal::new(Clause::COMMAND_9, "ERR The command has no key arguments"));
+    }
+    if !command.takes(line.len()) {
+        let text = "ERR Invalid number of arguments specified for command";
+        return Err(Refusal::new(Clause::COMMAND_10, text));
+    }
+    match keys(command, line) {
+        Some(keys) if !keys.is_empty() => {
+            let keys = keys.into_iter().map(Reply::Bulk).collect();
+            Ok(Plan::reply(Clause::COMMAND_7, Reply::Array(keys)))
+        }
+        _ => Err(Refusal::new(Clause::COMMAND_11, "ERR Invalid arguments specified for command")),
+    }
+}
+
+fn takes_keys(command: &Command) -> bool {
+    command.first_key != 0 || command.flags.split(' ').any(|flag| flag == "movablekeys")
+}
+
+/// The key arguments of a command line by first key, last key and step.
+pub(crate) fn keys(command: &Command, line: &[&[u8]]) -> Option<Vec<Bytes>> {
+    let count = i64::try_from(line.len()).ok()?;
+    let last = if command.last_key < 0 { count + command.last_key } else { command.last_key };
+    let mut keys = Vec::new();
+    let mut at = command.first_key;
+    while at > 0 && at <= last {
+        keys.push(line.get(usize::try_from(at).ok()?)?.to_vec());
+        at += command.step.max(1);
+    }
+    Some(keys)
+}

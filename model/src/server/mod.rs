@@ -1,0 +1,89 @@
+//! The server's own state, and the commands that show or change it.
+
+mod command_command;
+pub mod config;
+mod config_command;
+mod config_rules;
+mod container;
+mod counters;
+mod debug;
+mod digest;
+mod info;
+mod info_fields;
+mod lolwut;
+mod modules;
+mod saving;
+mod sha1;
+mod standalone;
+mod time;
+
+pub use config::Configuration;
+pub use counters::Counters;
+
+pub(crate) use command_command::command;
+pub(crate) use config_command::config;
+pub(crate) use container::{help, integer, one_line, unknown_subcommand};
+pub(crate) use debug::debug;
+pub(crate) use info::info;
+pub(crate) use lolwut::lolwut;
+pub(crate) use modules::module;
+pub(crate) use saving::{bgsave, lastsave, save, shutdown};
+pub(crate) use standalone::{asking, cluster, readonly, readwrite};
+pub(crate) use time::time;
+
+/// The server's own state: configuration and counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// How many databases there are.
+    pub databases: usize,
+    /// The directives.
+    pub config: Configuration,
+    /// When the data set was last saved, Unix seconds, once an answer told it; a later save is always possible.
+    pub last_save_s: Option<i64>,
+    /// Counters of INFO that do not fall.
+    pub counters: Counters,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            databases: 16,
+            config: Configuration::default(),
+            last_save_s: None,
+            counters: Counters::default(),
+        }
+    }
+}
+
+/// A change of the server's own state that follows from the command alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerChange {
+    /// The counters of INFO begin anew. [CONFIG-26]
+    ResetCounters,
+}
+
+impl Server {
+    /// Makes a change of its own state.
+    pub(crate) fn apply(&mut self, change: ServerChange) {
+        match change {
+            ServerChange::ResetCounters => self.counters = Counters::default(),
+        }
+    }
+
+    /// Keys expire through UNLINK instead of DEL (`lazyfree-lazy-expire`).
+    pub fn lazy_expire(&self) -> bool {
+        self.config.value("lazyfree-lazy-expire") == Some(b"yes")
+    }
+
+    /// Integers 0 to 9999 are shared objects: not while maxmemory needs each key's own access time.
+    pub fn shares_integers(&self) -> bool {
+        let limited = self.config.value("maxmemory") != Some(b"0");
+        let policy = self.config.value("maxmemory-policy").unwrap_or(b"noeviction");
+        !(limited && (policy.ends_with(b"-lru") || policy.ends_with(b"-lfu")))
+    }
+
+    /// The access counter is kept instead of the access time (an LFU policy).
+    pub fn counts_frequency(&self) -> bool {
+        self.config.value("maxmemory-policy").is_some_and(|policy| policy.ends_with(b"-lfu"))
+    }
+}
