@@ -1,0 +1,434 @@
+//! The writing end of the append-only file: what is buffered, what is being written, what is durable.
+//!
+//! ```text
+//!  commands ─► buffer ─(flush)─► writing ─(driver writes)─► file ─(driver syncs)─► durable
+//! ```
+//!
+//! The driver answers the steps it was given in order, before it does anything else; only a sync in the background is
+//! answered later. So an answer belongs to the oldest step in `steps`, and to the background when there is none.
+//!
+//! Invariants:
+//! - `buffer` and `writing` begin and end between commands, except that after a short write which could not be undone
+//!   `writing` begins where the file ends;
+//! - while `steps` is not empty, `writing` is what the driver sees and does not change;
+//! - under `appendfsync always` replies are held while anything before them is not durable.
+
+use std::collections::VecDeque;
+
+use crate::config::AppendFsync;
+use crate::effect::{Effect, FileEffect, FileId, LogLevel};
+use crate::event::IoFailure;
+use crate::faults::{self, Fault};
+
+/// How long a write may wait for a sync that is under way.
+const MAX_POSTPONED_US: u64 = 2_000_000;
+/// How often the file is synced under `everysec`, and how often a failed write is tried again.
+const SECOND_US: u64 = 1_000_000;
+
+/// A step that the driver was given and has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Open,
+    Write,
+    Sync,
+    /// Undoes a short write; so many bytes of `writing` are in the file until then.
+    CutBack {
+        written: usize,
+    },
+}
+
+/// What the caller has to do after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing.
+    Wait,
+    /// Everything that replies promise is durable: send them.
+    Release,
+    /// Leave: under `always` a reply would promise what is not kept.
+    Die,
+}
+
+/// When and how to flush.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flush {
+    /// Monotonic microseconds.
+    pub(crate) now_us: u64,
+    pub(crate) policy: AppendFsync,
+    /// A child writes a snapshot and `no-appendfsync-on-rewrite` is on.
+    pub(crate) no_sync: bool,
+    /// Write even if a sync is under way (shutdown, switching off).
+    pub(crate) force: bool,
+}
+
+/// The append-only file.
+#[derive(Debug, Default)]
+pub(crate) struct AppendFile {
+    enabled: bool,
+    buffer: Vec<u8>,
+    writing: Vec<u8>,
+    /// The database that the next command of the file works on; `None` = unknown, so SELECT comes first.
+    selected: Option<usize>,
+    steps: VecDeque<Step>,
+    /// Bytes in the file.
+    size: u64,
+    /// Size when the file was loaded or rewritten.
+    base_size: u64,
+    background_sync: bool,
+    postponed_since_us: Option<u64>,
+    /// Something was written since the last sync began.
+    unsynced: bool,
+    last_sync_us: u64,
+    /// The system's words for the last write's failure.
+    failure: Option<String>,
+    last_try_us: u64,
+    always: bool,
+    /// Writes that went ahead although a sync was under way.
+    pub(crate) delayed_syncs: u64,
+}
+
+impl AppendFile {
+    /// Whether commands are appended.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Begins to append to a file of `size` bytes, opened by a step of its own.
+    pub(crate) fn open(&mut self, size: u64, effects: &mut Vec<Effect>) {
+        *self = Self { enabled: true, size, base_size: size, delayed_syncs: self.delayed_syncs, ..Self::default() };
+        self.steps.push_back(Step::Open);
+        effects.push(Effect::File(FileEffect::Open(FileId::Aof)));
+    }
+
+    /// Writes and syncs what is left, closes the file and appends no more.
+    pub(crate) fn close(&mut self, now_us: u64, effects: &mut Vec<Effect>) {
+        self.flush(Flush { now_us, policy: AppendFsync::No, no_sync: true, force: true }, effects);
+        effects.push(Effect::File(FileEffect::Fsync(FileId::Aof)));
+        effects.push(Effect::File(FileEffect::Close(FileId::Aof)));
+        self.enabled = false;
+        self.selected = None;
+    }
+
+    /// The bytes that the driver is to write.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.writing
+    }
+
+    /// Bytes in the file.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Size when the file was loaded or rewritten last.
+    pub(crate) fn base_size(&self) -> u64 {
+        self.base_size
+    }
+
+    /// Bytes that wait to be written.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffer.len() + self.writing.len()
+    }
+
+    /// Whether a sync in the background is under way.
+    pub(crate) fn syncs_in_background(&self) -> bool {
+        self.background_sync
+    }
+
+    /// Why writing fails at present.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Whether replies must wait.
+    pub(crate) fn holds_replies(&self) -> bool {
+        self.enabled && self.always && (!self.steps.is_empty() || !self.writing.is_empty())
+    }
+
+    /// Appends a command that works on `db`.
+    pub(crate) fn append<'a>(&mut self, db: usize, arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
+        if !self.enabled {
+            return;
+        }
+        let stays = faults::is(Fault::AofForgetsSelect) && self.selected.is_some_and(|known| known > db);
+        if self.selected != Some(db) && !stays {
+            let number = db.to_string();
+            encode_command([&b"SELECT"[..], number.as_bytes()].into_iter(), &mut self.buffer);
+            self.selected = Some(db);
+        }
+        encode_command(arguments, &mut self.buffer);
+    }
+
+    /// Has what is buffered written, and synced as the policy says. Called at the end of each batch and by the cron.
+    pub(crate) fn flush(&mut self, flush: Flush, effects: &mut Vec<Effect>) {
+        self.always = flush.policy == AppendFsync::Always;
+        if !self.enabled || !self.steps.is_empty() {
+            return;
+        }
+        if self.buffered() == 0 {
+            self.sync_in_background(flush, effects);
+            return;
+        }
+        let every_second = flush.policy == AppendFsync::EverySec;
+        if every_second && self.background_sync && !flush.force {
+            let since = *self.postponed_since_us.get_or_insert(flush.now_us);
+            if flush.now_us.saturating_sub(since) < MAX_POSTPONED_US {
+                return;
+            }
+            self.delayed_syncs += 1;
+        }
+        let too_soon = flush.now_us.saturating_sub(self.last_try_us) < SECOND_US;
+        if self.failure.is_some() && too_soon && !flush.force {
+            return;
+        }
+        self.postponed_since_us = None;
+        self.last_try_us = flush.now_us;
+        if self.writing.is_empty() {
+            std::mem::swap(&mut self.writing, &mut self.buffer);
+        } else {
+            self.writing.append(&mut self.buffer);
+        }
+        self.steps.push_back(Step::Write);
+        effects.push(Effect::File(FileEffect::Write(FileId::Aof)));
+        if self.always && !flush.no_sync {
+            self.steps.push_back(Step::Sync);
+            effects.push(Effect::File(FileEffect::Fsync(FileId::Aof)));
+        }
+        self.unsynced = true;
+        self.sync_in_background(flush, effects);
+    }
+
+    fn sync_in_background(&mut self, flush: Flush, effects: &mut Vec<Effect>) {
+        let due = flush.now_us.saturating_sub(self.last_sync_us) >= SECOND_US;
+        if flush.policy != AppendFsync::EverySec || !self.unsynced || !due || self.background_sync || flush.no_sync {
+            return;
+        }
+        self.unsynced = false;
+        self.background_sync = true;
+        self.last_sync_us = flush.now_us;
+        effects.push(Effect::File(FileEffect::FsyncInBackground(FileId::Aof)));
+    }
+
+    /// The oldest step succeeded, or the sync in the background did.
+    pub(crate) fn done(&mut self, effects: &mut Vec<Effect>) -> Next {
+        match self.steps.pop_front() {
+            None => self.background_sync = false,
+            Some(Step::Open | Step::Sync) => {}
+            Some(Step::Write) => {
+                self.size += self.writing.len() as u64;
+                // A large batch's room is not kept for the small ones after it.
+                const KEPT: usize = 64 * 1024;
+                self.writing.clear();
+                self.writing.shrink_to(KEPT);
+                if self.failure.take().is_some() {
+                    effects.push(Effect::Log {
+                        level: LogLevel::Warning,
+                        text: "AOF write error looks solved, Redis can write again.".into(),
+                    });
+                }
+            }
+            Some(Step::CutBack { .. }) => {}
+        }
+        if self.always && self.steps.is_empty() && self.writing.is_empty() { Next::Release } else { Next::Wait }
+    }
+
+    /// The oldest step failed, a write after `written` bytes, or the sync in the background did.
+    pub(crate) fn failed(&mut self, written: usize, why: &IoFailure, effects: &mut Vec<Effect>) -> Next {
+        let step = self.steps.pop_front();
+        let words = match step {
+            Some(Step::Open) => "Can't open the append-only file",
+            Some(Step::Write) => "Error writing to the AOF file",
+            Some(Step::CutBack { .. }) => "Could not remove short write from the append-only file",
+            Some(Step::Sync) | None => "Can't persist AOF for fsync error",
+        };
+        let text = format!("{words}: {}", why.text);
+        effects.push(Effect::Log { level: LogLevel::Warning, text });
+        match step {
+            Some(Step::Open) => return Next::Die,
+            // The steps after a failed write are answered too, but they prove nothing.
+            _ if self.always => return Next::Die,
+            Some(Step::Write) => {
+                self.failure = Some(why.text.clone());
+                if written > 0 {
+                    self.steps.push_back(Step::CutBack { written });
+                    effects.push(Effect::File(FileEffect::Truncate(FileId::Aof, self.size)));
+                }
+            }
+            Some(Step::CutBack { written }) => {
+                // What is there stays there, and the rest is written after it.
+                self.writing.drain(..written.min(self.writing.len()));
+                self.size += written as u64;
+            }
+            Some(Step::Sync) => {}
+            None => {
+                self.background_sync = false;
+                self.unsynced = true;
+            }
+        }
+        Next::Wait
+    }
+}
+
+/// Appends a command as a multibulk request.
+pub(crate) fn encode_command<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]>, target: &mut Vec<u8>) {
+    encode_header(b'*', arguments.len(), target);
+    for argument in arguments {
+        encode_header(b'$', argument.len(), target);
+        target.extend_from_slice(argument);
+        target.extend_from_slice(b"\r\n");
+    }
+}
+
+fn encode_header(kind: u8, count: usize, target: &mut Vec<u8>) {
+    target.push(kind);
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = count;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    target.extend_from_slice(&digits[at..]);
+    target.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(now_us: u64, policy: AppendFsync) -> Flush {
+        Flush { now_us, policy, no_sync: false, force: false }
+    }
+
+    fn opened() -> AppendFile {
+        let mut file = AppendFile::default();
+        let mut effects = Vec::new();
+        file.open(0, &mut effects);
+        file.done(&mut effects);
+        file
+    }
+
+    fn set(file: &mut AppendFile, db: usize) {
+        file.append(db, [&b"SET"[..], b"k", b"v"].into_iter());
+    }
+
+    const WRITE: Effect = Effect::File(FileEffect::Write(FileId::Aof));
+    const FSYNC: Effect = Effect::File(FileEffect::Fsync(FileId::Aof));
+    const BACKGROUND: Effect = Effect::File(FileEffect::FsyncInBackground(FileId::Aof));
+    const COMMAND: &str = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+
+    fn no_space() -> IoFailure {
+        IoFailure { errno: 28, text: "No space left on device".into() }
+    }
+
+    #[test]
+    fn select_stands_before_the_first_command_and_before_each_change_of_database() {
+        let mut file = opened();
+        for db in [0, 0, 11, 0] {
+            set(&mut file, db);
+        }
+        let mut effects = Vec::new();
+        file.flush(at(0, AppendFsync::No), &mut effects);
+        let select = |db: &str| format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{db}\r\n", db.len());
+        let wanted = [&select("0"), COMMAND, COMMAND, &select("11"), COMMAND, &select("0"), COMMAND].concat();
+        assert_eq!(String::from_utf8_lossy(file.bytes()), wanted);
+        assert_eq!(effects, [WRITE]);
+    }
+
+    #[test]
+    fn always_holds_replies_until_the_sync_is_answered() {
+        let mut file = opened();
+        set(&mut file, 0);
+        let mut effects = Vec::new();
+        file.flush(at(0, AppendFsync::Always), &mut effects);
+        assert_eq!(effects, [WRITE, FSYNC]);
+        assert!(file.holds_replies());
+        assert_eq!(file.done(&mut effects), Next::Wait);
+        assert!(file.holds_replies());
+        assert_eq!(file.done(&mut effects), Next::Release);
+        assert!(!file.holds_replies());
+    }
+
+    #[test]
+    fn always_dies_of_a_failed_write_and_of_a_failed_sync() {
+        for steps_before in [0, 1] {
+            let mut file = opened();
+            set(&mut file, 0);
+            let mut effects = Vec::new();
+            file.flush(at(0, AppendFsync::Always), &mut effects);
+            for _ in 0..steps_before {
+                file.done(&mut effects);
+            }
+            assert_eq!(file.failed(0, &no_space(), &mut effects), Next::Die);
+        }
+    }
+
+    #[test]
+    fn everysec_postpones_a_write_for_two_seconds_while_a_sync_is_under_way() {
+        let mut file = opened();
+        let mut effects = Vec::new();
+        set(&mut file, 0);
+        file.flush(at(SECOND_US, AppendFsync::EverySec), &mut effects);
+        assert_eq!(effects, [WRITE, BACKGROUND]);
+        file.done(&mut effects);
+        effects.clear();
+        set(&mut file, 0);
+        for now_us in [SECOND_US * 2, SECOND_US * 3, SECOND_US * 4 - 1] {
+            file.flush(at(now_us, AppendFsync::EverySec), &mut effects);
+            assert!(effects.is_empty(), "at {now_us}");
+        }
+        file.flush(at(SECOND_US * 4, AppendFsync::EverySec), &mut effects);
+        assert_eq!((effects.as_slice(), file.delayed_syncs), (&[WRITE][..], 1));
+    }
+
+    #[test]
+    fn everysec_syncs_the_last_write_even_if_no_other_follows() {
+        let mut file = opened();
+        let mut effects = Vec::new();
+        set(&mut file, 0);
+        file.flush(at(SECOND_US, AppendFsync::EverySec), &mut effects);
+        file.done(&mut effects);
+        file.done(&mut effects);
+        set(&mut file, 0);
+        file.flush(at(SECOND_US + 1, AppendFsync::EverySec), &mut effects);
+        file.done(&mut effects);
+        effects.clear();
+        file.flush(at(SECOND_US * 2, AppendFsync::EverySec), &mut effects);
+        assert_eq!(effects, [BACKGROUND]);
+    }
+
+    #[test]
+    fn a_short_write_is_cut_back_and_made_again_as_a_whole() {
+        let mut file = opened();
+        let mut effects = Vec::new();
+        set(&mut file, 0);
+        file.flush(at(SECOND_US, AppendFsync::No), &mut effects);
+        let whole = file.bytes().to_vec();
+        assert_eq!(file.failed(5, &no_space(), &mut effects), Next::Wait);
+        assert_eq!(effects.last(), Some(&Effect::File(FileEffect::Truncate(FileId::Aof, 0))));
+        assert_eq!(file.failure(), Some("No space left on device"));
+        file.done(&mut effects);
+        effects.clear();
+        file.flush(at(SECOND_US + 1, AppendFsync::No), &mut effects);
+        assert!(effects.is_empty(), "it waits a second before it tries again");
+        file.flush(at(SECOND_US * 2, AppendFsync::No), &mut effects);
+        assert_eq!((file.bytes(), effects.as_slice()), (&whole[..], &[WRITE][..]));
+        file.done(&mut effects);
+        assert_eq!((file.failure(), file.size()), (None, whole.len() as u64));
+    }
+
+    #[test]
+    fn a_short_write_that_cannot_be_cut_back_is_completed_from_where_it_stopped() {
+        let mut file = opened();
+        let mut effects = Vec::new();
+        set(&mut file, 0);
+        file.flush(at(SECOND_US, AppendFsync::No), &mut effects);
+        let whole = file.bytes().to_vec();
+        file.failed(5, &no_space(), &mut effects);
+        file.failed(0, &no_space(), &mut effects);
+        file.flush(at(SECOND_US * 2, AppendFsync::No), &mut effects);
+        assert_eq!((file.bytes(), file.size()), (&whole[5..], 5));
+    }
+}
