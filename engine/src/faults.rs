@@ -31,6 +31,14 @@ pub enum Fault {
     OverwriteInPlaceKeepsExpiry,
     /// A key that is renamed to one with an expiry takes that over if it has none of its own.
     RenameKeepsTargetExpiry,
+    /// A run of one byte that LZF stored as a copy from one byte back ends in a zero byte.
+    LzfRunEndsInZero,
+    /// An RDB length of 64 is written in the six bits that end at 63.
+    RdbLengthSixBits,
+    /// RDB stores a deadline without its milliseconds.
+    RdbDeadlineInSeconds,
+    /// The AOF gets no SELECT when a command follows for a database with a smaller number.
+    AofForgetsSelect,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -48,6 +56,10 @@ pub const ALL: &[Fault] = &[
     Fault::ExpiresOneMillisecondEarly,
     Fault::OverwriteInPlaceKeepsExpiry,
     Fault::RenameKeepsTargetExpiry,
+    Fault::LzfRunEndsInZero,
+    Fault::RdbLengthSixBits,
+    Fault::RdbDeadlineInSeconds,
+    Fault::AofForgetsSelect,
 ];
 
 #[cfg(feature = "planted-faults")]

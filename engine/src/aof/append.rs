@@ -31,6 +31,7 @@ enum Step {
     Open,
     Write,
     Sync,
+    Close,
     /// Undoes a short write; so many bytes of `writing` are in the file until then.
     CutBack {
         written: usize,
@@ -102,8 +103,10 @@ impl AppendFile {
     /// Writes and syncs what is left, closes the file and appends no more.
     pub(crate) fn close(&mut self, now_us: u64, effects: &mut Vec<Effect>) {
         self.flush(Flush { now_us, policy: AppendFsync::No, no_sync: true, force: true }, effects);
-        effects.push(Effect::File(FileEffect::Fsync(FileId::Aof)));
-        effects.push(Effect::File(FileEffect::Close(FileId::Aof)));
+        for (step, effect) in [(Step::Sync, FileEffect::Fsync(FileId::Aof)), (Step::Close, FileEffect::Close(FileId::Aof))] {
+            self.steps.push_back(step);
+            effects.push(Effect::File(effect));
+        }
         self.enabled = false;
         self.selected = None;
     }
@@ -211,7 +214,7 @@ impl AppendFile {
     pub(crate) fn done(&mut self, effects: &mut Vec<Effect>) -> Next {
         match self.steps.pop_front() {
             None => self.background_sync = false,
-            Some(Step::Open | Step::Sync) => {}
+            Some(Step::Open | Step::Sync | Step::Close) => {}
             Some(Step::Write) => {
                 self.size += self.writing.len() as u64;
                 // A large batch's room is not kept for the small ones after it.
@@ -237,6 +240,7 @@ impl AppendFile {
             Some(Step::Open) => "Can't open the append-only file",
             Some(Step::Write) => "Error writing to the AOF file",
             Some(Step::CutBack { .. }) => "Could not remove short write from the append-only file",
+            Some(Step::Close) => "Can't close the append-only file",
             Some(Step::Sync) | None => "Can't persist AOF for fsync error",
         };
         let text = format!("{words}: {}", why.text);
@@ -257,7 +261,7 @@ impl AppendFile {
                 self.writing.drain(..written.min(self.writing.len()));
                 self.size += written as u64;
             }
-            Some(Step::Sync) => {}
+            Some(Step::Sync | Step::Close) => {}
             None => {
                 self.background_sync = false;
                 self.unsynced = true;

@@ -8,6 +8,8 @@
 //! 11eeeeee                        no length: the string is encoded as e says
 //! ```
 
+use crate::faults::{self, Fault};
+
 /// Encodings of a string behind the two top bits 11.
 pub(crate) mod encoding {
     /// One signed byte.
@@ -39,8 +41,9 @@ pub enum Length {
 /// The shortest form of a length: the bytes and how many of them count.
 pub(crate) fn encode_length(length: u64) -> ([u8; 9], usize) {
     let mut bytes = [0; 9];
-    let used = if length < 1 << 6 {
-        bytes[0] = length as u8;
+    let six_bits = if faults::is(Fault::RdbLengthSixBits) { (1 << 6) + 1 } else { 1 << 6 };
+    let used = if length < six_bits {
+        bytes[0] = (length & 0x3f) as u8;
         1
     } else if length < 1 << 14 {
         bytes[..2].copy_from_slice(&(0x4000 | length as u16).to_be_bytes());

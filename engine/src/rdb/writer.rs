@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use super::number::{ENCODED, encode_integer, encode_length, encoding, integer_of};
 use super::{VERSION, opcode, value_type};
 use crate::crc64::Crc64;
+use crate::faults::{self, Fault};
 use crate::structures::lzf;
 
 /// Fields are passed on to the sink in pieces of about this size.
@@ -138,6 +139,7 @@ impl<W: Write> Writer<W> {
 
     fn entry(&mut self, key: &[u8], attributes: Attributes, value_type: u8) -> io::Result<()> {
         if let Some(at_ms) = attributes.expires_at_ms {
+            let at_ms = if faults::is(Fault::RdbDeadlineInSeconds) { at_ms / 1000 * 1000 } else { at_ms };
             self.raw(&[opcode::EXPIRETIME_MS])?;
             self.raw(&at_ms.to_le_bytes())?;
         }

@@ -15,6 +15,8 @@
 //! and gives up as soon as the output would pass the caller's limit. The decompressor is total: whatever the input, it
 //! returns a value, reads nothing beyond the input and writes nothing beyond the promised length.
 
+use crate::faults::{self, Fault};
+
 /// Longest run of literals that one control byte announces.
 const MAX_LITERALS: usize = 32;
 /// Shortest copy that is worth two bytes.
@@ -205,6 +207,12 @@ fn decompress_items(block: &[u8], promised: usize, output: &mut Vec<u8>, start: 
 /// copies all that exists since then, so that even distance 1 takes few copies.
 fn copy_back(output: &mut Vec<u8>, distance: usize, length: usize) {
     let from = output.len() - distance;
+    if faults::is(Fault::LzfRunEndsInZero) && distance == 1 && length > 16 {
+        let last = output[from];
+        output.resize(output.len() + length - 1, last);
+        output.push(0);
+        return;
+    }
     let mut left = length;
     while left > 0 {
         let step = left.min(output.len() - from);

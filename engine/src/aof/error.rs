@@ -1,0 +1,56 @@
+//! What can be wrong with an append-only file, and where.
+
+use std::io;
+
+use crate::rdb::RdbError;
+
+/// Where a file is damaged and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("offset {offset}: {kind}")]
+pub struct AofError {
+    /// Bytes from the file's beginning to the damaged command.
+    pub offset: u64,
+    /// What is wrong.
+    pub kind: AofErrorKind,
+}
+
+/// What is wrong.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AofErrorKind {
+    /// The source could not be read.
+    #[error("cannot be read: {0}")]
+    Io(io::ErrorKind),
+    /// The file ends inside a command, or inside a transaction.
+    #[error("the file ends inside a command or transaction, at {end}")]
+    Truncated {
+        /// The file's length.
+        end: u64,
+    },
+    /// Another byte stands where a command or an argument begins.
+    #[error("expected '{}', found '{}'", char::from(*expected), found.escape_ascii())]
+    Prefix {
+        /// `*` or `$`.
+        expected: u8,
+        /// What is there.
+        found: u8,
+    },
+    /// A header line that is no number, or one out of range.
+    #[error("'{0}' is no valid count or length")]
+    Number(String),
+    /// An argument is not followed by the line end that its length promises.
+    #[error("argument {0} does not end where its length says")]
+    LineEnd(usize),
+    /// A command that the table does not have.
+    #[error("unknown command '{0}'")]
+    UnknownCommand(String),
+    /// EXEC or DISCARD without MULTI, or MULTI inside one.
+    #[error("{0} in the wrong place of a transaction")]
+    Transaction(&'static str),
+    /// The preamble is damaged.
+    #[error("preamble: {0}")]
+    Preamble(RdbError),
+    /// The driver asked to stop.
+    #[error("loading was stopped")]
+    Stopped,
+}
