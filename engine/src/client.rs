@@ -67,7 +67,8 @@ pub(crate) struct Client {
     /// What waits is not to be answered.
     pub(crate) unanswered: bool,
     pub(crate) output: Output,
-    pub(crate) parser: RequestParser,
+    /// Out of here while the client's requests run, because their arguments lie in it; see [`Client::input`].
+    pub(crate) parser: Option<Box<RequestParser>>,
     /// Stands in the list of clients whose output is announced at the end of the batch.
     pub(crate) announced: bool,
     /// Stands in the list of clients whose input waits for the end of a pause.
@@ -98,7 +99,7 @@ impl Client {
             waiting: None,
             unanswered: false,
             output: Output::default(),
-            parser: RequestParser::new(),
+            parser: Some(Box::default()),
             announced: false,
             paused: false,
             input_held: 0,
@@ -110,7 +111,13 @@ impl Client {
 
     /// Bytes that the connection takes, about.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + self.output.allocated() + self.output.growing() + self.parser.allocated()
+        size_of::<Self>() + self.output.allocated() + self.output.growing() + self.input().allocated()
+    }
+
+    /// The input that is kept; nothing, while the client's requests run.
+    pub(crate) fn input(&self) -> &RequestParser {
+        static NOTHING: RequestParser = RequestParser::new();
+        self.parser.as_deref().unwrap_or(&NOTHING)
     }
 
     /// The writer of this connection's replies.

@@ -78,7 +78,9 @@ fn clients(server: &mut Server) {
             let text = format!("Client {} closed for overcoming of output buffer limits.", client.peer.address);
             gone.push((client.id, text));
         } else if silent_ms > SHRINK_AFTER_MS {
-            client.parser.shrink();
+            if let Some(parser) = &mut client.parser {
+                parser.shrink();
+            }
             client.output.shrink();
         }
     }

@@ -84,9 +84,9 @@ impl Engine {
         let Some(known) = self.server.clients.get_mut(client) else {
             return &mut [];
         };
-        if !known.parser.is_idle() {
+        if let Some(parser) = known.parser.as_mut().filter(|parser| !parser.is_idle()) {
             self.room_of = None;
-            return known.parser.room();
+            return parser.room();
         }
         if self.room.len() < SHARED_ROOM {
             self.room.resize(SHARED_ROOM, 0);
@@ -190,7 +190,7 @@ impl Engine {
     /// When one does not hold.
     pub fn validate(&self) {
         for client in self.server.clients.iter() {
-            client.parser.validate();
+            client.input().validate();
         }
         self.server.keyspace.validate();
     }
@@ -210,8 +210,7 @@ impl Engine {
         };
         server.stats.input_bytes += bytes as u64;
         client.last_interaction_ms = server.clock.unix_ms();
-        // The parser is out of the client while its commands run, because their arguments lie in it.
-        let mut parser = std::mem::take(&mut client.parser);
+        let mut parser = client.parser.take().unwrap_or_default();
         let lent = self.room_of.take() == Some(id);
         if lent {
             parser.lend(&mut self.room, bytes);
@@ -224,7 +223,7 @@ impl Engine {
         } else {
             parser.compact();
         }
-        client.parser = parser;
+        client.parser = Some(parser);
         self.put_back(client);
     }
 
@@ -239,10 +238,10 @@ impl Engine {
 
     /// Runs what a client sent while its input was held back.
     fn go_on(&mut self, world: &mut dyn World, mut client: Box<Client>) {
-        let mut parser = std::mem::take(&mut client.parser);
+        let mut parser = client.parser.take().unwrap_or_default();
         process(&mut self.server, &mut client, &mut parser, world);
         parser.compact();
-        client.parser = parser;
+        client.parser = Some(parser);
         self.put_back(client);
     }
 
@@ -250,7 +249,7 @@ impl Engine {
     fn put_back(&mut self, mut client: Box<Client>) {
         let server = &mut self.server;
         let [normal, ..] = server.config.client_output_buffer_limit;
-        let unread = client.parser.unread() as u64;
+        let unread = client.input().unread() as u64;
         let excess = if unread > server.config.client_query_buffer_limit {
             Some("max query buffer length reached")
         } else if cron::over_limit(&mut client, &normal, server.clock.unix_ms()) {

@@ -140,7 +140,7 @@ impl Report<'_> {
 
     fn clients(&mut self) {
         let all = || self.server.clients.iter().chain(std::iter::once(self.client));
-        let most_input = all().map(|client| client.parser.unread()).max().unwrap_or(0);
+        let most_input = all().map(|client| client.input().unread()).max().unwrap_or(0);
         let most_output = all().map(|client| client.output.len()).max().unwrap_or(0);
         self.line("connected_clients", self.server.clients.len());
         self.line("client_recent_max_input_buffer", most_input);

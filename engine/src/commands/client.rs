@@ -112,7 +112,7 @@ fn line(client: &Client, runs: bool, now_ms: i64) -> Vec<u8> {
     let seconds_since = |then_ms: i64| (now_ms - then_ms).max(0) / 1000;
     let (held, room) = match runs {
         true => (client.input_held, client.input_room),
-        false => (client.parser.held(), client.parser.free_room()),
+        false => (client.input().held(), client.input().free_room()),
     };
     // Output that an earlier batch announced and that is still here waits for the socket.
     let waits_for_socket = !runs && !client.announced && !client.output.is_empty();

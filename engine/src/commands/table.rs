@@ -163,22 +163,31 @@ const TABLE: &[Command] = &[
 pub static COMMANDS: &[Command] = TABLE;
 
 /// Slots of the lookup table: a power of two, sparse enough for next to no collisions.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 2048;
 const EMPTY: u16 = u16::MAX;
 
 /// Index by hash, open addressing with linear probing; built by the compiler.
 static INDEX: [u16; SLOTS] = index();
 
-/// Hashes a name whatever its letter case.
+/// Hashes a name whatever its letter case: its first eight bytes in one multiplication, and its length.
 #[inline]
 const fn hash(name: &[u8]) -> usize {
-    let mut hash = name.len() as u32;
-    let mut at = 0;
-    while at < name.len() {
-        hash = hash.wrapping_mul(31).wrapping_add((name[at] | 0x20) as u32);
-        at += 1;
-    }
-    ((hash ^ (hash >> 10)) as usize) & (SLOTS - 1)
+    let head = match name {
+        [a, b, c, d, e, f, g, h, ..] => u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+        short => {
+            let mut head = 0;
+            let mut at = 0;
+            while at < short.len() {
+                head = head << 8 | short[at] as u64;
+                at += 1;
+            }
+            head
+        }
+    };
+    // This bit tells capital letters from small ones.
+    let folded = head | 0x2020_2020_2020_2020;
+    let mixed = (folded ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (u64::BITS - SLOTS.trailing_zeros())) as usize
 }
 
 const fn index() -> [u16; SLOTS] {

@@ -12,6 +12,8 @@
 use std::collections::VecDeque;
 use std::io::Write as _;
 
+use crate::number::{I64_TEXT_MAX, format_i64};
+
 /// Bytes of a chunk after which a new one is begun.
 pub const CHUNK: usize = 16 * 1024;
 
@@ -201,9 +203,8 @@ impl Reply<'_> {
 
     #[inline]
     fn header(&mut self, marker: u8, number: i64) {
-        let mut digits = [0u8; 24];
-        let at = decimal(&mut digits, number);
-        let text = digits.get(at..).unwrap_or_default();
+        let mut digits = [0; I64_TEXT_MAX];
+        let text = format_i64(number, &mut digits);
         let room = self.out.room(text.len() + 3);
         room.push(marker);
         room.extend_from_slice(text);
@@ -229,9 +230,8 @@ impl Reply<'_> {
     /// `$length` and the bytes.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        let mut digits = [0u8; 24];
-        let at = decimal(&mut digits, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
-        let text = digits.get(at..).unwrap_or_default();
+        let mut digits = [0; I64_TEXT_MAX];
+        let text = format_i64(i64::try_from(bytes.len()).unwrap_or(i64::MAX), &mut digits);
         let room = self.out.room(bytes.len() + text.len() + 5);
         room.push(b'$');
         room.extend_from_slice(text);
@@ -242,9 +242,8 @@ impl Reply<'_> {
 
     /// The number's digits as a bulk string.
     pub fn bulk_integer(&mut self, number: i64) {
-        let mut digits = [0u8; 24];
-        let at = decimal(&mut digits, number);
-        self.bulk(digits.get(at..).unwrap_or_default());
+        let mut digits = [0; I64_TEXT_MAX];
+        self.bulk(format_i64(number, &mut digits));
     }
 
     /// `$-1`.
@@ -287,24 +286,4 @@ impl Reply<'_> {
             self.status(line);
         }
     }
-}
-
-/// Writes `number` at the end of `digits` and returns where it begins.
-#[inline]
-fn decimal(digits: &mut [u8; 24], number: i64) -> usize {
-    let mut rest = number.unsigned_abs();
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if number < 0 {
-        at -= 1;
-        digits[at] = b'-';
-    }
-    at
 }

@@ -266,7 +266,7 @@ impl Default for RequestParser {
 impl RequestParser {
     /// A parser that has seen nothing; allocates nothing.
     #[must_use]
-    pub fn new() -> RequestParser {
+    pub const fn new() -> RequestParser {
         RequestParser {
             buffer: Vec::new(),
             filled: 0,
