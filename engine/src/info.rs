@@ -297,7 +297,7 @@ impl Report<'_> {
 impl Server {
     /// Bytes that the databases take beside keys and values.
     fn keyspace_overhead(&self) -> u64 {
-        0
+        self.keyspace.iter().map(|db| db.keys.dict().table_bytes() as u64).sum()
     }
 
     /// Bytes of the AOF that are not handed to the driver yet.

@@ -17,6 +17,7 @@ pub mod commands;
 pub mod config;
 pub mod crc64;
 mod cron;
+mod digest;
 pub mod effect;
 mod engine;
 pub mod event;

@@ -10,6 +10,7 @@ pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod debug;
 pub(crate) mod increments;
 pub(crate) mod info;
 pub(crate) mod lolwut;

@@ -4,8 +4,8 @@
 //! key, last key (negative: counted from the end), step between keys, handler.
 
 use super::{
-    Handler, bitfield, bits, client, cluster, command as introspection, config, connection, increments, info, lolwut,
-    server, strings,
+    Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, increments, info,
+    lolwut, server, strings,
 };
 
 /// Changes data.
@@ -123,6 +123,7 @@ const TABLE: &[Command] = &[
     command("cluster", -2, ADMIN, NO_KEYS, cluster::refused),
     command("command", 0, RANDOM | LOADING | STALE, NO_KEYS, introspection::command),
     command("config", -2, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEYS, config::config),
+    command("debug", -2, ADMIN | NOSCRIPT, NO_KEYS, debug::debug),
     command("decr", 2, WRITE | DENYOOM | FAST, (1, 1, 1), increments::decr),
     command("decrby", 3, WRITE | DENYOOM | FAST, (1, 1, 1), increments::decrby),
     command("echo", 2, FAST, NO_KEYS, connection::echo),

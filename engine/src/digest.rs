@@ -1,0 +1,72 @@
+//! Digests of values and datasets, as DEBUG DIGEST and DEBUG DIGEST-VALUE show them.
+//!
+//! A digest is twenty bytes that begin as zeros. *Adding* bytes means to exclusive-or it with their SHA-1, which forgets
+//! their order; *mixing* them in means to add them and then to replace it by its own SHA-1, which remembers it. So the
+//! digest of a dataset depends on what its keys hold, and not on the order in which they lie in memory.
+
+use std::fmt;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::keyspace::Keyspace;
+use crate::number::I64_TEXT_MAX;
+use crate::object::ObjectRef;
+
+/// A digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Digest([u8; 20]);
+
+impl Digest {
+    fn add(&mut self, bytes: &[u8]) {
+        let sum: [u8; 20] = Sha1::digest(bytes).into();
+        self.0.iter_mut().zip(sum).for_each(|(byte, other)| *byte ^= other);
+    }
+
+    fn mix(&mut self, bytes: &[u8]) {
+        self.add(bytes);
+        self.0 = Sha1::digest(self.0).into();
+    }
+
+    fn mix_value(&mut self, object: ObjectRef<'_>) {
+        const STRING: u32 = 0;
+        self.mix(&STRING.to_be_bytes());
+        if let Ok(string) = object.string() {
+            self.mix(string.bytes(&mut [0; I64_TEXT_MAX]));
+        }
+        if object.expiry().is_some() {
+            self.add(b"!!expire!!");
+        }
+    }
+
+    /// The digest of one value and of whether it expires.
+    pub(crate) fn of_value(object: ObjectRef<'_>) -> Self {
+        let mut digest = Self::default();
+        digest.mix_value(object);
+        digest
+    }
+
+    /// The digest of everything.
+    pub(crate) fn of_keyspace(keyspace: &Keyspace) -> Self {
+        let mut whole = Self::default();
+        for (index, db) in keyspace.iter().enumerate() {
+            if db.keys.is_empty() {
+                continue;
+            }
+            // Databases are fewer than 2^31.
+            whole.mix(&(index as u32).to_be_bytes());
+            for entry in db.keys.iter() {
+                let mut one = Self::default();
+                one.mix(entry.key());
+                one.mix_value(ObjectRef::new(entry));
+                whole.add(&one.0);
+            }
+        }
+        whole
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
