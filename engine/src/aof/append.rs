@@ -103,7 +103,9 @@ impl AppendFile {
     /// Writes and syncs what is left, closes the file and appends no more.
     pub(crate) fn close(&mut self, now_us: u64, effects: &mut Vec<Effect>) {
         self.flush(Flush { now_us, policy: AppendFsync::No, no_sync: true, force: true }, effects);
-        for (step, effect) in [(Step::Sync, FileEffect::Fsync(FileId::Aof)), (Step::Close, FileEffect::Close(FileId::Aof))] {
+        for (step, effect) in
+            [(Step::Sync, FileEffect::Fsync(FileId::Aof)), (Step::Close, FileEffect::Close(FileId::Aof))]
+        {
             self.steps.push_back(step);
             effects.push(Effect::File(effect));
         }

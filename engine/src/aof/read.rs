@@ -112,9 +112,9 @@ impl<R: BufRead> Reader<R> {
                 break;
             }
         }
-        let number = line[1..].strip_suffix(b"\r\n").filter(|digits| {
-            !digits.is_empty() && digits.len() < 20 && digits.iter().all(u8::is_ascii_digit)
-        });
+        let number = line[1..]
+            .strip_suffix(b"\r\n")
+            .filter(|digits| !digits.is_empty() && digits.len() < 20 && digits.iter().all(u8::is_ascii_digit));
         let number = number.map(|digits| digits.iter().fold(0, |sum: u64, digit| sum * 10 + u64::from(digit - b'0')));
         match number.filter(|number| (least..=most).contains(number)) {
             Some(number) => Ok(Fetched::Whole(number)),

@@ -11,9 +11,13 @@ pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod debug;
+pub(crate) mod expire;
 pub(crate) mod increments;
 pub(crate) mod info;
+pub(crate) mod keys;
 pub(crate) mod lolwut;
+pub(crate) mod object;
+pub(crate) mod scan;
 pub(crate) mod server;
 pub(crate) mod strings;
 pub mod table;
@@ -81,6 +85,9 @@ impl From<Vec<u8>> for Refusal {
     }
 }
 
+/// The event of a change that no keyspace event tells of.
+pub(crate) const SILENT: &str = "";
+
 /// What a command works on.
 pub(crate) struct Context<'a> {
     /// Everything but the client itself.
@@ -106,6 +113,12 @@ impl Context<'_> {
     pub(crate) fn modified(&mut self, key: &[u8], event: &'static str) {
         let _ = (key, event);
         self.server.dirty += 1;
+    }
+
+    /// As [`Context::modified`], for a second key that the same change concerns: nothing is counted.
+    #[inline]
+    pub(crate) fn touched(&mut self, key: &[u8], event: &'static str) {
+        let _ = (key, event);
     }
 
     /// Hands this command on to `targets` although it was not counted as a change, or in place of the command that
