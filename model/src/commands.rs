@@ -28,7 +28,12 @@ pub struct Command {
 macro_rules! command {
     ($name:literal $arity:literal $flags:literal $first:literal $last:literal $step:literal $handler:path) => {
         Command {
-            name: $name, arity: $arity, flags: $flags, first_key: $first, last_key: $last, step: $step,
+            name: $name,
+            arity: $arity,
+            flags: $flags,
+            first_key: $first,
+            last_key: $last,
+            step: $step,
             handler: $handler,
         }
     };

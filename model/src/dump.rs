@@ -9,8 +9,8 @@ use crate::erratum::Erratum;
 use crate::keyspace::{Access, Deadline};
 use crate::plan::{Change, Expiry, Plan, Propagation, Refusal};
 use crate::rdb;
-use crate::reply::{Bytes, Reply, quoted};
 use crate::reload::last_use;
+use crate::reply::{Bytes, Reply, quoted};
 use crate::server::integer;
 use crate::value::{StringValue, Value};
 
@@ -129,11 +129,7 @@ pub(crate) fn restore(call: &Call<'_>) -> Result<Plan, Refusal> {
         Err(Unreadable::FooterInside(string)) => {
             // Real servers take the footer for data.
             let refused: Plan = Refusal::new(Clause::RESTORE_9, "ERR Bad data format").into();
-            return Ok(refused.or_erratum(
-                Erratum::E_12,
-                Allowed::ok(),
-                put(call, &options, deadline, string),
-            ));
+            return Ok(refused.or_erratum(Erratum::E_12, Allowed::ok(), put(call, &options, deadline, string)));
         }
     };
     call.cite(clause_of_deadline(ttl));
@@ -152,7 +148,8 @@ fn put(call: &Call<'_>, options: &Options, deadline: Option<Deadline>, string: B
     // [RESTORE-15]
     let value = Value::String(StringValue::encoded(&string, call.model.server.shares_integers()));
     let expiry = deadline.map_or(Expiry::Clear, Expiry::Set);
-    let mut changes = vec![Change::Remove { db, key: key.clone() }, Change::Put { db, key: key.clone(), value, expiry }];
+    let mut changes =
+        vec![Change::Remove { db, key: key.clone() }, Change::Put { db, key: key.clone(), value, expiry }];
     // [RESTORE-13] [RESTORE-14]
     let counts_frequency = call.model.server.counts_frequency();
     let last = match options.idle_seconds {

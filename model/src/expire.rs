@@ -84,12 +84,7 @@ pub(crate) fn pexpireat_command(call: &Call<'_>) -> Result<Plan, Refusal> {
     set_deadline(call, Clause::PEXPIREAT_1, Some(Deadline::at(number)), number)
 }
 
-fn set_deadline(
-    call: &Call<'_>,
-    clause: Clause,
-    deadline: Option<Deadline>,
-    number: i64,
-) -> Result<Plan, Refusal> {
+fn set_deadline(call: &Call<'_>, clause: Clause, deadline: Option<Deadline>, number: i64) -> Result<Plan, Refusal> {
     let (db, key) = (call.db(), call.args[1]);
     if call.find(key).is_none() {
         return Ok(Plan::integer(Clause::EXPIRE_2, 0));

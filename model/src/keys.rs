@@ -144,9 +144,7 @@ pub(crate) fn select(call: &Call<'_>) -> Result<Plan, Refusal> {
     }
     let refusal = Refusal::new(Clause::SELECT_3, "ERR DB index is out of range");
     match call.database(low_half(number)) {
-        Some(db) => {
-            Ok(Plan::from(refusal).or_erratum(Erratum::E_5, Allowed::ok(), vec![Change::Select(db)]))
-        }
+        Some(db) => Ok(Plan::from(refusal).or_erratum(Erratum::E_5, Allowed::ok(), vec![Change::Select(db)])),
         None => Err(refusal),
     }
 }

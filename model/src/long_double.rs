@@ -25,7 +25,10 @@ pub struct LongDouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Magnitude {
     /// `significand * 2^exponent`; zero has the significand 0.
-    Finite { significand: u64, exponent: i64 },
+    Finite {
+        significand: u64,
+        exponent: i64,
+    },
     Infinite,
     NotANumber,
 }

@@ -46,7 +46,9 @@ mod tests {
         for value in [0, 1, -1, 10, i64::MAX, i64::MIN] {
             assert_eq!(parse_integer(value.to_string().as_bytes()), Some(value));
         }
-        for text in ["", "-", "+1", "01", "-0", "-01", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "-9223372036854775809"] {
+        for text in
+            ["", "-", "+1", "01", "-0", "-01", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "-9223372036854775809"]
+        {
             assert_eq!(parse_integer(text.as_bytes()), None, "{text}");
         }
     }

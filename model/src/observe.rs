@@ -30,13 +30,7 @@ pub enum Observation {
 }
 
 impl Model {
-    pub(crate) fn observe(
-        &mut self,
-        client: ClientId,
-        observation: Observation,
-        outcome: &Outcome<'_>,
-        span: Span,
-    ) {
+    pub(crate) fn observe(&mut self, client: ClientId, observation: Observation, outcome: &Outcome<'_>, span: Span) {
         let reply = outcome.replies.first();
         let succeeded = matches!(reply, Some(Reply::Status(text)) if text == b"OK");
         match observation {

@@ -109,8 +109,7 @@ struct ScanOptions {
 }
 
 fn options(call: &Call<'_>) -> Result<ScanOptions, Refusal> {
-    let cursor =
-        parse_cursor(call.args[1]).ok_or_else(|| Refusal::new(Clause::SCAN_4, "ERR invalid cursor"))?;
+    let cursor = parse_cursor(call.args[1]).ok_or_else(|| Refusal::new(Clause::SCAN_4, "ERR invalid cursor"))?;
     let mut pattern = None;
     let mut position = 2;
     while position < call.args.len() {

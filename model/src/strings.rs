@@ -110,10 +110,7 @@ fn store_for(
         None => Ok(Plan::ok(clause).with(call.store(key, string, Expiry::Clear)).verbatim()),
         Some(expire::Lifetime::Until(deadline)) => {
             call.cite(Clause::SET_6);
-            let aof = vec![
-                vec![b"SET".to_vec(), key.to_vec(), value.to_vec()],
-                expire::pexpireat(key, deadline),
-            ];
+            let aof = vec![vec![b"SET".to_vec(), key.to_vec(), value.to_vec()], expire::pexpireat(key, deadline)];
             let plan = Plan::ok(clause).with(call.store(key, string, Expiry::Set(deadline)));
             Ok(Plan { propagation: Propagation::Instead { aof, replicas: None }, ..plan })
         }

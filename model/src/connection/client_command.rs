@@ -88,12 +88,7 @@ fn list(call: &Call<'_>) -> Result<Plan, Refusal> {
     let mut lines = Vec::new();
     for (&id, client) in &call.model.clients {
         if of_type == Type::Normal && client.killed == Killed::No {
-            lines.push(Line {
-                id: client.id,
-                name: client.name.clone(),
-                db: client.db,
-                own: id == call.client_id,
-            });
+            lines.push(Line { id: client.id, name: client.name.clone(), db: client.db, own: id == call.client_id });
         }
     }
     // Replicas and the like would be connections that the model knows nothing of.
@@ -154,10 +149,7 @@ fn kill(call: &Call<'_>) -> Result<Plan, Refusal> {
                 match option.to_ascii_lowercase().as_slice() {
                     b"id" => {
                         let id = integer(value).ok_or_else(|| {
-                            Refusal::new(
-                                Clause::CLIENT_15,
-                                "ERR value is not an integer or out of range",
-                            )
+                            Refusal::new(Clause::CLIENT_15, "ERR value is not an integer or out of range")
                         })?;
                         zero_id = id == 0;
                         filter.id = Some(id);
@@ -271,9 +263,7 @@ fn unblock(call: &Call<'_>) -> Result<Plan, Refusal> {
 /// [CLIENT-26] [CLIENT-27]
 fn pause(call: &Call<'_>) -> Result<Plan, Refusal> {
     match integer(call.args[2]) {
-        None => {
-            Err(Refusal::new(Clause::CLIENT_27, "ERR timeout is not an integer or out of range"))
-        }
+        None => Err(Refusal::new(Clause::CLIENT_27, "ERR timeout is not an integer or out of range")),
         Some(..0) => Err(Refusal::new(Clause::CLIENT_27, "ERR timeout is negative")),
         Some(_) => Ok(Plan::ok(Clause::CLIENT_26)),
     }

@@ -5,8 +5,24 @@ use crate::reply::{Bytes, Reply};
 
 /// The fields of a line, in order.
 const FIELDS: [&str; 18] = [
-    "id", "addr", "fd", "name", "age", "idle", "flags", "db", "sub", "psub", "multi", "qbuf", "qbuf-free", "obl",
-    "oll", "omem", "events", "cmd",
+    "id",
+    "addr",
+    "fd",
+    "name",
+    "age",
+    "idle",
+    "flags",
+    "db",
+    "sub",
+    "psub",
+    "multi",
+    "qbuf",
+    "qbuf-free",
+    "obl",
+    "oll",
+    "omem",
+    "events",
+    "cmd",
 ];
 
 /// What the list has to say of one connection.

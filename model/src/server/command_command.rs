@@ -23,7 +23,9 @@ pub(crate) fn command(call: &Call<'_>) -> Result<Plan, Refusal> {
             let least = i64::try_from(COMMANDS.len()).unwrap_or(i64::MAX);
             Ok(Plan::new(Clause::COMMAND_5, Allowed::Within(least..=i64::MAX)))
         }
-        (b"info", names) => Ok(Plan::new(Clause::COMMAND_6, Allowed::Elements(names.iter().map(|name| info(name)).collect()))),
+        (b"info", names) => {
+            Ok(Plan::new(Clause::COMMAND_6, Allowed::Elements(names.iter().map(|name| info(name)).collect())))
+        }
         (b"getkeys", [_, ..]) => getkeys(rest),
         _ => Err(unknown_subcommand(Clause::COMMAND_12, subcommand, "COMMAND HELP.")),
     }

@@ -22,9 +22,7 @@ pub(crate) fn config(call: &Call<'_>) -> Result<Plan, Refusal> {
         (b"help", 2) => Ok(Plan::new(Clause::CLIENT_28, help("CONFIG"))),
         (b"get", 3) => Ok(get(call)),
         (b"set", 4) => set(call),
-        (b"resetstat", 2) => {
-            Ok(Plan::ok(Clause::CONFIG_26).with(Change::Server(ServerChange::ResetCounters)))
-        }
+        (b"resetstat", 2) => Ok(Plan::ok(Clause::CONFIG_26).with(Change::Server(ServerChange::ResetCounters))),
         (b"rewrite", 2) => Ok(rewrite()),
         _ => Err(unknown_subcommand(Clause::CONFIG_1, call.args[1], "CONFIG HELP.")),
     }
@@ -120,18 +118,14 @@ fn set(call: &Call<'_>) -> Result<Plan, Refusal> {
         line.extend(one_line(name));
         return Err(Refusal::with(Clause::CONFIG_5, line));
     };
-    let configured = |value: Option<Bytes>| {
-        Change::Observe(Observation::Configured { name: directive.name, value })
-    };
+    let configured = |value: Option<Bytes>| Change::Observe(Observation::Configured { name: directive.name, value });
     let ok = |clause| Plan::ok(clause);
     let current = call.model.server.config.value(directive.name).unwrap_or_default();
     match directive.rule {
         Rule::Directory => {
-            let refused = Allowed::Checked("an error that the directory cannot be entered", |reply| {
-                match reply {
-                    Reply::Error(line) if line.starts_with(b"ERR Changing directory: ") => Ok(()),
-                    _ => Err("another reply".into()),
-                }
+            let refused = Allowed::Checked("an error that the directory cannot be entered", |reply| match reply {
+                Reply::Error(line) if line.starts_with(b"ERR Changing directory: ") => Ok(()),
+                _ => Err("another reply".into()),
             });
             let allowed = Allowed::Either(Box::new(Allowed::ok()), Box::new(refused));
             return Ok(Plan::new(Clause::CONFIG_24, allowed).with(configured(None)));
@@ -153,17 +147,15 @@ fn set(call: &Call<'_>) -> Result<Plan, Refusal> {
     let plan = match (directive.name, written.as_slice()) {
         // What the host can serve is not for the model to know.
         ("maxclients", _) => {
-            let refused = Allowed::Checked("an error that names how many clients can be served", |reply| {
-                match reply {
-                    Reply::Error(line)
-                        if line.starts_with(
-                            b"ERR The operating system is not able to handle the specified number of clients, try with ",
-                        ) =>
-                    {
-                        Ok(())
-                    }
-                    _ => Err("another reply".into()),
+            let refused = Allowed::Checked("an error that names how many clients can be served", |reply| match reply {
+                Reply::Error(line)
+                    if line.starts_with(
+                        b"ERR The operating system is not able to handle the specified number of clients, try with ",
+                    ) =>
+                {
+                    Ok(())
                 }
+                _ => Err("another reply".into()),
             });
             Plan::new(Clause::CONFIG_14, Allowed::Either(Box::new(Allowed::ok()), Box::new(refused)))
         }

@@ -154,11 +154,8 @@ fn events(value: &[u8]) -> Option<Bytes> {
         return None;
     }
     let has = |letter: &u8| value.contains(letter) || value.contains(&b'A') && CLASSES.contains(letter);
-    let mut shown: Bytes = if CLASSES.iter().all(has) {
-        b"A".to_vec()
-    } else {
-        CLASSES.iter().copied().filter(has).collect()
-    };
+    let mut shown: Bytes =
+        if CLASSES.iter().all(has) { b"A".to_vec() } else { CLASSES.iter().copied().filter(has).collect() };
     shown.extend(b"KE".iter().filter(|letter| has(letter)));
     Some(shown)
 }

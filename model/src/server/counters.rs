@@ -3,13 +3,8 @@
 use std::collections::BTreeMap;
 
 /// The counters that only CONFIG RESETSTAT sets back.
-const RISING: [&str; 5] = [
-    "total_commands_processed",
-    "total_connections_received",
-    "keyspace_hits",
-    "keyspace_misses",
-    "expired_keys",
-];
+const RISING: [&str; 5] =
+    ["total_commands_processed", "total_connections_received", "keyspace_hits", "keyspace_misses", "expired_keys"];
 
 /// The highest values seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -169,7 +169,8 @@ impl InfoText {
             missing.retain(|missing| *missing != number);
             let mut parts = value.split(',');
             let mut part = |field: &str| {
-                let part = parts.next().and_then(|part| part.strip_prefix(field)).and_then(|part| part.strip_prefix('='));
+                let part =
+                    parts.next().and_then(|part| part.strip_prefix(field)).and_then(|part| part.strip_prefix('='));
                 part.and_then(|part| part.parse::<usize>().ok()).ok_or_else(wrong)
             };
             let (keys, expires, _) = (part("keys")?, part("expires")?, part("avg_ttl")?);

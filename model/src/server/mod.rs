@@ -46,12 +46,7 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self {
-            databases: 16,
-            config: Configuration::default(),
-            last_save_s: None,
-            counters: Counters::default(),
-        }
+        Self { databases: 16, config: Configuration::default(), last_save_s: None, counters: Counters::default() }
     }
 }
 

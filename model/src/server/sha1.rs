@@ -26,12 +26,7 @@ pub(crate) fn sha1(message: &[u8]) -> [u8; 20] {
                 40..60 => (b & c | b & d | c & d, 0x8f1b_bcdc),
                 _ => (b ^ c ^ d, 0xca62_c1d6_u32),
             };
-            let next = a
-                .rotate_left(5)
-                .wrapping_add(mixed)
-                .wrapping_add(e)
-                .wrapping_add(constant)
-                .wrapping_add(word);
+            let next = a.rotate_left(5).wrapping_add(mixed).wrapping_add(e).wrapping_add(constant).wrapping_add(word);
             (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
         }
         for (sum, value) in state.iter_mut().zip([a, b, c, d, e]) {
