@@ -3,6 +3,7 @@
 use crate::bits::{OFFSETS, bit, offset_error, set_bit};
 use crate::call::Call;
 use crate::clause::Clause;
+use crate::deviation::Erratum;
 use crate::numbers::parse_integer;
 use crate::plan::{Plan, Refusal};
 use crate::reply::Reply;
@@ -54,12 +55,13 @@ impl Field {
     }
 
     /// Its value in a string.
-    fn read(self, bytes: &[u8]) -> i128 {
+    fn read(self, bytes: &[u8], defects: Defects) -> i128 {
         let mut value: i128 = 0;
         for position in 0..self.bits {
             value = value * 2 + i128::from(bit(bytes, self.offset + position));
         }
-        self.wrapped(value)
+        let value = self.wrapped(value);
+        if defects.negative_i64_is_minus_one && self.signed && self.bits == 64 && value < 0 { -1 } else { value }
     }
 
     /// Writes the value's low bits.
@@ -84,13 +86,19 @@ impl Field {
         if low > self.greatest() { low - (1 << self.bits) } else { low }
     }
 
-    /// What is stored of a value; `None` if it does not fit and must not be stored.
-    fn fit(self, value: i128, overflow: Overflow) -> Option<i128> {
+    /// What is stored of `base + increment`; `None` if it does not fit and must not be stored.
+    fn fit(self, base: i128, increment: i128, overflow: Overflow, defects: Defects) -> Option<i128> {
+        let value = base + increment;
         if (self.least()..=self.greatest()).contains(&value) {
             return Some(value);
         }
         match overflow {
             Overflow::Wrap => Some(self.wrapped(value)),
+            Overflow::Saturate
+                if defects.saturates_upwards && self.signed && self.greatest() - base > i128::from(i64::MAX) =>
+            {
+                Some(self.greatest())
+            }
             Overflow::Saturate => Some(value.clamp(self.least(), self.greatest())),
             Overflow::Fail => None,
         }
@@ -143,6 +151,47 @@ fn parse(call: &Call<'_>) -> Result<Vec<(Operation, Field, Overflow)>, Refusal> 
     Ok(operations)
 }
 
+/// Known defects of real servers to be reproduced: E-8 and E-9.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Defects {
+    negative_i64_is_minus_one: bool,
+    saturates_upwards: bool,
+}
+
+/// Runs the operations on a string; answers the elements of the reply.
+fn run(
+    call: &Call<'_>,
+    operations: &[(Operation, Field, Overflow)],
+    bytes: &mut [u8],
+    defects: Defects,
+) -> Vec<Reply> {
+    let mut elements = Vec::new();
+    for &(operation, field, overflow) in operations {
+        let before = field.read(bytes, defects);
+        let (base, increment) = match operation {
+            Operation::Get => {
+                elements.push(integer(before));
+                continue;
+            }
+            // The number of an unsigned SET is taken as unsigned ([BITFIELD-12]).
+            Operation::Set(number) if field.signed || number >= 0 => (i128::from(number), 0),
+            Operation::Set(number) => (i128::from(number) + (1 << 64), 0),
+            Operation::Increment(number) => (before, i128::from(number)),
+        };
+        let Some(stored) = field.fit(base, increment, overflow, defects) else {
+            call.cite(Clause::BITFIELD_11);
+            elements.push(Reply::NilBulk);
+            continue;
+        };
+        if stored != base + increment {
+            call.cite(if overflow == Overflow::Wrap { Clause::BITFIELD_9 } else { Clause::BITFIELD_10 });
+        }
+        field.write(bytes, stored);
+        elements.push(integer(if matches!(operation, Operation::Set(_)) { before } else { stored }));
+    }
+    elements
+}
+
 pub(crate) fn bitfield(call: &Call<'_>) -> Result<Plan, Refusal> {
     let key = call.args[1];
     let operations = parse(call)?;
@@ -154,41 +203,31 @@ pub(crate) fn bitfield(call: &Call<'_>) -> Result<Plan, Refusal> {
         .filter(|(operation, ..)| writes(operation))
         .map(|(_, field, _)| (field.offset + field.bits - 1) / 8 + 1)
         .max();
-    let mut elements = Vec::new();
-    let Some(end) = end else {
-        for (_, field, _) in operations {
-            elements.push(integer(field.read(present)));
-        }
-        return Ok(Plan::reply(Clause::BITFIELD_5, Reply::Array(elements)));
-    };
     let mut bytes = present.to_vec();
-    bytes.resize(end.max(bytes.len()), 0);
-    for (operation, field, overflow) in operations {
-        let before = field.read(&bytes);
-        let value = match operation {
-            Operation::Get => {
-                elements.push(integer(before));
-                continue;
-            }
-            // The number of an unsigned SET is taken as unsigned ([BITFIELD-12]).
-            Operation::Set(number) if field.signed || number >= 0 => i128::from(number),
-            Operation::Set(number) => i128::from(number) + (1 << 64),
-            Operation::Increment(number) => before + i128::from(number),
+    bytes.resize(end.unwrap_or(0).max(bytes.len()), 0);
+    let plan_with = |defects: Defects| {
+        let mut bytes = bytes.clone();
+        let elements = run(call, &operations, &mut bytes, defects);
+        let Some(_) = end else {
+            return Plan::reply(Clause::BITFIELD_5, Reply::Array(elements));
         };
-        let Some(stored) = field.fit(value, overflow) else {
-            call.cite(Clause::BITFIELD_11);
-            elements.push(Reply::NilBulk);
-            continue;
-        };
-        if stored != value {
-            call.cite(if overflow == Overflow::Wrap { Clause::BITFIELD_9 } else { Clause::BITFIELD_10 });
-        }
-        field.write(&mut bytes, stored);
-        elements.push(integer(if matches!(operation, Operation::Set(_)) { before } else { stored }));
+        call.cite(Clause::BITFIELD_14);
+        let mut plan = Plan::reply(Clause::BITFIELD_1, Reply::Array(elements)).verbatim();
+        plan.changes = call.write(key, string.is_none(), 0, bytes);
+        plan
+    };
+    let mut plan = plan_with(Defects::default());
+    let any = |condition: fn(&Field, &Overflow) -> bool| {
+        operations.iter().any(|(_, field, overflow)| field.signed && condition(field, overflow))
+    };
+    if any(|field, _| field.bits == 64) {
+        let wrong = plan_with(Defects { negative_i64_is_minus_one: true, saturates_upwards: true });
+        plan = plan.or_erratum(Erratum::E_8, wrong.allowed, wrong.changes);
     }
-    call.cite(Clause::BITFIELD_14);
-    let mut plan = Plan::reply(Clause::BITFIELD_1, Reply::Array(elements)).verbatim();
-    plan.changes = call.write(key, string.is_none(), 0, bytes);
+    if any(|field, overflow| field.bits < 64 && *overflow == Overflow::Saturate) {
+        let wrong = plan_with(Defects { negative_i64_is_minus_one: true, saturates_upwards: true });
+        plan = plan.or_erratum(Erratum::E_9, wrong.allowed, wrong.changes);
+    }
     Ok(plan)
 }
 

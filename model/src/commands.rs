@@ -127,7 +127,14 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
 const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type"];
 
 impl Command {
-    /// The positions of the keys among so many arguments, name included.
+    /// The positions of the keys that the command works on, among so many arguments, name included. These are the table's,
+    /// except that TOUCH works on all its keys though the table names only the first.
+    pub fn used_keys(&self, arguments: usize) -> impl Iterator<Item = usize> {
+        let all = if self.name == "touch" { 2..arguments } else { 0..0 };
+        self.key_positions(arguments).chain(all)
+    }
+
+    /// The positions of the keys among so many arguments, name included, as the table tells.
     pub fn key_positions(&self, arguments: usize) -> impl Iterator<Item = usize> {
         let last = if self.last_key < 0 {
             (arguments + 1).saturating_sub(usize::try_from(-self.last_key).unwrap_or(0))
@@ -185,7 +192,7 @@ fn unknown(call: &Call<'_>) -> Refusal {
         arguments.extend(b"`, ");
     }
     let mut line = b"ERR unknown command `".to_vec();
-    line.extend(Call::quotable(call.args[0], SHOWN));
+    line.extend(Call::quotable(call.args[0], usize::MAX));
     line.extend(b"`, with args beginning with: ");
     line.extend(arguments);
     Refusal::with(Clause::DISPATCH_2, line)

@@ -131,6 +131,9 @@ impl Model {
             verdict.erratum = Some(erratum);
         }
         worlds.retain(|world| world.plan.allowed.admits(outcome, errors));
+        if verdict.erratum.is_none() {
+            self.add_disguised_errata(&mut worlds, outcome);
+        }
         verdict.unspecified = worlds.iter().all(|world| world.plan.allowed.is_unspecified());
         for world in &worlds {
             self.witness(world.plan.clause);
@@ -255,6 +258,22 @@ impl Model {
         None
     }
 
+    /// A known defect may change the state wrongly behind a right answer: then either may be the state.
+    fn add_disguised_errata(&self, worlds: &mut Vec<World>, outcome: &Outcome<'_>) {
+        let mut disguised = Vec::new();
+        for world in worlds.iter() {
+            for erratum in &world.plan.errata {
+                let known = self.profile.errata.contains(&erratum.erratum);
+                let differs = erratum.changes != world.plan.changes;
+                if known && differs && erratum.allowed.admits(outcome, self.profile.errors) {
+                    let plan = Plan { changes: erratum.changes.clone(), ..world.plan.clone() };
+                    disguised.push(World { choices: world.choices.clone(), cited: Vec::new(), plan });
+                }
+            }
+        }
+        worlds.append(&mut disguised);
+    }
+
     fn deviation(&self, worlds: Vec<World>, outcome: &Outcome<'_>) -> Box<Deviation> {
         let clause = worlds.first().map_or(Clause::DISPATCH_1, |world| world.plan.clause);
         let mut allowed = worlds.into_iter().map(|world| world.plan.allowed);
@@ -349,7 +368,7 @@ impl Model {
         }
         let db = self.selected_db(client);
         let failed = matches!(outcome.replies, [Reply::Error(_)]);
-        for position in spec.key_positions(command.len()) {
+        for position in spec.used_keys(command.len()) {
             if let Some(entry) = self.keyspace.entry_mut(db, command[position]) {
                 entry.access.last.latest_ms = span.latest_ms;
                 if !failed {

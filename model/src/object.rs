@@ -22,7 +22,7 @@ pub(crate) fn object(call: &Call<'_>) -> Result<Plan, Refusal> {
         (b"freq", 3) => frequency,
         _ => {
             let mut line = b"ERR Unknown subcommand or wrong number of arguments for '".to_vec();
-            line.extend(Call::quotable(call.args[1], 128));
+            line.extend(Call::quotable(call.args[1], usize::MAX));
             line.extend(b"'. Try OBJECT HELP.");
             return Err(Refusal::with(Clause::OBJECT_9, line));
         }

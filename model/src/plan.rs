@@ -25,7 +25,7 @@ pub enum Expiry {
 
 /// One change of the model's state.
 #[allow(missing_docs)] // fields say what they are
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The key is created or its value replaced.
     Put { db: usize, key: Bytes, value: Value, expiry: Expiry },

@@ -1,0 +1,280 @@
+//! The model accepts what a real server answered, line by line, as far as it knows the commands.
+//!
+//! Keys that commands of absent families wrote are set aside until a command whose effect is known whatever they hold
+//! (DEL, SET, FLUSHALL …) makes them known again; lines that depend on them are counted as passed over, not judged.
+#![allow(clippy::unwrap_used)]
+
+mod recorded;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use recorded::Line;
+use tally_model::{Allowed, ClientId, Model, Outcome, Peer, Profile, Reply, Span, commands};
+
+/// Recording times are not known; any time after the recorded past deadlines and before the future ones does.
+const START_MS: i64 = 1_760_000_000_000;
+
+#[derive(Default, Debug)]
+struct Counts {
+    judged: usize,
+    errata: BTreeMap<&'static str, usize>,
+    absent_command: usize,
+    unknown_key: usize,
+    nondeterministic: usize,
+    masked: usize,
+}
+
+/// One of the allowed replies.
+fn any_reply(allowed: &Allowed) -> Reply {
+    match allowed {
+        Allowed::Exactly(reply) => reply.clone(),
+        Allowed::Either(one, _) => any_reply(one),
+        other => panic!("{other} is not exact"),
+    }
+}
+
+struct Replay {
+    model: Model,
+    now_ms: i64,
+    /// Keys whose content the model does not know.
+    unknown: BTreeSet<(usize, Vec<u8>)>,
+    /// Keys whose encoding may have changed when the server reloaded its data.
+    reloaded: BTreeSet<Vec<u8>>,
+    counts: Counts,
+}
+
+impl Replay {
+    fn new() -> Self {
+        let mut model = Model::new(Profile::redis_5_0());
+        for number in 0..5 {
+            model.connect(ClientId(number), Peer { local: true, ..Peer::default() });
+        }
+        Self { model, now_ms: START_MS, unknown: BTreeSet::new(), reloaded: BTreeSet::new(), counts: Counts::default() }
+    }
+
+    fn span(&self) -> Span {
+        Span::at(self.now_ms)
+    }
+
+    /// Lets the model make a command that it decides alone.
+    fn make(&mut self, client: ClientId, command: &[&[u8]]) {
+        let reply = any_reply(&self.model.allowed(client, command, self.span()));
+        self.model.step(client, command, &Outcome::reply(&reply), self.span()).unwrap();
+    }
+
+    /// Makes an unknown key absent in the model; in the server the same happened.
+    fn settle_as_absent(&mut self, client: ClientId, db: usize, key: &[u8]) {
+        if self.unknown.remove(&(db, key.to_vec())) && self.model.selected_db(client) == db {
+            self.make(client, &[b"DEL", key]);
+        }
+    }
+
+    fn judge(&mut self, client: ClientId, command: &[&[u8]], reply: &Reply, line: &Line) {
+        match self.model.step(client, command, &Outcome::reply(reply), self.span()) {
+            Ok(verdict) => {
+                self.counts.judged += 1;
+                if let Some(erratum) = verdict.erratum {
+                    *self.counts.errata.entry(erratum.id()).or_default() += 1;
+                }
+            }
+            Err(deviation) => {
+                panic!("line {}: {}: {deviation}", line.number, Reply::Array(line.command.iter().cloned().map(Reply::Bulk).collect()))
+            }
+        }
+    }
+
+    fn line(&mut self, line: &Line) {
+        let client = ClientId(line.connection);
+        let db = self.model.selected_db(client);
+        let command: Vec<&[u8]> = line.command.iter().map(Vec::as_slice).collect();
+        let name = line.name();
+        let Some(reply) = recorded::reply(&line.reply) else {
+            self.counts.masked += 1;
+            return;
+        };
+        let failed = matches!(reply, Reply::Error(_));
+        let spec = commands::find(command[0]).filter(|_| name != "DEBUG");
+        let Some(spec) = spec else {
+            self.absent(&name, &command, db, failed);
+            return;
+        };
+        let keys: Vec<&[u8]> = spec.used_keys(command.len()).map(|position| command[position]).collect();
+        let is_unknown = |key: &&[u8]| self.unknown.contains(&(db, key.to_vec()));
+        if line.flag("nondeterministic") && !matches!(name.as_str(), "RANDOMKEY" | "SCAN") {
+            self.counts.nondeterministic += 1;
+            return;
+        }
+        if name == "OBJECT" && keys.iter().any(|key| self.reloaded.contains(*key)) {
+            self.counts.unknown_key += 1;
+            return;
+        }
+        let whole_db = matches!(name.as_str(), "KEYS" | "SCAN" | "DBSIZE" | "RANDOMKEY");
+        let clean = !keys.iter().any(is_unknown) && !(whole_db && self.unknown.iter().any(|(owner, _)| *owner == db));
+        match name.as_str() {
+            "MOVE" if !failed => {
+                let target = std::str::from_utf8(command[2]).unwrap().parse().unwrap();
+                let moved = reply == Reply::Integer(1);
+                let target_unknown = self.unknown.contains(&(target, command[1].to_vec()));
+                if clean && !target_unknown {
+                    return self.judge(client, &command, &reply, line);
+                }
+                self.counts.unknown_key += 1;
+                if moved {
+                    self.settle_as_absent(client, db, command[1]);
+                    self.make(client, &[b"DEL", command[1]]);
+                    self.unknown.insert((target, command[1].to_vec()));
+                }
+                return;
+            }
+            "SWAPDB" if !failed => {
+                let number = |text: &[u8]| std::str::from_utf8(text).unwrap().parse::<usize>().unwrap();
+                let (one, other) = (number(command[1]), number(command[2]));
+                let swapped = |db: usize| match db {
+                    db if db == one => other,
+                    db if db == other => one,
+                    db => db,
+                };
+                self.unknown = self.unknown.iter().map(|(db, key)| (swapped(*db), key.clone())).collect();
+            }
+            "FLUSHALL" if !failed => self.unknown.clear(),
+            "FLUSHDB" if !failed => self.unknown.retain(|(owner, _)| *owner != db),
+            "RESTORE" | "DUMP" => return self.absent(&name, &command, db, failed),
+            _ if clean => {}
+            _ => return self.with_unknown_keys(line, client, db, &command, &keys, &reply),
+        }
+        self.judge(client, &command, &reply, line);
+    }
+
+    /// A command of a family that the model lacks: what it names may now hold anything.
+    fn absent(&mut self, name: &str, command: &[&[u8]], db: usize, failed: bool) {
+        self.counts.absent_command += 1;
+        if name == "DEBUG" && command.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"sleep")) {
+            let seconds: f64 = std::str::from_utf8(command[2]).unwrap().parse().unwrap();
+            self.now_ms += (seconds * 1000.0) as i64 + 5;
+        }
+        if name == "DEBUG" && command.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"reload")) {
+            for db in 0..16 {
+                self.reloaded.extend(self.model.keys(db).map(|view| view.key.to_vec()));
+            }
+        }
+        let reads = ["DUMP", "MEMORY", "DEBUG", "LRANGE", "SORT", "GEORADIUS"];
+        if !failed && (!reads.contains(&name) || (name == "SORT" && command.len() > 3)) {
+            // A member that is not a key does no harm: no line will use it as one.
+            self.unknown.extend(command[1..].iter().map(|argument| (db, argument.to_vec())));
+        }
+    }
+
+    fn with_unknown_keys(
+        &mut self,
+        line: &Line,
+        client: ClientId,
+        db: usize,
+        command: &[&[u8]],
+        keys: &[&[u8]],
+        reply: &Reply,
+    ) {
+        if let Reply::Error(_) = reply {
+            self.counts.unknown_key += 1;
+            return;
+        }
+        let options = command.len() > 3 && command[3..].iter().any(|word| {
+            word.eq_ignore_ascii_case(b"nx") || word.eq_ignore_ascii_case(b"xx")
+        });
+        match line.name().as_str() {
+            "DEL" | "UNLINK" => {
+                self.counts.unknown_key += 1;
+                for key in keys {
+                    self.unknown.remove(&(db, key.to_vec()));
+                    self.make(client, &[b"DEL", key]);
+                }
+            }
+            "SET" if options => {
+                self.counts.unknown_key += 1;
+                if *reply == Reply::ok() {
+                    let plain: Vec<&[u8]> = command
+                        .iter()
+                        .filter(|word| !word.eq_ignore_ascii_case(b"nx") && !word.eq_ignore_ascii_case(b"xx"))
+                        .copied()
+                        .collect();
+                    self.settle_as_absent(client, db, command[1]);
+                    self.make(client, &plain);
+                }
+            }
+            "SET" | "SETEX" | "PSETEX" | "MSET" => {
+                for key in keys {
+                    self.settle_as_absent(client, db, key);
+                }
+                self.judge(client, command, reply, line);
+            }
+            "SETNX" | "MSETNX" if *reply == Reply::Integer(1) => {
+                for key in keys {
+                    self.settle_as_absent(client, db, key);
+                }
+                self.judge(client, command, reply, line);
+            }
+            "RENAME" | "RENAMENX" => {
+                self.counts.unknown_key += 1;
+                if *reply == Reply::Integer(0) || command[1] == command[2] {
+                    return;
+                }
+                let from_unknown = self.unknown.contains(&(db, command[1].to_vec()));
+                self.settle_as_absent(client, db, command[2]);
+                if from_unknown {
+                    self.settle_as_absent(client, db, command[1]);
+                    self.make(client, &[b"DEL", command[1]]);
+                    self.make(client, &[b"DEL", command[2]]);
+                    self.unknown.insert((db, command[2].to_vec()));
+                } else {
+                    self.judge(client, command, reply, line);
+                }
+            }
+            "BITOP" if !command[3..].iter().any(|key| self.unknown.contains(&(db, key.to_vec()))) => {
+                self.settle_as_absent(client, db, command[2]);
+                self.judge(client, command, reply, line);
+            }
+            _ => {
+                self.counts.unknown_key += 1;
+                // The key may have become a string, or gone.
+                if !matches!(line.name().as_str(), "BITOP") {
+                    return;
+                }
+                self.unknown.insert((db, command[2].to_vec()));
+            }
+        }
+    }
+}
+
+fn replay(name: &str, at_least: usize) {
+    let mut replay = Replay::new();
+    let lines = recorded::transcript(name);
+    for line in &lines {
+        replay.line(line);
+    }
+    eprintln!("{name}: {} lines, {:?}", lines.len(), replay.counts);
+    assert!(replay.counts.judged >= at_least, "only {} lines were judged", replay.counts.judged);
+}
+
+#[test]
+fn recorded_answers_to_string_commands_are_accepted() {
+    replay("strings", 4000);
+}
+
+#[test]
+fn recorded_answers_to_bit_commands_are_accepted() {
+    replay("bits", 4000);
+}
+
+#[test]
+fn recorded_answers_to_key_commands_are_accepted() {
+    replay("keys", 1000);
+}
+
+#[test]
+fn recorded_answers_about_several_databases_are_accepted() {
+    replay("multidb", 1000);
+}
+
+#[test]
+fn recorded_answers_about_objects_are_accepted() {
+    replay("object-debug-memory", 200);
+}
