@@ -3,7 +3,7 @@
 use crate::bits::{OFFSETS, bit, offset_error, set_bit};
 use crate::call::Call;
 use crate::clause::Clause;
-use crate::deviation::Erratum;
+use crate::erratum::Erratum;
 use crate::numbers::parse_integer;
 use crate::plan::{Plan, Refusal};
 use crate::reply::Reply;
