@@ -3,13 +3,19 @@
 
 pub mod choice;
 pub mod citations;
+pub mod coverage;
 pub mod explorer;
 pub mod generator;
 pub mod grammar;
 pub mod profile;
+pub mod propagation;
 pub mod properties;
 pub mod reply_reader;
 pub mod request;
+pub mod runner;
 pub mod script;
+pub mod session;
+pub mod shrink;
+pub mod target;
 
 pub use tally_model::specification;

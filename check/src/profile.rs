@@ -34,25 +34,30 @@ const MOST_BYTES: i64 = 4 * 1024 * 1024;
 /// The length that strings cannot exceed, bytes: an offset beyond it is refused, one below is paid for.
 const STRING_LIMIT: i64 = 512 * 1024 * 1024;
 
-/// Would the command make a server of the profile end, hang or fill its memory? Says why.
-pub fn lethal(request: &Request) -> Option<&'static str> {
+/// Does the command end, stop or lock up any server, because that is what it is for? Says why.
+pub fn ends_service(request: &Request) -> Option<&'static str> {
     if request.is(0, "shutdown") {
         return Some("ends the server");
     }
     if request.is(0, "debug") {
         return debug_is_lethal(request);
     }
-    if request.is(0, "setrange") && number(request.argument(2)).is_some_and(|offset| offset > i64::MAX - (1 << 32)) {
-        return Some("the sum of offset and length overflows, and 5.0.14 crashes");
-    }
-    if request.is(0, "restore") && classify(request.argument(3)) == Body::Other {
-        return Some("5.0.14 exits on a damaged value with a right checksum");
-    }
     if request.is(0, "config") && request.is(1, "set") && request.is(2, "requirepass") {
         return Some("locks out whoever else uses the server");
     }
     if ["slaveof", "replicaof", "monitor", "sync", "psync"].into_iter().any(|name| request.is(0, name)) {
         return Some("changes the server's role or the connection's");
+    }
+    None
+}
+
+/// Would the command make a server of the profile crash, hang or fill its memory? Says why.
+pub fn lethal(request: &Request) -> Option<&'static str> {
+    if request.is(0, "setrange") && number(request.argument(2)).is_some_and(|offset| offset > i64::MAX - (1 << 32)) {
+        return Some("the sum of offset and length overflows, and 5.0.14 crashes");
+    }
+    if request.is(0, "restore") && classify(request.argument(3)) == Body::Other {
+        return Some("5.0.14 exits on a damaged value with a right checksum");
     }
     None
 }
@@ -125,7 +130,7 @@ mod tests {
         let request = |line: &str| split_arguments(line).unwrap();
         assert!(lethal(&request("SETRANGE k 9223372036854775807 x")).is_some());
         assert!(lethal(&request("setrange k 9 x")).is_none());
-        assert!(lethal(&request("debug SEGFAULT")).is_some());
+        assert!(ends_service(&request("debug SEGFAULT")).is_some());
         assert!(lethal(&request("restore k 0 x")).is_none());
         assert!(is_wasteful(&request("setbit k 4294967295 1")));
         assert!(!is_wasteful(&request("setbit k 4294967296 1")));

@@ -166,6 +166,19 @@ impl Model {
         })
     }
 
+    /// What is known of one key, if it is there for sure.
+    pub fn key(&self, db: usize, key: &[u8]) -> Option<KeyView<'_>> {
+        let (key, slot) = self.keyspace.databases.get(&db)?.keys.get_key_value(key)?;
+        let Slot::Known(entry) = slot else { return None };
+        Some(KeyView {
+            key,
+            kind: entry.value.kind(),
+            encoding: entry.value.encoding(),
+            len: entry.value.len(),
+            expires: entry.deadline.is_some(),
+        })
+    }
+
     /// The database a client works in.
     pub fn selected_db(&self, client: ClientId) -> usize {
         self.clients.get(&client).map_or(0, |client| client.db)

@@ -1,0 +1,164 @@
+//! Holds what a target hands on to its AOF and replicas against what the model says it should.
+//!
+//! The only freedom is when an expired key is deleted: the model names it when a command finds it, the active cycle may have
+//! done so long before. So a deletion that came early is remembered, and accepted when it falls due.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use tally_model::model::Propagated;
+use tally_model::{Model, Span};
+
+use crate::request::Request;
+use crate::target::HandedOn;
+
+type Command = (usize, Vec<Vec<u8>>);
+
+/// What was not handed on as it should have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// `AOF` or `replicas`.
+    pub stream: &'static str,
+    /// What should have come next.
+    pub expected: Option<Command>,
+    /// What came.
+    pub received: Option<Command>,
+}
+
+fn describe(command: Option<&Command>) -> String {
+    match command {
+        Some((db, arguments)) => format!("{} in db {db}", Request::from(arguments.as_slice())),
+        None => "nothing".to_owned(),
+    }
+}
+
+impl Mismatch {
+    pub(crate) fn expected(&self) -> String {
+        format!("to the {}: {}", self.stream, describe(self.expected.as_ref()))
+    }
+
+    pub(crate) fn received(&self) -> String {
+        format!("to the {}: {}", self.stream, describe(self.received.as_ref()))
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}, received {}", self.expected(), self.received())
+    }
+}
+
+/// What is due and what came, since both last agreed.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    due: Vec<Propagated>,
+    came: Vec<HandedOn>,
+    /// Keys whose deletion came before the model asked for it.
+    early: BTreeSet<(usize, Vec<u8>)>,
+}
+
+impl Ledger {
+    /// The model says what a command hands on.
+    pub fn expect(&mut self, propagated: Propagated) {
+        if !propagated.aof.is_empty()
+            || !propagated.replicas.is_empty()
+            || !propagated.expired.is_empty()
+            || propagated.unspecified
+        {
+            self.due.push(propagated);
+        }
+    }
+
+    /// The target handed these on.
+    pub fn handed_on(&mut self, commands: Vec<HandedOn>) {
+        self.came.extend(commands);
+    }
+
+    /// Compares both sides, after a whole batch.
+    pub fn compare(&mut self, model: &Model, span: Span) -> Result<(), Mismatch> {
+        if self.due.is_empty() && self.came.is_empty() {
+            return Ok(());
+        }
+        let due = std::mem::take(&mut self.due);
+        let came = std::mem::take(&mut self.came);
+        if due.iter().any(|propagated| propagated.unspecified) {
+            return Ok(());
+        }
+        let early = self.early.clone();
+        for aof in [true, false] {
+            self.early.clone_from(&early);
+            self.compare_stream(aof, &due, &came, model, span)?;
+        }
+        Ok(())
+    }
+
+    fn compare_stream(
+        &mut self,
+        aof: bool,
+        due: &[Propagated],
+        came: &[HandedOn],
+        model: &Model,
+        span: Span,
+    ) -> Result<(), Mismatch> {
+        let stream = if aof { "AOF" } else { "replicas" };
+        let mut came = came
+            .iter()
+            .filter(|command| if aof { command.aof } else { command.replicas })
+            .map(|command| (command.db, command.arguments.clone()))
+            .peekable();
+        for propagated in due {
+            for (db, key) in &propagated.expired {
+                if self.early.remove(&(*db, key.clone())) {
+                    continue;
+                }
+                match came.next() {
+                    Some(command) if deletes(&command) == Some((*db, key)) => {}
+                    received => {
+                        let expected = Some((*db, vec![b"DEL".to_vec(), key.clone()]));
+                        return Err(Mismatch { stream, expected, received });
+                    }
+                }
+            }
+            let commands = if aof { &propagated.aof } else { &propagated.replicas };
+            for command in commands {
+                let expected = (propagated.db, command.clone());
+                loop {
+                    match came.next() {
+                        Some(received) if received == expected => break,
+                        // The active cycle deleted something meanwhile.
+                        Some(received) => match deletes(&received) {
+                            Some((db, key)) => {
+                                self.early.insert((db, key.clone()));
+                            }
+                            None => {
+                                return Err(Mismatch { stream, expected: Some(expected), received: Some(received) });
+                            }
+                        },
+                        None => return Err(Mismatch { stream, expected: Some(expected), received: None }),
+                    }
+                }
+            }
+        }
+        for received in came {
+            match deletes(&received) {
+                Some((db, key)) if may_be_gone(model, db, key, span) => {
+                    self.early.insert((db, key.clone()));
+                }
+                _ => return Err(Mismatch { stream, expected: None, received: Some(received) }),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The key that a command deletes, if it is what expiry hands on.
+fn deletes(command: &Command) -> Option<(usize, &Vec<u8>)> {
+    match command.1.as_slice() {
+        [name, key] if name.as_slice() == b"DEL" || name.as_slice() == b"UNLINK" => Some((command.0, key)),
+        _ => None,
+    }
+}
+
+fn may_be_gone(model: &Model, db: usize, key: &[u8], span: Span) -> bool {
+    !model.dataset(span).any(|record| record.db == db && record.key == key && record.entry.is_some())
+}

@@ -1,0 +1,331 @@
+//! Runs scripts, and runs made up as they go: episodes of a few thousand commands, each from a fresh start.
+//!
+//! Everything an episode does is recorded as a [`Script`], so that a finding comes with what led to it.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use tally_model::value::Kind;
+use tally_model::{Profile, Reply};
+
+use crate::choice::Choice;
+use crate::coverage::{Coverage, command_index, grammar_at};
+use crate::generator::{Limits, Swarm, View};
+use crate::profile;
+use crate::request::Request;
+use crate::script::{Script, Slot, Step};
+use crate::session::{Finding, Sent, Session, Wrong};
+use crate::target::{Chunked, Setup, Target, TargetError};
+
+/// What a run may draw and how it judges.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// What the generator may draw.
+    pub limits: Limits,
+    /// What the model takes the target for.
+    pub profile: Profile,
+    /// Also send what kills or exhausts the profile.
+    pub lethal: bool,
+}
+
+/// A finding and the script that led to it.
+#[derive(Clone, Debug)]
+pub struct Discovery {
+    /// What was wrong.
+    pub finding: Box<Finding>,
+    /// The steps up to it.
+    pub script: Script,
+    /// The number of the episode, from 0.
+    pub episode: u64,
+}
+
+/// Keys asked for at the end of an episode.
+const AUDITED_KEYS: usize = 200;
+
+/// Runs episodes until something is found or `enough` says so; it is asked between batches.
+///
+/// # Errors
+/// When the target cannot be used at all.
+pub fn explore(
+    target: &mut dyn Target,
+    plan: &Plan,
+    coverage: &mut Coverage,
+    enough: &mut dyn FnMut(&Coverage) -> bool,
+) -> Result<Option<Discovery>, TargetError> {
+    let mut episode = 0;
+    while !enough(coverage) {
+        if let Some(discovery) = run_episode(target, plan, episode, coverage, enough)? {
+            return Ok(Some(discovery));
+        }
+        coverage.episodes += 1;
+        episode += 1;
+    }
+    Ok(None)
+}
+
+/// Runs the episode of that number.
+///
+/// # Errors
+/// When the target cannot be reset.
+pub fn run_episode(
+    target: &mut dyn Target,
+    plan: &Plan,
+    episode: u64,
+    coverage: &mut Coverage,
+    enough: &mut dyn FnMut(&Coverage) -> bool,
+) -> Result<Option<Discovery>, TargetError> {
+    let mut choice = ChaCha8Rng::seed_from_u64(plan.seed ^ episode.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let swarm = Swarm::draw(&mut choice, &plan.limits);
+    let (config, commands) = split_config(&swarm.config);
+    let script = Script { seed: choice.int(1..=i64::MAX) as u64, config, chunked: swarm.chunked, steps: Vec::new() };
+    let mut chunked;
+    let target: &mut dyn Target = match script.chunked {
+        Some(seed) => {
+            chunked = Chunked::new(target, seed);
+            &mut chunked
+        }
+        None => target,
+    };
+    let session = Session::begin(target, plan.profile.clone(), &setup(&script), coverage)?;
+    let mut episode_run = Episode { session, script, swarm, plan, follow_ups: Vec::new() };
+    let outcome = episode_run.run(&mut choice, &commands, enough);
+    let Episode { session, mut script, .. } = episode_run;
+    session.coverage.add_witnessed(&session.model);
+    match outcome {
+        Ok(()) => Ok(None),
+        Err(finding) => {
+            cut(&mut script, finding.command);
+            Ok(Some(Discovery { finding, script, episode }))
+        }
+    }
+}
+
+/// Directives that the target starts with, and those that a client sets.
+type Directives = Vec<(String, String)>;
+
+fn split_config(config: &Directives) -> (Directives, Directives) {
+    config.iter().cloned().partition(|(name, _)| name == "appendonly")
+}
+
+fn setup(script: &Script) -> Setup {
+    let records = script.config.iter().any(|(name, value)| name == "appendonly" && value == "yes");
+    Setup { seed: script.seed, config: script.config.clone(), record_propagation: records }
+}
+
+/// Ends the script with the command of that number.
+pub(crate) fn cut(script: &mut Script, command: usize) {
+    let mut seen = 0;
+    for (index, step) in script.steps.iter_mut().enumerate() {
+        if let Step::Command { pipelined, .. } = step {
+            if seen == command {
+                *pipelined = false;
+                script.steps.truncate(index + 1);
+                return;
+            }
+            seen += 1;
+        }
+    }
+}
+
+struct Episode<'a, 'p> {
+    session: Session<'a>,
+    script: Script,
+    swarm: Swarm,
+    plan: &'p Plan,
+    /// Questions about keys that a command failed on.
+    follow_ups: Vec<Sent>,
+}
+
+impl Episode<'_, '_> {
+    fn run(
+        &mut self,
+        choice: &mut ChaCha8Rng,
+        directives: &Directives,
+        enough: &mut dyn FnMut(&Coverage) -> bool,
+    ) -> Result<(), Box<Finding>> {
+        for (name, value) in directives {
+            let request = ["CONFIG", "SET", name, value].iter().collect();
+            self.send(1, &[Sent { request, inline: false }])?;
+        }
+        let mut batch: Vec<Sent> = Vec::new();
+        let mut pending: Option<Sent> = None;
+        let mut slot = 1;
+        while self.session.commands() < self.swarm.commands && !enough(self.session.coverage) {
+            if self.swarm.pauses > choice.below(256) {
+                self.pause(choice)?;
+            }
+            if let Some(alone) = pending.take() {
+                self.send(slot, std::slice::from_ref(&alone))?;
+                continue;
+            }
+            if !self.follow_ups.is_empty() {
+                let questions = std::mem::take(&mut self.follow_ups);
+                self.send(slot, &questions)?;
+                continue;
+            }
+            slot = 1 + choice.below(self.swarm.clients);
+            let wanted = 1 + choice.below(self.swarm.pipeline) as usize;
+            let mut length = 0;
+            while length < wanted {
+                if batch.len() == length {
+                    batch.push(Sent::default());
+                }
+                let alone = self.generate(choice, slot, &mut batch[length]);
+                match alone {
+                    None => {}
+                    Some(false) => length += 1,
+                    Some(true) => {
+                        pending = batch.get(length).cloned();
+                        break;
+                    }
+                }
+            }
+            self.send(slot, &batch[..length])?;
+        }
+        for question in self.session.audit(AUDITED_KEYS).chunks(32) {
+            self.send(slot, question)?;
+        }
+        self.session.validate()
+    }
+
+    fn pause(&mut self, choice: &mut ChaCha8Rng) -> Result<(), Box<Finding>> {
+        let ms = self.swarm.pause(choice);
+        self.script.steps.push(Step::Pass(ms));
+        self.session.pass(ms).map_err(|error| {
+            let request = Request::from(&[b"(time passes)"][..]);
+            Box::new(Finding { command: self.session.commands(), client: 0, request, wrong: Wrong::Target(error) })
+        })
+    }
+
+    /// Makes one command; none when it has to be withheld. True when it has to be sent alone.
+    fn generate(&mut self, choice: &mut ChaCha8Rng, slot: Slot, sent: &mut Sent) -> Option<bool> {
+        let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
+        let view = ModelView { session: &self.session, db };
+        sent.request.clear();
+        let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
+        sent.inline = self.swarm.inline > 0 && self.swarm.inline > choice.below(256) && sent.request.payload() < 10_000;
+        let live = self.session.target.can().live;
+        let withheld = profile::is_wasteful(&sent.request)
+            || grammar.alone && profile::ends_service(&sent.request).is_some()
+            || live && !self.plan.lethal && profile::lethal(&sent.request).is_some();
+        if withheld {
+            self.session.coverage.withheld += 1;
+            return None;
+        }
+        Some(grammar.alone)
+    }
+
+    /// Sends a batch, records it, and notes what to ask next.
+    fn send(&mut self, slot: Slot, batch: &[Sent]) -> Result<(), Box<Finding>> {
+        for (index, sent) in batch.iter().enumerate() {
+            self.script.steps.push(Step::Command {
+                client: slot,
+                request: sent.request.clone(),
+                pipelined: index + 1 < batch.len(),
+                inline: sent.inline,
+            });
+        }
+        let follow_ups = &mut self.follow_ups;
+        self.session.batch(slot, batch, |request, replies| {
+            if let [Reply::Error(_)] = replies
+                && follow_ups.len() < 4
+            {
+                ask_after_failure(request, follow_ups);
+            }
+        })
+    }
+}
+
+/// A failed command must leave no trace: asks what became of its key.
+fn ask_after_failure(request: &Request, questions: &mut Vec<Sent>) {
+    let Some(grammar) = grammar_at(command_index(request.name())) else { return };
+    let Some(key) = grammar.keys(request).next() else { return };
+    let key = request.argument(key);
+    // Once in a while is enough; the key's first byte and the command's length serve as the die.
+    if (request.payload() + key.len()) % 4 == 0 {
+        questions.push(Sent { request: [b"EXISTS".as_slice(), key].into_iter().collect(), inline: false });
+        questions.push(Sent { request: [b"OBJECT".as_slice(), b"ENCODING", key].into_iter().collect(), inline: false });
+    }
+}
+
+struct ModelView<'a, 's> {
+    session: &'a Session<'s>,
+    db: usize,
+}
+
+impl View for ModelView<'_, '_> {
+    fn key(&self, key: &[u8]) -> Option<(Kind, usize)> {
+        self.session.model.key(self.db, key).map(|view| (view.kind, view.len))
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.session.span().latest_ms
+    }
+
+    fn payloads(&self) -> &[Vec<u8>] {
+        &self.session.harvest.payloads
+    }
+
+    fn cursors(&self) -> &[Vec<u8>] {
+        &self.session.harvest.cursors
+    }
+}
+
+/// Runs a script from a fresh start; `answered` is told of every step's index and replies.
+///
+/// # Errors
+/// What was found.
+pub fn run_script(
+    target: &mut dyn Target,
+    script: &Script,
+    profile: Profile,
+    coverage: &mut Coverage,
+    answered: &mut dyn FnMut(usize, &[Reply]),
+) -> Result<(), Box<Finding>> {
+    let nowhere = |error| {
+        let request = Request::from(&[b"(begin)"][..]);
+        Box::new(Finding { command: 0, client: 0, request, wrong: Wrong::Target(error) })
+    };
+    let mut chunked;
+    let target: &mut dyn Target = match script.chunked {
+        Some(seed) => {
+            chunked = Chunked::new(target, seed);
+            &mut chunked
+        }
+        None => target,
+    };
+    let mut session = Session::begin(target, profile, &setup(script), coverage).map_err(nowhere)?;
+    let mut batch: Vec<Sent> = Vec::new();
+    let mut steps = script.steps.iter().enumerate().peekable();
+    let mut last_client = 1;
+    while let Some((index, step)) = steps.next() {
+        let (client, request, pipelined, inline) = match step {
+            Step::Command { client, request, pipelined, inline } => (*client, request.clone(), *pipelined, *inline),
+            Step::Pass(ms) => {
+                session.pass(*ms).map_err(nowhere)?;
+                continue;
+            }
+            Step::Reload => (last_client, ["DEBUG", "RELOAD"].iter().collect(), false, false),
+            Step::Replay => (last_client, ["DEBUG", "LOADAOF"].iter().collect(), false, false),
+        };
+        last_client = client;
+        batch.push(Sent { request, inline });
+        let goes_on = matches!(steps.peek(), Some((_, Step::Command { client: next, .. })) if *next == client);
+        if pipelined && goes_on {
+            continue;
+        }
+        let mut at = index + 1 - batch.len();
+        let outcome = session.batch(client, &batch, |_, replies| {
+            answered(at, replies);
+            at += 1;
+        });
+        batch.clear();
+        if let Err(finding) = outcome {
+            session.coverage.add_witnessed(&session.model);
+            return Err(finding);
+        }
+    }
+    session.coverage.add_witnessed(&session.model);
+    session.validate()
+}

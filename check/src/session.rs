@@ -1,0 +1,406 @@
+//! One target and one model side by side, from a fresh start: sends, receives, judges.
+//!
+//! Requests go out in batches of one client each; every answer is then judged in order. The first thing that does not
+//! hold ends the session, because from then on the two halves are in different states.
+
+use std::fmt;
+
+use tally_model::{Clause, ClientId, Deviation, Model, Outcome, Profile, Reply, Span};
+
+use crate::coverage::{Coverage, command_index};
+use crate::propagation::{self, Ledger};
+use crate::request::Request;
+use crate::script::Slot;
+use crate::target::{Connection, Received, Setup, Target, TargetError, Wait};
+
+/// What was found wrong.
+#[derive(Clone, Debug)]
+pub enum Wrong {
+    /// An answer that the specification does not allow.
+    Answer(Box<Deviation>),
+    /// The target gave no answer that could be judged.
+    Target(TargetError),
+    /// What was handed on to the AOF or to replicas.
+    Propagation(propagation::Mismatch),
+    /// An invariant inside the target.
+    Invariant(String),
+    /// The dataset that came out of a file.
+    File(String),
+}
+
+/// Something found, and where.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Number of the command in its episode, from 0.
+    pub command: usize,
+    /// Which client sent it.
+    pub client: Slot,
+    /// What it sent.
+    pub request: Request,
+    /// What is wrong with what followed.
+    pub wrong: Wrong,
+}
+
+/// What makes two findings the same bug for the shrinker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    /// The command's name in lower case.
+    pub command: String,
+    /// The sort of wrong.
+    pub kind: String,
+    /// The clause it departs from, where there is one.
+    pub clause: Option<&'static str>,
+}
+
+impl Finding {
+    /// What a smaller script must show to count as showing the same.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let command = String::from_utf8_lossy(self.request.name()).to_ascii_lowercase();
+        let (kind, clause) = match &self.wrong {
+            Wrong::Answer(deviation) => (format!("{:?}", deviation.kind), Some(deviation.clause.id())),
+            Wrong::Target(TargetError::Crashed(_)) => ("crash".to_owned(), None),
+            Wrong::Target(TargetError::Timeout(_)) => ("timeout".to_owned(), None),
+            Wrong::Target(TargetError::Protocol(_)) => ("protocol".to_owned(), None),
+            Wrong::Target(_) => ("connection".to_owned(), None),
+            Wrong::Propagation(_) => ("propagation".to_owned(), None),
+            Wrong::Invariant(_) => ("invariant".to_owned(), None),
+            Wrong::File(_) => ("file".to_owned(), None),
+        };
+        Fingerprint { command, kind, clause }
+    }
+
+    /// The clause, where one is known.
+    pub fn clause(&self) -> Option<Clause> {
+        match &self.wrong {
+            Wrong::Answer(deviation) => Some(deviation.clause),
+            _ => None,
+        }
+    }
+
+    /// What would have been right, in words.
+    pub fn expected(&self) -> String {
+        match &self.wrong {
+            Wrong::Answer(deviation) => deviation.allowed.to_string(),
+            Wrong::Target(_) => "an answer".to_owned(),
+            Wrong::Propagation(mismatch) => mismatch.expected(),
+            Wrong::Invariant(_) => "every invariant holds".to_owned(),
+            Wrong::File(_) => "the dataset as it was".to_owned(),
+        }
+    }
+
+    /// What came, in words.
+    pub fn received(&self) -> String {
+        match &self.wrong {
+            Wrong::Answer(deviation) => {
+                let mut text = deviation.received.iter().map(Reply::to_string).collect::<Vec<_>>().join(" then ");
+                if deviation.received.is_empty() {
+                    text.push_str("no reply");
+                }
+                if deviation.closed {
+                    text.push_str(", connection closed");
+                }
+                text
+            }
+            Wrong::Target(error) => error.to_string(),
+            Wrong::Propagation(mismatch) => mismatch.received(),
+            Wrong::Invariant(text) | Wrong::File(text) => text.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "client {}: {}", self.client, self.request)?;
+        writeln!(f, "  expected {}", self.expected())?;
+        writeln!(f, "  received {}", self.received())?;
+        match self.clause() {
+            Some(clause) => write!(f, "  clause   [{}]", clause.id()),
+            None => write!(f, "  clause   none"),
+        }
+    }
+}
+
+/// A request within a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// What.
+    pub request: Request,
+    /// As a line of words.
+    pub inline: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    connection: Connection,
+    id: ClientId,
+    /// CLIENT REPLY said that answers are to be left out: how many come can only be told by waiting.
+    quiet: bool,
+}
+
+/// What the generator is told about answers: serializations and cursors worth sending again.
+#[derive(Clone, Debug, Default)]
+pub struct Harvest {
+    /// What DUMP answered, the latest few.
+    pub payloads: Vec<Vec<u8>>,
+    /// The cursors that SCAN answered, the latest few.
+    pub cursors: Vec<Vec<u8>>,
+}
+
+/// A target and a model, side by side.
+pub struct Session<'a> {
+    /// The target, reset when the session began.
+    pub target: &'a mut dyn Target,
+    /// The model.
+    pub model: Model,
+    /// What was exercised.
+    pub coverage: &'a mut Coverage,
+    /// What answers gave the generator.
+    pub harvest: Harvest,
+    clients: Vec<Option<Client>>,
+    commands: usize,
+    outgoing: Vec<u8>,
+    replies: Vec<Reply>,
+    ledger: Option<Ledger>,
+}
+
+impl<'a> Session<'a> {
+    /// Resets the target and begins.
+    pub fn begin(
+        target: &'a mut dyn Target,
+        profile: Profile,
+        setup: &Setup,
+        coverage: &'a mut Coverage,
+    ) -> Result<Self, TargetError> {
+        target.reset(setup)?;
+        let mut model = Model::new(profile);
+        let ledger = target.can().propagation.then(Ledger::default);
+        model.record_propagation(ledger.is_some());
+        Ok(Self {
+            target,
+            model,
+            coverage,
+            harvest: Harvest::default(),
+            clients: Vec::new(),
+            commands: 0,
+            outgoing: Vec::new(),
+            replies: Vec::new(),
+            ledger,
+        })
+    }
+
+    /// Commands judged so far.
+    pub fn commands(&self) -> usize {
+        self.commands
+    }
+
+    /// The model's number of a client, if it has sent anything yet.
+    pub fn client(&self, slot: Slot) -> Option<ClientId> {
+        self.clients.get(slot as usize).copied().flatten().map(|client| client.id)
+    }
+
+    fn open(&mut self, slot: Slot) -> Result<Client, TargetError> {
+        let index = slot as usize;
+        if self.clients.len() <= index {
+            self.clients.resize(index + 1, None);
+        }
+        if let Some(client) = self.clients[index] {
+            return Ok(client);
+        }
+        let connection = self.target.open()?;
+        let client = Client { connection, id: ClientId(connection.0), quiet: false };
+        self.model.connect(client.id, self.target.peer(connection));
+        self.clients[index] = Some(client);
+        Ok(client)
+    }
+
+    /// Sends a batch, and judges what comes back. `answered` is told of every accepted command and its replies.
+    pub fn batch(
+        &mut self,
+        slot: Slot,
+        batch: &[Sent],
+        mut answered: impl FnMut(&Request, &[Reply]),
+    ) -> Result<(), Box<Finding>> {
+        let Some(first) = batch.first() else { return Ok(()) };
+        let at = |command: usize, request: &Request, wrong: Wrong| {
+            Box::new(Finding { command, client: slot, request: request.clone(), wrong })
+        };
+        let client = self.open(slot).map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
+        self.outgoing.clear();
+        for sent in batch {
+            if sent.inline {
+                use std::io::Write;
+                // Writing to memory cannot fail.
+                let _ = write!(self.outgoing, "{}\r\n", sent.request);
+            } else {
+                sent.request.encode(&mut self.outgoing);
+            }
+        }
+        let sent = self.target.send(client.connection, &self.outgoing);
+        sent.map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
+        for (index, sent) in batch.iter().enumerate() {
+            let request = &sent.request;
+            let command = self.commands;
+            let last = index + 1 == batch.len();
+            let closed = self
+                .answers(slot, request, batch.len() == 1, last)
+                .map_err(|error| at(command, request, Wrong::Target(error)))?;
+            self.judge(slot, request, closed).map_err(|wrong| at(command, request, wrong))?;
+            answered(request, &self.replies);
+            if closed {
+                self.target.close(client.connection);
+                self.model.disconnect(client.id);
+                self.clients[slot as usize] = None;
+                break;
+            }
+        }
+        if let Some(ledger) = &mut self.ledger {
+            let last = &batch[batch.len() - 1].request;
+            ledger.handed_on(self.target.take_handed_on());
+            ledger
+                .compare(&self.model, self.target.span())
+                .map_err(|mismatch| at(self.commands.saturating_sub(1), last, Wrong::Propagation(mismatch)))?;
+        }
+        Ok(())
+    }
+
+    /// Collects the replies to one command into `self.replies`; true when the connection was closed after them.
+    fn answers(&mut self, slot: Slot, request: &Request, alone: bool, last: bool) -> Result<bool, TargetError> {
+        self.replies.clear();
+        let Some(client) = self.clients[slot as usize].as_mut() else { return Ok(true) };
+        let switches = request.is(0, "client") && request.is(1, "reply");
+        let open_ended = client.quiet || (alone && (switches || may_close(request)));
+        if switches {
+            client.quiet = !request.is(2, "on");
+        }
+        let connection = client.connection;
+        if open_ended {
+            let mut wait = Wait::Settled;
+            loop {
+                match self.target.receive(connection, wait)? {
+                    Received::Reply(reply) => self.replies.push(reply),
+                    Received::Nothing => return Ok(false),
+                    Received::Closed => return Ok(true),
+                }
+                wait = Wait::Poll;
+            }
+        }
+        match self.target.receive(connection, Wait::Reply)? {
+            Received::Reply(reply) => self.replies.push(reply),
+            Received::Nothing => return Ok(false),
+            Received::Closed => return Ok(true),
+        }
+        // A reply too many shows after the last command of the batch.
+        while last {
+            match self.target.receive(connection, Wait::Poll)? {
+                Received::Reply(reply) => self.replies.push(reply),
+                Received::Nothing => break,
+                Received::Closed => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn judge(&mut self, slot: Slot, request: &Request, closed: bool) -> Result<(), Wrong> {
+        let Some(client) = self.clients[slot as usize] else { return Ok(()) };
+        let span = self.target.span();
+        let outcome = Outcome { replies: &self.replies, closed };
+        let mut few: [&[u8]; 8] = [&[]; 8];
+        let many: Vec<&[u8]>;
+        let arguments: &[&[u8]] = if request.len() <= few.len() {
+            for (place, argument) in few.iter_mut().zip(request.arguments()) {
+                *place = argument;
+            }
+            &few[..request.len()]
+        } else {
+            many = request.arguments().collect();
+            &many
+        };
+        let verdict = self.model.step(client.id, arguments, &outcome, span).map_err(Wrong::Answer)?;
+        if let Some(ledger) = &mut self.ledger {
+            ledger.expect(self.model.take_propagated());
+        }
+        self.commands += 1;
+        let command = command_index(request.name());
+        self.coverage.accepted(command);
+        if let Some(erratum) = verdict.erratum {
+            *self.coverage.errata.entry(erratum).or_default() += 1;
+        }
+        self.coverage.unspecified += u64::from(verdict.unspecified);
+        match self.replies.first() {
+            Some(Reply::Error(line)) => self.coverage.error(command, line),
+            Some(reply) => self.harvest.collect(request, reply),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
+        self.target.pass(ms)?;
+        if let Some(ledger) = &mut self.ledger {
+            ledger.handed_on(self.target.take_handed_on());
+        }
+        Ok(())
+    }
+
+    /// Questions about everything the model knows, so that no difference stays hidden at the end.
+    pub fn audit(&self, most_keys: usize) -> Vec<Sent> {
+        let mut questions: Vec<Sent> = Vec::new();
+        let mut ask = |words: &[&[u8]]| questions.push(Sent { request: words.into(), inline: false });
+        let mut database = None;
+        for record in self.model.dataset(self.target.span()).take(most_keys) {
+            if database != Some(record.db) {
+                database = Some(record.db);
+                ask(&[b"SELECT", record.db.to_string().as_bytes()]);
+                ask(&[b"DBSIZE"]);
+            }
+            ask(&[b"TYPE", record.key]);
+            ask(&[b"PTTL", record.key]);
+            ask(&[b"OBJECT", b"ENCODING", record.key]);
+            ask(&[b"GET", record.key]);
+        }
+        questions
+    }
+
+    /// Checks the target's invariants.
+    pub fn validate(&self) -> Result<(), Box<Finding>> {
+        self.target.validate().map_err(|text| {
+            let request = Request::from(&[b"(end)"][..]);
+            Box::new(Finding { command: self.commands, client: 0, request, wrong: Wrong::Invariant(text) })
+        })
+    }
+
+    /// When the next command will have run, for the generator: the middle of what is known.
+    pub fn span(&self) -> Span {
+        self.target.span()
+    }
+}
+
+/// May the command end connections?
+fn may_close(request: &Request) -> bool {
+    const CLOSING: [&str; 6] = ["quit", "post", "host:", "client", "shutdown", "debug"];
+    CLOSING.into_iter().any(|name| request.is(0, name))
+}
+
+impl Harvest {
+    const MOST: usize = 8;
+
+    fn collect(&mut self, request: &Request, reply: &Reply) {
+        match reply {
+            Reply::Bulk(payload) if request.is(0, "dump") => Self::keep(&mut self.payloads, payload),
+            Reply::Array(parts) if request.is(0, "scan") => {
+                if let Some(Reply::Bulk(cursor)) = parts.first() {
+                    Self::keep(&mut self.cursors, cursor);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn keep(list: &mut Vec<Vec<u8>>, bytes: &[u8]) {
+        if list.len() == Self::MOST {
+            list.remove(0);
+        }
+        list.push(bytes.to_vec());
+    }
+}

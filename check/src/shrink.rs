@@ -1,0 +1,383 @@
+//! Makes a script that shows a finding as small as it can.
+//!
+//! Any command is legal in any state (it just answers an error), so deleting steps needs no care. A candidate counts only
+//! when its finding has the same [`Fingerprint`]: no slipping to another bug. The order is cheapest first: cut behind the
+//! finding, slice by keys, unwrap, delete chunks, simplify arguments; the last two until nothing changes.
+
+use std::collections::BTreeSet;
+
+use crate::coverage::{command_index, grammar_at};
+use crate::request::{Request, append_integer};
+use crate::runner::cut;
+use crate::script::{Script, Step};
+use crate::session::{Finding, Fingerprint};
+
+/// How much shrinking may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Commands sent in all.
+    pub commands: usize,
+    /// Runs of a candidate before it counts as not showing the finding: more than one where the target chooses.
+    pub attempts: u32,
+}
+
+impl Budget {
+    /// For the embedded engine: a second or two.
+    pub const EMBEDDED: Self = Self { commands: 400_000, attempts: 1 };
+    /// For a live server.
+    pub const LIVE: Self = Self { commands: 60_000, attempts: 3 };
+}
+
+/// A shrunk script.
+#[derive(Clone, Debug)]
+pub struct Shrunk {
+    /// The steps.
+    pub script: Script,
+    /// What they show.
+    pub finding: Box<Finding>,
+    /// The finding showed again when its script was run a second time.
+    pub reproduced: bool,
+}
+
+/// Shrinks. `run` runs a script from a fresh start and answers what it finds.
+pub fn shrink(
+    script: &Script,
+    finding: &Finding,
+    budget: Budget,
+    run: &mut dyn FnMut(&Script) -> Option<Box<Finding>>,
+) -> Shrunk {
+    let mut shrinker = Shrinker {
+        best: script.clone(),
+        finding: Box::new(finding.clone()),
+        wanted: finding.fingerprint(),
+        budget,
+        run,
+    };
+    let mut whole = script.clone();
+    cut(&mut whole, finding.command);
+    let reproduced = shrinker.accepts(whole);
+    if reproduced {
+        shrinker.slice();
+        shrinker.unwrap();
+        loop {
+            let before = size(&shrinker.best);
+            shrinker.delete_chunks();
+            shrinker.simplify_arguments();
+            shrinker.unwrap();
+            if size(&shrinker.best) >= before || shrinker.budget.commands == 0 {
+                break;
+            }
+        }
+        shrinker.rename();
+    }
+    Shrunk { script: shrinker.best, finding: shrinker.finding, reproduced }
+}
+
+/// What shrinking makes smaller: steps first, then arguments, then bytes.
+fn size(script: &Script) -> (usize, usize, usize) {
+    let requests = || {
+        script.steps.iter().filter_map(|step| match step {
+            Step::Command { request, .. } => Some(request),
+            _ => None,
+        })
+    };
+    (script.steps.len(), requests().map(Request::len).sum(), requests().map(Request::payload).sum())
+}
+
+struct Shrinker<'a> {
+    best: Script,
+    finding: Box<Finding>,
+    wanted: Fingerprint,
+    budget: Budget,
+    run: &'a mut dyn FnMut(&Script) -> Option<Box<Finding>>,
+}
+
+impl Shrinker<'_> {
+    /// Runs a candidate, and keeps it if it shows the same.
+    fn accepts(&mut self, candidate: Script) -> bool {
+        for _ in 0..self.budget.attempts {
+            let cost = candidate.commands().max(1);
+            if self.budget.commands < cost {
+                self.budget.commands = 0;
+                return false;
+            }
+            self.budget.commands -= cost;
+            let Some(finding) = (self.run)(&candidate) else { continue };
+            if finding.fingerprint() != self.wanted {
+                continue;
+            }
+            self.best = candidate;
+            cut(&mut self.best, finding.command);
+            self.finding = finding;
+            return true;
+        }
+        false
+    }
+
+    /// Keeps what shares a key with the failing command, transitively, and what has no key.
+    fn slice(&mut self) {
+        let mut keys: BTreeSet<Vec<u8>> = request_keys(&self.finding.request);
+        loop {
+            let before = keys.len();
+            for step in &self.best.steps {
+                let Step::Command { request, .. } = step else { continue };
+                let own = request_keys(request);
+                if own.iter().any(|key| keys.contains(key)) {
+                    keys.extend(own);
+                }
+            }
+            if keys.len() == before {
+                break;
+            }
+        }
+        // First without what has no key at all, which is mostly irrelevant; then with it.
+        for keep_keyless in [false, true] {
+            let mut candidate = self.best.clone();
+            let last = candidate.steps.len().saturating_sub(1);
+            let mut index = 0;
+            candidate.steps.retain(|step| {
+                index += 1;
+                index > last
+                    || match step {
+                        Step::Command { request, .. } => {
+                            let own = request_keys(request);
+                            own.iter().any(|key| keys.contains(key))
+                                || own.is_empty() && (keep_keyless || changes_state(request))
+                        }
+                        _ => true,
+                    }
+            });
+            if candidate.steps.len() < self.best.steps.len() && self.accepts(candidate) {
+                return;
+            }
+        }
+    }
+
+    /// Drops everything around the commands, one by one.
+    fn unwrap(&mut self) {
+        let mut attempt = |change: &dyn Fn(&mut Script)| {
+            let mut candidate = self.best.clone();
+            change(&mut candidate);
+            if candidate != self.best {
+                self.accepts(candidate);
+            }
+        };
+        attempt(&|script| script.chunked = None);
+        attempt(&|script| script.seed = 0);
+        attempt(&|script| script.config.clear());
+        attempt(&|script| for_commands(script, |_, pipelined, _| *pipelined = false));
+        attempt(&|script| for_commands(script, |_, _, inline| *inline = false));
+        attempt(&|script| for_commands(script, |client, _, _| *client = 1));
+    }
+
+    /// Deletes chunks of steps: halves, quarters, … down to single steps.
+    fn delete_chunks(&mut self) {
+        let mut chunk = self.best.steps.len().div_ceil(2).max(1);
+        loop {
+            let mut start = 0;
+            while start < self.best.steps.len() && self.budget.commands > 0 {
+                let mut candidate = self.best.clone();
+                let end = (start + chunk).min(candidate.steps.len());
+                candidate.steps.drain(start..end);
+                if candidate.steps.is_empty() || !self.accepts(candidate) {
+                    start += chunk;
+                }
+            }
+            if chunk == 1 || self.budget.commands == 0 {
+                return;
+            }
+            chunk = chunk.div_ceil(2);
+        }
+    }
+
+    /// Makes arguments fewer and shorter, step by step.
+    fn simplify_arguments(&mut self) {
+        let mut step = 0;
+        while step < self.best.steps.len() {
+            match self.best.steps[step].clone() {
+                Step::Command { request, .. } => self.simplify_request(step, &request),
+                Step::Pass(ms) => {
+                    let mut ms = ms;
+                    for shorter in [1, 10, 100, 1000, 10_000] {
+                        let mut candidate = self.best.clone();
+                        candidate.steps[step] = Step::Pass(shorter);
+                        if shorter < ms && self.accepts(candidate) {
+                            ms = shorter;
+                            break;
+                        }
+                    }
+                }
+                Step::Reload | Step::Replay => {}
+            }
+            step += 1;
+        }
+    }
+
+    fn simplify_request(&mut self, step: usize, request: &Request) {
+        let mut arguments: Vec<Vec<u8>> = request.arguments().map(<[u8]>::to_vec).collect();
+        // Fewer: single arguments, then pairs, from the end.
+        for width in [1, 2, 3] {
+            let mut index = arguments.len();
+            while index > 1 {
+                index -= 1;
+                if index + width > arguments.len() {
+                    continue;
+                }
+                let mut fewer = arguments.clone();
+                fewer.drain(index..index + width);
+                if self.replaces(step, &fewer) {
+                    arguments = fewer;
+                }
+            }
+        }
+        for index in 1..arguments.len() {
+            let mut tried = 0;
+            'smaller: while tried < 24 {
+                for simpler in simpler(&arguments[index]) {
+                    tried += 1;
+                    let mut candidate = arguments.clone();
+                    candidate[index] = simpler;
+                    if self.replaces(step, &candidate) {
+                        arguments = candidate;
+                        continue 'smaller;
+                    }
+                }
+                break;
+            }
+        }
+    }
+
+    fn replaces(&mut self, step: usize, arguments: &[Vec<u8>]) -> bool {
+        let mut candidate = self.best.clone();
+        let Some(Step::Command { request, .. }) = candidate.steps.get_mut(step) else { return false };
+        *request = arguments.into();
+        self.accepts(candidate)
+    }
+
+    /// Gives keys plain names.
+    fn rename(&mut self) {
+        let mut keys = BTreeSet::new();
+        for step in &self.best.steps {
+            if let Step::Command { request, .. } = step {
+                keys.extend(request_keys(request));
+            }
+        }
+        for (index, key) in keys.into_iter().enumerate() {
+            let name = if index == 0 { b"k".to_vec() } else { format!("k{}", index + 1).into_bytes() };
+            if name == key {
+                continue;
+            }
+            let mut candidate = self.best.clone();
+            for step in &mut candidate.steps {
+                if let Step::Command { request, .. } = step {
+                    *request = request.arguments().map(|word| if word == key { &name } else { word }).collect();
+                }
+            }
+            self.accepts(candidate);
+        }
+    }
+}
+
+fn for_commands(script: &mut Script, change: impl Fn(&mut u32, &mut bool, &mut bool)) {
+    for step in &mut script.steps {
+        if let Step::Command { client, pipelined, inline, .. } = step {
+            change(client, pipelined, inline);
+        }
+    }
+}
+
+/// Commands without keys that later ones depend on.
+fn changes_state(request: &Request) -> bool {
+    ["select", "config", "swapdb", "flushall", "flushdb", "debug", "client", "auth"]
+        .into_iter()
+        .any(|name| request.is(0, name))
+}
+
+fn request_keys(request: &Request) -> BTreeSet<Vec<u8>> {
+    match grammar_at(command_index(request.name())) {
+        Some(grammar) => grammar.keys(request).map(|index| request.argument(index).to_vec()).collect(),
+        None => request.arguments().skip(1).map(<[u8]>::to_vec).collect(),
+    }
+}
+
+/// Simpler forms of an argument, simplest first.
+fn simpler(argument: &[u8]) -> Vec<Vec<u8>> {
+    let mut forms: Vec<Vec<u8>> = Vec::new();
+    let number = std::str::from_utf8(argument).ok().and_then(|text| text.parse::<i64>().ok());
+    if let Some(number) = number {
+        for smaller in [0, 1, number / 2, number - number.signum()] {
+            if smaller.unsigned_abs() < number.unsigned_abs() {
+                let mut text = Vec::new();
+                append_integer(&mut text, smaller);
+                forms.push(text);
+            }
+        }
+        return forms;
+    }
+    if argument.len() > 1 {
+        forms.push(b"v".to_vec());
+        forms.push(argument[..argument.len() / 2].to_vec());
+        forms.push(argument[argument.len() / 2..].to_vec());
+        forms.push(argument[..argument.len() - 1].to_vec());
+    }
+    if argument.len() > 1 && argument.iter().any(|&byte| byte != b'v') {
+        forms.push(vec![b'v'; argument.len()]);
+    }
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::script;
+    use crate::session::Wrong;
+
+    /// Finds something wrong with `GET` of a key that was set to a value of at least three bytes while another client exists.
+    fn broken(script: &Script) -> Option<Box<Finding>> {
+        let (mut long, mut others, mut commands) = (BTreeSet::new(), false, 0);
+        for step in &script.steps {
+            let Step::Command { client, request, .. } = step else { continue };
+            others |= *client != 1;
+            if request.is(0, "set") && request.argument(2).len() >= 3 {
+                long.insert(request.argument(1).to_vec());
+            }
+            if request.is(0, "get") && others && long.contains(request.argument(1)) {
+                return Some(Box::new(Finding {
+                    command: commands,
+                    client: *client,
+                    request: request.clone(),
+                    wrong: Wrong::Invariant("short".to_owned()),
+                }));
+            }
+            commands += 1;
+        }
+        None
+    }
+
+    #[test]
+    fn a_long_script_shrinks_to_the_steps_that_matter() {
+        let mut text = String::new();
+        for index in 0..200 {
+            text.push_str(&format!("1> SET other{index} value\n+5ms\n2>> INCR n{index}\n2> GET n{index}\n"));
+        }
+        text.push_str("1> MSET a b\n1> SET wanted \"a long value\" EX 100\n1~> GET wanted\n1> PING\n");
+        let long = script::parse(&text).unwrap().script;
+        let finding = broken(&long).unwrap();
+        let shrunk = shrink(&long, &finding, Budget::EMBEDDED, &mut broken);
+        assert!(shrunk.reproduced);
+        assert!(shrunk.script.steps.len() <= 3, "{}", shrunk.script);
+        assert_eq!(shrunk.finding.fingerprint(), finding.fingerprint());
+        assert!(shrunk.script.to_string().contains("> SET k v"), "{}", shrunk.script);
+    }
+
+    #[test]
+    fn what_does_not_show_again_is_left_as_it_was() {
+        let script = script::parse("1> GET a\n1> GET b\n").unwrap().script;
+        let request: Request = ["GET", "b"].iter().collect();
+        let finding = Finding { command: 1, client: 1, request, wrong: Wrong::Invariant(String::new()) };
+        let shrunk = shrink(&script, &finding, Budget::LIVE, &mut |_| None);
+        assert!(!shrunk.reproduced);
+        assert_eq!(shrunk.script, script);
+    }
+}

@@ -1,0 +1,251 @@
+//! What can be held against the model: anything that takes requests and gives replies.
+//!
+//! Sending and receiving are apart, because pipelines, closed connections and double or missing replies need it. Requests
+//! go in as bytes, so that cutting a stream into pieces and the inline form are the same for every target.
+
+mod chunked;
+mod embedded;
+mod live;
+
+pub use chunked::Chunked;
+pub use embedded::Embedded;
+pub use live::{Live, LiveError, Url};
+
+use tally_model::{Peer, Reply, Span};
+
+use crate::reply_reader::ReplyError;
+
+/// A connection to a target: its number there, never used twice between resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Connection(pub u64);
+
+/// How long [`Target::receive`] looks for a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until a reply comes, the connection closes, or the target gives up.
+    Reply,
+    /// Until everything that was sent has been executed, and its replies, if any, must have come.
+    Settled,
+    /// Not at all.
+    Poll,
+}
+
+/// What [`Target::receive`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The next reply.
+    Reply(Reply),
+    /// No reply.
+    Nothing,
+    /// The connection is closed and every reply before that was returned.
+    Closed,
+}
+
+/// Which way the dataset takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reload {
+    /// Into an RDB file and back.
+    Rdb,
+    /// Out of the AOF.
+    Aof,
+}
+
+/// A command that a target handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedOn {
+    /// To the AOF.
+    pub aof: bool,
+    /// To replicas.
+    pub replicas: bool,
+    /// The database it works on.
+    pub db: usize,
+    /// Its arguments.
+    pub arguments: Vec<Vec<u8>>,
+}
+
+/// What a fresh start should look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Seed of random numbers, where the target takes one.
+    pub seed: u64,
+    /// Directives that differ from the defaults.
+    pub config: Vec<(String, String)>,
+    /// Note what is handed on to the AOF and to replicas, for [`Target::take_handed_on`].
+    pub record_propagation: bool,
+}
+
+/// What a target can do beyond answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Time is ours: exact, and free.
+    pub virtual_time: bool,
+    /// It is a process that can die, share its server with others, and must be treated with care.
+    pub live: bool,
+    /// [`Target::take_handed_on`] works.
+    pub propagation: bool,
+}
+
+/// Why a target gave no answer that the model could judge.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// The connection cannot be made or broke in the middle of something.
+    #[error("connection: {0}")]
+    Connection(String),
+    /// What came is not RESP.
+    #[error("protocol: {0}")]
+    Protocol(#[from] ReplyError),
+    /// No answer in time.
+    #[error("no answer within {0} ms")]
+    Timeout(u64),
+    /// It panicked, or left on its own.
+    #[error("crashed: {0}")]
+    Crashed(String),
+    /// It cannot do that.
+    #[error("unsupported: {0}")]
+    Unsupported(&'static str),
+}
+
+/// Something that takes requests and gives replies.
+pub trait Target {
+    /// Starts anew: no keys, no connections, the given settings.
+    fn reset(&mut self, setup: &Setup) -> Result<(), TargetError>;
+
+    /// Opens a connection.
+    fn open(&mut self) -> Result<Connection, TargetError>;
+
+    /// Who the server thinks is at the other end.
+    fn peer(&self, connection: Connection) -> Peer;
+
+    /// Queues request bytes; they are on their way at the latest when [`Target::receive`] is called.
+    fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError>;
+
+    /// Sends what is queued and looks for the next reply.
+    fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError>;
+
+    /// Ends a connection.
+    fn close(&mut self, connection: Connection);
+
+    /// When the command ran whose reply was received last: exact in virtual time.
+    fn span(&self) -> Span;
+
+    /// Lets time pass, in milliseconds.
+    fn pass(&mut self, ms: u64) -> Result<(), TargetError>;
+
+    /// What it can do beyond answering.
+    fn can(&self) -> Capabilities;
+
+    /// What was handed on to the AOF and to replicas since the last call, in order.
+    fn take_handed_on(&mut self) -> Vec<HandedOn> {
+        Vec::new()
+    }
+
+    /// Checks what no client can see; says what does not hold.
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The AOF as it stands on the target's disk, where that can be told.
+    fn aof(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+impl<T: Target + ?Sized> Target for Box<T> {
+    fn reset(&mut self, setup: &Setup) -> Result<(), TargetError> {
+        (**self).reset(setup)
+    }
+
+    fn open(&mut self) -> Result<Connection, TargetError> {
+        (**self).open()
+    }
+
+    fn peer(&self, connection: Connection) -> Peer {
+        (**self).peer(connection)
+    }
+
+    fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {
+        (**self).send(connection, bytes)
+    }
+
+    fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError> {
+        (**self).receive(connection, wait)
+    }
+
+    fn close(&mut self, connection: Connection) {
+        (**self).close(connection);
+    }
+
+    fn span(&self) -> Span {
+        (**self).span()
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
+        (**self).pass(ms)
+    }
+
+    fn can(&self) -> Capabilities {
+        (**self).can()
+    }
+
+    fn take_handed_on(&mut self) -> Vec<HandedOn> {
+        (**self).take_handed_on()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        (**self).validate()
+    }
+
+    fn aof(&self) -> Option<&[u8]> {
+        (**self).aof()
+    }
+}
+
+impl<T: Target + ?Sized> Target for &mut T {
+    fn reset(&mut self, setup: &Setup) -> Result<(), TargetError> {
+        (**self).reset(setup)
+    }
+
+    fn open(&mut self) -> Result<Connection, TargetError> {
+        (**self).open()
+    }
+
+    fn peer(&self, connection: Connection) -> Peer {
+        (**self).peer(connection)
+    }
+
+    fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {
+        (**self).send(connection, bytes)
+    }
+
+    fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError> {
+        (**self).receive(connection, wait)
+    }
+
+    fn close(&mut self, connection: Connection) {
+        (**self).close(connection);
+    }
+
+    fn span(&self) -> Span {
+        (**self).span()
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
+        (**self).pass(ms)
+    }
+
+    fn can(&self) -> Capabilities {
+        (**self).can()
+    }
+
+    fn take_handed_on(&mut self) -> Vec<HandedOn> {
+        (**self).take_handed_on()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        (**self).validate()
+    }
+
+    fn aof(&self) -> Option<&[u8]> {
+        (**self).aof()
+    }
+}

@@ -1,0 +1,371 @@
+//! The engine in this process: virtual time, a simulated disk, connections without sockets.
+//!
+//! Bytes that are sent reach the engine at once, one input event per call of `send`; replies leave it when somebody
+//! looks for them, because only then the batch ends. So everything sent in between is one pipeline.
+//!
+//! Wall-clock time stands still unless a script lets it pass, which makes each command's [`Span`] a point. The monotonic
+//! clock moves one microsecond per look, so that budgets of time run out.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tally_engine::config::Config;
+use tally_engine::{Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, World};
+use tally_model::Span;
+
+use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
+use crate::reply_reader::ReplyReader;
+
+/// When virtual time begins: 2023-11-14 22:13:20 UTC.
+const BEGINNING_MS: i64 = 1_700_000_000_000;
+
+/// The most ticks of the engine's clock that one pause is made of; a longer pause skips some.
+const MOST_TICKS: u64 = 40;
+
+/// The engine's surroundings.
+#[derive(Clone, Debug)]
+struct VirtualWorld {
+    monotonic_us: u64,
+    unix_us: i64,
+}
+
+impl World for VirtualWorld {
+    fn now_us(&mut self) -> u64 {
+        self.monotonic_us += 1;
+        self.monotonic_us
+    }
+
+    fn unix_us(&mut self) -> i64 {
+        self.unix_us
+    }
+
+    fn used_memory(&self) -> usize {
+        1_000_000
+    }
+
+    fn sleep_us(&mut self, us: u64) {
+        self.monotonic_us = self.monotonic_us.saturating_add(us);
+        self.unix_us = self.unix_us.saturating_add_unsigned(us);
+    }
+
+    fn poll_while_busy(&mut self) -> Busy {
+        Busy::Continue
+    }
+
+    fn process_fact(&self, _field: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Files as bytes; everything written is there, nothing fails.
+#[derive(Clone, Debug, Default)]
+struct Disk {
+    files: BTreeMap<&'static str, Vec<u8>>,
+}
+
+fn file_name(file: FileId) -> &'static str {
+    match file {
+        FileId::Aof => "appendonly.aof",
+        FileId::AofTemporary => "temp-rewriteaof.aof",
+    }
+}
+
+#[derive(Debug)]
+struct Link {
+    client: ClientId,
+    reader: ReplyReader,
+    closed: bool,
+}
+
+/// The embedded engine.
+pub struct Embedded {
+    engine: Engine,
+    world: VirtualWorld,
+    disk: Disk,
+    links: Vec<Link>,
+    /// Input came since the last end of a batch.
+    unfinished: bool,
+    /// Effects being executed; kept for its memory.
+    effects: Vec<Effect>,
+    records: bool,
+    /// Why the engine can be asked no more.
+    dead: Option<String>,
+}
+
+impl Default for Embedded {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Embedded {
+    /// An empty engine with default settings.
+    pub fn new() -> Self {
+        Self {
+            engine: Engine::new(Config::default(), 0),
+            world: VirtualWorld { monotonic_us: 0, unix_us: BEGINNING_MS * 1000 },
+            disk: Disk::default(),
+            links: Vec::new(),
+            unfinished: false,
+            effects: Vec::new(),
+            records: false,
+            dead: None,
+        }
+    }
+
+    /// The engine, for checks that no client can make.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Runs `body` on the engine and then everything that follows from it; a panic is the target's crash.
+    fn drive(&mut self, body: impl FnOnce(&mut Self)) -> Result<(), TargetError> {
+        if let Some(reason) = &self.dead {
+            return Err(TargetError::Crashed(reason.clone()));
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            body(self);
+            self.execute_effects();
+        }));
+        if let Err(panic) = outcome {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_else(|| "a panic without a message".to_owned());
+            self.dead = Some(text);
+        }
+        match &self.dead {
+            Some(reason) => Err(TargetError::Crashed(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn execute_effects(&mut self) {
+        loop {
+            std::mem::swap(&mut self.effects, self.engine.effects());
+            if self.effects.is_empty() {
+                return;
+            }
+            let mut effects = std::mem::take(&mut self.effects);
+            for effect in effects.drain(..) {
+                self.execute(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
+    fn execute(&mut self, effect: Effect) {
+        match effect {
+            Effect::Output { client } => self.collect_output(client),
+            Effect::Close { client, after_output } => {
+                if after_output {
+                    self.collect_output(client);
+                }
+                if let Some(link) = self.links.iter_mut().find(|link| link.client == client) {
+                    link.closed = true;
+                }
+                self.engine.handle(&mut self.world, Event::Closed { client });
+            }
+            Effect::File(step) => self.file(step),
+            Effect::Snapshot(_) => {
+                let result = Err(IoFailure { errno: 0, text: "no disk".to_owned() });
+                self.engine.handle(&mut self.world, Event::SnapshotEnded { result, copied_on_write: 0 });
+            }
+            Effect::Reload { aof } => {
+                let _ = aof;
+                let result = Err(IoFailure { errno: 0, text: "no disk".to_owned() });
+                self.engine.handle(&mut self.world, Event::Reloaded { result });
+            }
+            Effect::RewriteConfig => {
+                let result = Ok(());
+                self.engine.handle(&mut self.world, Event::ConfigRewritten { result });
+            }
+            Effect::StopSnapshot | Effect::ConfigChanged { .. } | Effect::Log { .. } => {}
+            Effect::Exit { code } => self.dead = Some(format!("the server left with code {code}")),
+            Effect::Crash { reason } => self.dead = Some(reason.to_owned()),
+        }
+    }
+
+    fn collect_output(&mut self, client: ClientId) {
+        let Some(link) = self.links.iter_mut().find(|link| link.client == client) else { return };
+        let buffer = link.reader.buffer();
+        let before = buffer.len();
+        for slice in self.engine.output(client) {
+            buffer.extend_from_slice(slice);
+        }
+        let length = buffer.len() - before;
+        self.engine.written(client, length);
+    }
+
+    fn file(&mut self, step: FileEffect) {
+        let (file, bytes) = match step {
+            FileEffect::Open(file) => {
+                self.disk.files.entry(file_name(file)).or_default();
+                (file, 0)
+            }
+            FileEffect::Write(file) => (file, 0),
+            FileEffect::Truncate(file, length) => {
+                let content = self.disk.files.entry(file_name(file)).or_default();
+                content.resize(usize::try_from(length).unwrap_or(usize::MAX).min(content.len()), 0);
+                (file, 0)
+            }
+            FileEffect::Rename(from, to) => {
+                let content = self.disk.files.remove(file_name(from)).unwrap_or_default();
+                self.disk.files.insert(file_name(to), content);
+                (from, 0)
+            }
+            FileEffect::Remove(file) => {
+                self.disk.files.remove(file_name(file));
+                (file, 0)
+            }
+            FileEffect::Fsync(file) | FileEffect::FsyncInBackground(file) | FileEffect::Close(file) => (file, 0),
+            FileEffect::SyncDirectory => return,
+        };
+        self.engine.handle(&mut self.world, Event::FileDone { file, bytes });
+    }
+
+    fn link(&mut self, connection: Connection) -> Result<&mut Link, TargetError> {
+        let missing = || TargetError::Connection("no such connection".to_owned());
+        usize::try_from(connection.0).ok().and_then(|index| self.links.get_mut(index)).ok_or_else(missing)
+    }
+
+    fn end_batch(&mut self) -> Result<(), TargetError> {
+        if !self.unfinished {
+            return Ok(());
+        }
+        self.unfinished = false;
+        self.drive(|this| {
+            this.execute_effects();
+            this.engine.handle(&mut this.world, Event::BatchEnd);
+            this.execute_effects();
+            // What waited for an effect was answered meanwhile.
+            this.engine.handle(&mut this.world, Event::BatchEnd);
+        })
+    }
+
+    fn address(index: u64) -> (String, i32) {
+        (format!("127.0.0.1:{}", 40_000 + index % 20_000), 8 + i32::try_from(index % 10_000).unwrap_or(0))
+    }
+}
+
+impl Target for Embedded {
+    fn reset(&mut self, setup: &Setup) -> Result<(), TargetError> {
+        let mut text = String::new();
+        for (name, value) in &setup.config {
+            text.push_str(&format!("{name} \"{value}\"\n"));
+        }
+        let config = Config::parse(&text).map_err(|error| TargetError::Connection(error.to_string()))?;
+        let effects = std::mem::take(&mut self.effects);
+        *self = Self { engine: Engine::new(config, setup.seed), effects, ..Self::new() };
+        self.effects.clear();
+        self.records = setup.record_propagation;
+        if self.records {
+            self.engine.record_propagation();
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<Connection, TargetError> {
+        let index = self.links.len() as u64;
+        let (address, descriptor) = Self::address(index);
+        let peer = tally_engine::Peer { address, descriptor, local: true, unix_socket: false };
+        self.drive(|this| {
+            let client = this.engine.connect(&mut this.world, peer);
+            this.links.push(Link { client, reader: ReplyReader::default(), closed: false });
+        })?;
+        Ok(Connection(index))
+    }
+
+    fn peer(&self, connection: Connection) -> tally_model::Peer {
+        let (address, _) = Self::address(connection.0);
+        tally_model::Peer { address: Some(address.into_bytes()), local: true }
+    }
+
+    fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {
+        let link = self.link(connection)?;
+        if link.closed {
+            return Ok(());
+        }
+        let client = link.client;
+        self.unfinished = true;
+        self.drive(|this| this.engine.feed(&mut this.world, client, bytes))
+    }
+
+    fn receive(&mut self, connection: Connection, _wait: Wait) -> Result<Received, TargetError> {
+        self.end_batch()?;
+        let link = self.link(connection)?;
+        match link.reader.next_reply()? {
+            Some(reply) => Ok(Received::Reply(reply)),
+            None if link.closed => Ok(Received::Closed),
+            None => Ok(Received::Nothing),
+        }
+    }
+
+    fn close(&mut self, connection: Connection) {
+        let Ok(link) = self.link(connection) else { return };
+        if !link.closed {
+            link.closed = true;
+            let client = link.client;
+            // A crash shows in the next call.
+            let _ = self.drive(|this| this.engine.handle(&mut this.world, Event::Closed { client }));
+        }
+    }
+
+    fn span(&self) -> Span {
+        Span::at(self.world.unix_us / 1000)
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
+        self.end_batch()?;
+        let end_us = self.world.unix_us.saturating_add_unsigned(ms.saturating_mul(1000));
+        let mut ticks = 0;
+        loop {
+            let due_us = self.engine.next_tick_ms().saturating_mul(1000);
+            if due_us > end_us || ticks == MOST_TICKS {
+                break;
+            }
+            ticks += 1;
+            let step = u64::try_from(due_us.saturating_sub(self.world.unix_us)).unwrap_or(0);
+            self.world.sleep_us(step);
+            self.drive(|this| this.engine.handle(&mut this.world, Event::Tick))?;
+        }
+        let rest = u64::try_from(end_us.saturating_sub(self.world.unix_us)).unwrap_or(0);
+        self.world.sleep_us(rest);
+        self.drive(|this| {
+            this.engine.handle(&mut this.world, Event::Tick);
+            this.execute_effects();
+            this.engine.handle(&mut this.world, Event::BatchEnd);
+        })
+    }
+
+    fn can(&self) -> Capabilities {
+        Capabilities { virtual_time: true, live: false, propagation: self.records }
+    }
+
+    fn take_handed_on(&mut self) -> Vec<HandedOn> {
+        let taken = self.engine.take_propagated();
+        let handed_on = taken.into_iter().map(|command| HandedOn {
+            aof: command.targets.aof,
+            replicas: command.targets.replicas,
+            db: command.db,
+            arguments: command.arguments,
+        });
+        handed_on.collect()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        match catch_unwind(AssertUnwindSafe(|| self.engine.validate())) {
+            Ok(()) => Ok(()),
+            Err(panic) => Err(panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default()),
+        }
+    }
+
+    fn aof(&self) -> Option<&[u8]> {
+        self.disk.files.get(file_name(FileId::Aof)).map(Vec::as_slice)
+    }
+}
