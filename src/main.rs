@@ -2,6 +2,8 @@
 //!
 //! 0 = holds, 1 = a deviation or damage was found, 2 = could not run.
 
+mod check;
+mod replay;
 mod serve;
 mod spec;
 
@@ -23,12 +25,16 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Check),
+    Replay(replay::Replay),
     Serve(serve::Serve),
     Spec(spec::Spec),
 }
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::Check(check) => check.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Serve(serve) => serve.run(),
         Command::Spec(spec) => spec.run(),
     }

@@ -229,7 +229,8 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
     let focused = !limits.families.is_empty();
     let mut table = Vec::new();
     let everything = focused || choice.ratio(1, 4);
-    for grammar in grammar::all().filter(|grammar| !limits.without.contains(&grammar.name)) {
+    let known = |grammar: &&Grammar| tally_model::commands::COMMANDS.iter().any(|command| command.name == grammar.name);
+    for grammar in grammar::all().filter(known).filter(|grammar| !limits.without.contains(&grammar.name)) {
         let wanted = limits.families.contains(&grammar.family);
         let factor = match (focused, wanted) {
             (true, true) => 1 + choice.below(4),

@@ -1,6 +1,7 @@
 //! The harness: holds the engine, or any server that speaks RESP, against the model.
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod choice;
 pub mod citations;
 pub mod coverage;
@@ -8,9 +9,11 @@ pub mod explorer;
 pub mod generator;
 pub mod grammar;
 pub mod profile;
+pub mod progress;
 pub mod propagation;
 pub mod properties;
 pub mod reply_reader;
+pub mod report;
 pub mod request;
 pub mod runner;
 pub mod script;

@@ -1,6 +1,7 @@
 //! What is known of a version of Redis beyond its specification: what kills it, what exhausts it.
 
-use tally_model::{ErrorPolicy, Profile};
+use tally_model::ErrorPolicy;
+pub use tally_model::Profile;
 
 use crate::generator::{Body, classify};
 use crate::request::Request;
@@ -22,7 +23,8 @@ impl Version {
     }
 
     /// What the model accepts for it.
-    pub fn model(self, accept_errata: bool, errors: ErrorPolicy) -> Profile {
+    pub fn model(self, accept_errata: bool, only_error_codes: bool) -> Profile {
+        let errors = if only_error_codes { ErrorPolicy::CodeOnly } else { ErrorPolicy::Exact };
         let profile = if accept_errata { Profile::redis_5_0() } else { Profile::strict() };
         Profile { errors, ..profile }
     }

@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use tally_model::model::Propagated;
-use tally_model::{Model, Span};
+use tally_model::{Model, Propagated, Span};
 
 use crate::request::Request;
 use crate::target::HandedOn;

@@ -204,7 +204,11 @@ impl Episode<'_, '_> {
         let view = ModelView { session: &self.session, db };
         sent.request.clear();
         let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
-        sent.inline = self.swarm.inline > 0 && self.swarm.inline > choice.below(256) && sent.request.payload() < 10_000;
+        // An inline request drops empty arguments, so one that has any would not be the same command.
+        sent.inline = self.swarm.inline > 0
+            && self.swarm.inline > choice.below(256)
+            && sent.request.payload() < 10_000
+            && sent.request.arguments().all(|argument| !argument.is_empty());
         let live = self.session.target.can().live;
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()

@@ -1,0 +1,79 @@
+//! `tally replay`: runs a script again and says whether it holds.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tally_check::coverage::Coverage;
+use tally_check::runner::run_script;
+use tally_check::script;
+use tally_check::target::{Embedded, Target};
+
+use crate::check::{Judging, connect};
+
+/// Runs a script on the embedded engine, or on the server at URL.
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// The script, as `tally check` writes it.
+    file: PathBuf,
+    /// `redis://[:password@]host[:port]` or `unix:///path`; the embedded engine when absent.
+    url: Option<String>,
+    #[command(flatten)]
+    judging: Judging,
+    /// The server may hold keys: they will be deleted.
+    #[arg(long)]
+    flush: bool,
+}
+
+impl Replay {
+    pub(crate) fn run(self) -> ExitCode {
+        let cannot = |reason: String| {
+            eprintln!("tally replay: {reason}");
+            ExitCode::from(2)
+        };
+        let text = match std::fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) => return cannot(format!("cannot read {}: {error}", self.file.display())),
+        };
+        let file = match script::parse(&text) {
+            Ok(file) => file,
+            Err(error) => return cannot(format!("{}: {error}", self.file.display())),
+        };
+        let (mut embedded, mut live);
+        let target: &mut dyn Target = match &self.url {
+            None => {
+                std::panic::set_hook(Box::new(|_| {}));
+                embedded = Embedded::new();
+                &mut embedded
+            }
+            Some(url) => match connect(url, self.flush) {
+                Ok(server) => {
+                    live = server;
+                    &mut live
+                }
+                Err(reason) => return cannot(reason),
+            },
+        };
+        let profile = self.judging.profile(target.can().live);
+        let steps = &file.script.steps;
+        let mut coverage = Coverage::default();
+        let outcome = run_script(target, &file.script, profile, &mut coverage, &mut |step, replies| {
+            if let Some(step) = steps.get(step) {
+                println!("{step}");
+            }
+            for reply in replies {
+                println!("  = {reply}");
+            }
+        });
+        match outcome {
+            Ok(()) => {
+                println!("{} commands hold", coverage.commands);
+                ExitCode::SUCCESS
+            }
+            Err(finding) => {
+                println!("{finding}");
+                ExitCode::from(1)
+            }
+        }
+    }
+}
