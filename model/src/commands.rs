@@ -12,7 +12,7 @@ use crate::{bitfield, bits, connection, dump, expire, keys, object, scan, server
 pub struct Command {
     /// The name in lower case.
     pub name: &'static str,
-    /// The number of arguments with the name; negative: at least so many.
+    /// The number of arguments with the name; negative: at least so many; 0: any number.
     pub arity: i64,
     /// The flags in COMMAND's order, with spaces between them.
     pub flags: &'static str,
@@ -154,7 +154,7 @@ impl Command {
     /// Whether a command with so many arguments, name included, has the right number of them.
     pub fn takes(&self, arguments: usize) -> bool {
         let arguments = i64::try_from(arguments).unwrap_or(i64::MAX);
-        if self.arity >= 0 { arguments == self.arity } else { arguments >= -self.arity }
+        if self.arity > 0 { arguments == self.arity } else { arguments >= -self.arity }
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod recorded;
 
+use std::sync::OnceLock;
+
 use tally_model::{Allowed, ClientId, Deviation, Model, Outcome, Peer, Profile, Reply, Span, commands};
 
 const NOW: Span = Span { earliest_ms: 1_760_000_000_000, latest_ms: 1_760_000_000_000 };
@@ -52,7 +54,8 @@ fn judge(model: &mut Model, command: &str, reply: &Reply) -> Option<Result<(), B
     let words = recorded::words(command);
     let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
     let name = String::from_utf8_lossy(words[0]).to_ascii_lowercase();
-    let recorded = recorded::text("reference/commands-5.0.json");
+    static RECORDED: OnceLock<String> = OnceLock::new();
+    let recorded = RECORDED.get_or_init(|| recorded::text("reference/commands-5.0.json"));
     if commands::find(words[0]).is_none() && recorded.contains(&format!("\"{name}\"")) {
         return None;
     }
