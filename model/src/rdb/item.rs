@@ -79,6 +79,15 @@ pub enum Item {
     },
     /// A key that holds a string. [RDB-29]
     Key(Key),
+    /// A key that holds something else, which was read over.
+    Other {
+        /// The database.
+        db: u64,
+        /// Its name.
+        key: Bytes,
+        /// What it holds.
+        kind: ValueType,
+    },
 }
 
 /// A whole file.
@@ -145,7 +154,7 @@ pub enum RdbErrorKind {
     Lzf(LzfError),
     /// A byte that is neither opcode nor value type. [RDB-33]
     UnknownOpcode(u8),
-    /// A value type that is none of strings: known by name, not understood here.
+    /// A value whose end cannot be told: a module value of the first form.
     OtherType(ValueType),
     /// A key stands twice in its database. [RDB-31]
     Duplicate,

@@ -1,7 +1,6 @@
 //! RDB files and payloads, naively: a file is bytes in memory, read front to back into a list of items with their offsets.
 //!
-//! Strings are understood in full, every other value type is named with its offset, because where its value ends can only be
-//! told by understanding it: [`file`] stops at the first such value and says so.
+//! Strings are understood in full; values of other types are read over and named with their offset.
 
 mod item;
 mod read;

@@ -102,16 +102,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Module data outside keys: its id, when it was saved, and parts that each begin with their sort. [RDB-25]
+    /// Module data outside keys: its id, when it was saved, and parts. [RDB-25]
     fn module_aux(&mut self) -> Result<u64, Fault> {
         let id = self.number()?;
         // When it was saved, as a part of its own.
         self.number()?;
         self.number()?;
+        self.module_parts()?;
+        Ok(id)
+    }
+
+    /// Parts of module data that each begin with their sort.
+    fn module_parts(&mut self) -> Result<(), Fault> {
         loop {
             let start = self.at;
             match self.number()? {
-                0 => return Ok(id),
+                0 => return Ok(()),
                 1 | 2 => {
                     self.number()?;
                 }
@@ -130,6 +136,80 @@ impl<'a> Cursor<'a> {
     }
 }
 
+impl Cursor<'_> {
+    /// Reads over a value that is no string, as far as its form tells where it ends.
+    fn skip(&mut self, kind: ValueType, start: usize) -> Result<(), Fault> {
+        match kind.0 {
+            // Lists, sets, quicklists: so many strings.
+            1 | 2 | 14 => self.skip_strings(1),
+            // Hashes: so many pairs of strings.
+            4 => self.skip_strings(2),
+            // Sorted sets: so many members, each with a score, as text or in eight bytes.
+            3 => {
+                for _ in 0..self.number()? {
+                    self.string()?;
+                    let length = self.byte()?;
+                    // 253 to 255 stand for not a number and the infinities.
+                    if length < 253 {
+                        self.take(u64::from(length))?;
+                    }
+                }
+                Ok(())
+            }
+            5 => {
+                for _ in 0..self.number()? {
+                    self.string()?;
+                    self.take(8)?;
+                }
+                Ok(())
+            }
+            7 => {
+                self.number()?;
+                self.module_parts()
+            }
+            // Zipmaps, ziplists, intsets: one string that holds it all.
+            9..=13 => self.string().map(drop),
+            15 => self.skip_stream(),
+            _ => Err((start, RdbErrorKind::OtherType(kind))),
+        }
+    }
+
+    fn skip_strings(&mut self, each: usize) -> Result<(), Fault> {
+        for _ in 0..self.number()? {
+            for _ in 0..each {
+                self.string()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_stream(&mut self) -> Result<(), Fault> {
+        self.skip_strings(2)?;
+        // Entries, and the last id's two halves.
+        for _ in 0..3 {
+            self.number()?;
+        }
+        for _group in 0..self.number()? {
+            self.string()?;
+            self.number()?;
+            self.number()?;
+            for _pending in 0..self.number()? {
+                // Id, delivery time, delivery count.
+                self.take(16 + 8)?;
+                self.number()?;
+            }
+            for _consumer in 0..self.number()? {
+                self.string()?;
+                self.take(8)?;
+                for _pending in 0..self.number()? {
+                    self.take(16)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// One string from the beginning of these bytes, and how many bytes it takes.
 pub fn string(bytes: &[u8]) -> Result<(Bytes, usize), RdbError> {
     let mut cursor = Cursor::new(bytes);
@@ -137,7 +217,7 @@ pub fn string(bytes: &[u8]) -> Result<(Bytes, usize), RdbError> {
     Ok((string, cursor.at))
 }
 
-/// Reads a file to its end, or to the first thing that is wrong or not a string.
+/// Reads a file to its end, or to the first thing that is wrong.
 pub fn file(bytes: &[u8]) -> Result<File, RdbError> {
     let mut items = Vec::new();
     match read_file(bytes, &mut items) {
@@ -213,7 +293,14 @@ fn read_file(bytes: &[u8], items: &mut Vec<(usize, Item)>) -> Result<(u16, Optio
                 items.push((start, Item::Key(item)));
             }
             other if ValueType(other).name().is_some() => {
-                return Err((start, RdbErrorKind::OtherType(ValueType(other))));
+                let named = cursor.at;
+                let key = cursor.string()?;
+                cursor.skip(ValueType(other), start)?;
+                if !seen.insert((db, key.clone())) {
+                    return Err((named, RdbErrorKind::Duplicate));
+                }
+                (deadline_ms, idle_seconds, frequency) = (None, None, None);
+                items.push((start, Item::Other { db, key, kind: ValueType(other) }));
             }
             other => return Err((start, RdbErrorKind::UnknownOpcode(other))),
         }
