@@ -204,12 +204,12 @@ impl Episode<'_, '_> {
         let view = ModelView { session: &self.session, db };
         sent.request.clear();
         let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
-        // An inline request drops empty arguments, so one that has any would not be the same command.
+        let live = self.session.target.can().live;
+        // Redis 5 drops empty arguments of inline requests (E-21), so one that has any would not be the same command.
         sent.inline = self.swarm.inline > 0
             && self.swarm.inline > choice.below(256)
             && sent.request.payload() < 10_000
-            && sent.request.arguments().all(|argument| !argument.is_empty());
-        let live = self.session.target.can().live;
+            && (!live || sent.request.arguments().all(|argument| !argument.is_empty()));
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some();
