@@ -2,7 +2,9 @@
 //!
 //! 0 = holds, 1 = a deviation or damage was found, 2 = could not run.
 
+mod aof;
 mod check;
+mod rdb;
 mod replay;
 mod serve;
 mod spec;
@@ -27,6 +29,8 @@ struct CommandLine {
 enum Command {
     Check(check::Check),
     Replay(replay::Replay),
+    Aof(aof::Aof),
+    Rdb(rdb::Rdb),
     Serve(serve::Serve),
     Spec(spec::Spec),
 }
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Check(check) => check.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Aof(aof) => aof.run(),
+        Command::Rdb(rdb) => rdb.run(),
         Command::Serve(serve) => serve.run(),
         Command::Spec(spec) => spec.run(),
     }

@@ -24,11 +24,13 @@ pub(crate) struct Input<R> {
     checksum: Option<Crc64>,
     /// What errors name as the record they are in.
     pub(crate) opcode: Option<u8>,
+    /// How often each form of a string was met, see [`super::Forms`].
+    pub(crate) forms: super::Forms,
 }
 
 impl<R: BufRead> Input<R> {
     pub(crate) fn new(source: R, start: u64) -> Self {
-        Self { source, taken: 0, offset: start, checksum: Some(Crc64::new()), opcode: None }
+        Self { source, taken: 0, offset: start, checksum: Some(Crc64::new()), opcode: None, forms: super::Forms::default() }
     }
 
     /// Bytes since the beginning of the file.
@@ -186,6 +188,7 @@ impl<R: BufRead> Input<R> {
         let start = self.offset;
         match self.length()? {
             Length::Plain(length) => {
+                self.forms.raw += 1;
                 if length >= OWNED_FROM as u64 {
                     let mut owned = Vec::new();
                     let length = self.addressable(length)?;
@@ -194,10 +197,22 @@ impl<R: BufRead> Input<R> {
                 }
                 Ok(Text::Bytes(Cow::Borrowed(self.bytes(length, &mut scratch.plain)?)))
             }
-            Length::Encoded(encoding::INT8) => Ok(Text::Integer(i32::from(i8::from_le_bytes(self.array()?)))),
-            Length::Encoded(encoding::INT16) => Ok(Text::Integer(i32::from(i16::from_le_bytes(self.array()?)))),
-            Length::Encoded(encoding::INT32) => Ok(Text::Integer(i32::from_le_bytes(self.array()?))),
-            Length::Encoded(encoding::LZF) => self.compressed_text(start, scratch),
+            Length::Encoded(encoding::INT8) => {
+                self.forms.int8 += 1;
+                Ok(Text::Integer(i32::from(i8::from_le_bytes(self.array()?))))
+            }
+            Length::Encoded(encoding::INT16) => {
+                self.forms.int16 += 1;
+                Ok(Text::Integer(i32::from(i16::from_le_bytes(self.array()?))))
+            }
+            Length::Encoded(encoding::INT32) => {
+                self.forms.int32 += 1;
+                Ok(Text::Integer(i32::from_le_bytes(self.array()?)))
+            }
+            Length::Encoded(encoding::LZF) => {
+                self.forms.lzf += 1;
+                self.compressed_text(start, scratch)
+            }
             Length::Encoded(code) => Err(self.error(start, RdbErrorKind::StringEncoding(code))),
         }
     }

@@ -23,7 +23,7 @@ mod writer;
 
 pub use error::{RdbError, RdbErrorKind};
 pub use number::Length;
-pub use reader::{Checksum, Entry, Reader, Record, Text, Value};
+pub use reader::{Checksum, Entry, Forms, Reader, Record, Text, Value};
 pub use shape::Shape;
 pub use writer::{Attributes, Writer, write_text};
 

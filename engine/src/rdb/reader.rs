@@ -122,6 +122,21 @@ pub enum Record<'a> {
     End(Checksum),
 }
 
+/// How often each form of a string was met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forms {
+    /// Length and bytes.
+    pub raw: u64,
+    /// An integer of one byte.
+    pub int8: u64,
+    /// An integer of two bytes.
+    pub int16: u64,
+    /// An integer of four bytes.
+    pub int32: u64,
+    /// Compressed.
+    pub lzf: u64,
+}
+
 /// What came before a key and belongs to it.
 #[derive(Default)]
 struct Attributes {
@@ -137,6 +152,8 @@ pub struct Reader<R> {
     attributes: Attributes,
     name: Vec<u8>,
     scratch: Scratch,
+    /// How often each opcode and value type was met.
+    codes: [u64; 256],
     /// Whether a wrong checksum is an error (`rdbchecksum`).
     verify: bool,
     ended: bool,
@@ -167,6 +184,7 @@ impl<R: BufRead> Reader<R> {
             attributes: Attributes::default(),
             name: Vec::new(),
             scratch: Scratch::default(),
+            codes: [0; 256],
             verify: true,
             ended: false,
         })
@@ -189,6 +207,16 @@ impl<R: BufRead> Reader<R> {
         self.input.offset()
     }
 
+    /// How often each opcode and value type was met so far.
+    pub fn codes(&self) -> impl Iterator<Item = (u8, u64)> {
+        (0..=u8::MAX).zip(self.codes).filter(|(_, count)| *count > 0)
+    }
+
+    /// How often each form of a string was met so far.
+    pub fn forms(&self) -> Forms {
+        self.input.forms
+    }
+
     /// The source, with everything up to the last record consumed: what follows a preamble.
     pub fn into_source(self) -> Result<R, RdbError> {
         self.input.into_source()
@@ -204,6 +232,7 @@ impl<R: BufRead> Reader<R> {
             let offset = self.input.offset();
             let code = self.input.byte()?;
             self.input.opcode = Some(code);
+            self.codes[usize::from(code)] += 1;
             match code {
                 opcode::EXPIRETIME => {
                     let seconds = i32::from_le_bytes(self.input.array()?);

@@ -1,0 +1,79 @@
+//! `tally aof`: what an append-only file holds, or where it is damaged; `--fix` cuts it there.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tally_engine::aof::{self, AofErrorKind, Scan};
+
+/// Bytes read at once.
+const BUFFER: usize = 256 * 1024;
+
+/// Checks an append-only file and says what is in it, or where it is damaged.
+#[derive(Args)]
+pub(crate) struct Aof {
+    /// The file, for example appendonly.aof.
+    file: PathBuf,
+    /// Cut a damaged file after its last whole command or transaction.
+    #[arg(long)]
+    fix: bool,
+}
+
+impl Aof {
+    pub(crate) fn run(&self) -> ExitCode {
+        match self.check() {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("tally aof: {}: {error}", self.file.display());
+                ExitCode::from(2)
+            }
+        }
+    }
+
+    fn check(&self) -> io::Result<ExitCode> {
+        let name = self.file.display();
+        let file = File::open(&self.file)?;
+        let length = file.metadata()?.len();
+        let mut names: BTreeMap<String, u64> = BTreeMap::new();
+        let scan = aof::scan(BufReader::with_capacity(BUFFER, file), |_, command| {
+            let name = command.as_args()[0].to_ascii_uppercase();
+            // A damaged file may hold any number of names; those of commands are short.
+            if names.len() < 1000 || names.contains_key(&*String::from_utf8_lossy(&name)) {
+                *names.entry(name.escape_ascii().to_string()).or_default() += 1;
+            }
+        });
+        if let Some(AofErrorKind::Io(kind)) = scan.damage.as_ref().map(|damage| &damage.kind) {
+            return Err((*kind).into());
+        }
+        println!("{name}: {} commands in {length} bytes", scan.commands);
+        if let Some(keys) = scan.preamble_keys {
+            println!("  preamble of {keys} keys");
+        }
+        for (name, count) in names {
+            println!("  {name:<12} {count}");
+        }
+        let Some(damage) = &scan.damage else {
+            println!("{name}: whole");
+            return Ok(ExitCode::SUCCESS);
+        };
+        println!("{name}: DAMAGED at {damage}");
+        println!("{name}: whole until {}, {} bytes follow", scan.whole_until, length - scan.whole_until);
+        if self.fix { self.cut(&scan, length) } else { Ok(ExitCode::from(1)) }
+    }
+
+    fn cut(&self, scan: &Scan, length: u64) -> io::Result<ExitCode> {
+        let name = self.file.display();
+        if scan.damage.as_ref().is_some_and(|damage| matches!(damage.kind, AofErrorKind::Preamble(_))) {
+            println!("{name}: the preamble is damaged; nothing after it can be trusted, so it is left as it is");
+            return Ok(ExitCode::from(1));
+        }
+        let file = OpenOptions::new().write(true).open(&self.file)?;
+        file.set_len(scan.whole_until)?;
+        file.sync_all()?;
+        println!("{name}: cut from {length} to {} bytes", scan.whole_until);
+        Ok(ExitCode::SUCCESS)
+    }
+}
