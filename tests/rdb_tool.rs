@@ -49,7 +49,7 @@ fn every_recorded_dump_is_described_as_it_was_recorded() {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         let recorded: Value = serde_json::from_slice(&fs::read(file.with_extension("json")).unwrap()).unwrap();
         let found = json(&file);
-        for field in ["rdb_version", ""bytes", "opcodes_and_types", "string_encodings", "checksum"] {
+        for field in ["rdb_version", "bytes", "opcodes_and_types", "string_encodings", "checksum"] {
             assert_eq!(found[field], recorded[field], "{field} of {name}");
         }
         let aux: Vec<&Value> = found["aux_fields"].as_array().unwrap().iter().map(|pair| &pair[0]).collect();
