@@ -187,6 +187,11 @@ impl ClientTable {
         self.by_id.len() - self.refused
     }
 
+    /// Places of clients, taken or not.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The id that the next connection gets.
     pub(crate) fn next_id(&mut self) -> ClientId {
         self.last_id += 1;

@@ -39,6 +39,7 @@ pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
     server.expire_cycle(world, Cycle::Slow);
     server.resize_tables(world);
     server.check_save_points();
+    server.flush_aof();
     server.cron_runs += 1;
     1000 / server.cron_hz
 }
@@ -63,7 +64,7 @@ fn every(server: &Server, period_ms: i64) -> bool {
 
 /// Looks after some of the connections, each about once a second.
 fn clients(server: &mut Server) {
-    let all = server.clients.len();
+    let all = server.clients.slots();
     let share = all / usize::try_from(server.cron_hz).unwrap_or(1);
     let count = share.max(FEWEST_CLIENTS).min(all);
     let now_ms = server.clock.unix_ms();

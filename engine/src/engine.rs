@@ -1,10 +1,11 @@
 //! The engine's outside: events in, effects out, and the buffers through which bytes come and go.
 
+use crate::aof::append::Next as FileStep;
 use crate::client::Client;
 use crate::commands;
 use crate::config::Config;
 use crate::cron;
-use crate::effect::{Effect, LogLevel};
+use crate::effect::{Effect, FileId, LogLevel};
 use crate::event::{ClientId, Event, Peer};
 use crate::keyspace::expire::Cycle;
 use crate::propagation::Propagated;
@@ -137,6 +138,15 @@ impl Engine {
                 self.resume(world, client);
             }
             Event::Terminate => self.server.shut_down(None, None),
+            Event::FileDone { file: FileId::Aof, .. } => {
+                let next = self.server.aof.done(&mut self.server.effects);
+                self.after_file_step(next);
+            }
+            Event::FileFailed { file: FileId::Aof, bytes, failure } => {
+                let next = self.server.aof.failed(bytes, &failure, &mut self.server.effects);
+                self.after_file_step(next);
+            }
+            // Nothing is written to any other file.
             Event::FileDone { .. } | Event::FileFailed { .. } => {}
         }
     }
@@ -151,6 +161,20 @@ impl Engine {
     #[must_use]
     pub fn next_tick_ms(&self) -> i64 {
         self.server.timers.nearest_ms().unwrap_or(i64::MAX)
+    }
+
+    /// Begins to append to the AOF, which holds `size` bytes, all of them loaded.
+    pub fn begin_appending(&mut self, size: u64) {
+        self.server.aof.open(size, &mut self.server.effects);
+    }
+
+    /// The bytes that [`crate::FileEffect::Write`] is about.
+    #[must_use]
+    pub fn file_bytes(&self, file: FileId) -> &[u8] {
+        match file {
+            FileId::Aof => self.server.aof.bytes(),
+            FileId::AofTemporary => &[],
+        }
     }
 
     /// The bytes that wait for a client, in order.
@@ -271,7 +295,19 @@ impl Engine {
 
     fn batch_end(&mut self, world: &mut dyn World) {
         self.server.expire_cycle(world, Cycle::Fast);
-        self.announce_output();
+        self.server.flush_aof();
+        // Under `appendfsync always` a reply promises that the file holds what it answers.
+        if !self.server.aof.holds_replies() {
+            self.announce_output();
+        }
+    }
+
+    fn after_file_step(&mut self, next: FileStep) {
+        match next {
+            FileStep::Wait => {}
+            FileStep::Release => self.announce_output(),
+            FileStep::Die => self.server.effects.push(Effect::Exit { code: 1 }),
+        }
     }
 
     fn announce_output(&mut self) {

@@ -226,8 +226,8 @@ impl Report<'_> {
             self.line("aof_pending_rewrite", 0);
             self.line("aof_buffer_length", server.aof_buffered());
             self.line("aof_rewrite_buffer_length", 0);
-            self.line("aof_pending_bio_fsync", 0);
-            self.line("aof_delayed_fsync", server.stats.aof_delayed_fsync);
+            self.line("aof_pending_bio_fsync", u8::from(server.aof.syncs_in_background()));
+            self.line("aof_delayed_fsync", server.aof.delayed_syncs);
         }
     }
 
@@ -300,19 +300,19 @@ impl Server {
         self.keyspace.iter().map(|db| db.keys.dict().table_bytes() as u64).sum()
     }
 
-    /// Bytes of the AOF that are not handed to the driver yet.
+    /// Bytes of the AOF that are not written yet.
     fn aof_buffered(&self) -> u64 {
-        0
+        self.aof.buffered() as u64
     }
 
     /// Bytes of the AOF now, and after its last rewrite.
     fn aof_sizes(&self) -> (u64, u64) {
-        (0, 0)
+        (self.aof.size(), self.aof.base_size())
     }
 
     /// How the last write to the AOF ended.
     fn aof_last_write_status(&self) -> &'static str {
-        "ok"
+        if self.aof.failure().is_some() { "err" } else { "ok" }
     }
 
     /// Index, keys, keys with an expiry, and average time to live in milliseconds of every database that holds keys.

@@ -129,6 +129,10 @@ impl Server {
 
     /// Leaves the process.
     fn leave(&mut self) {
+        if self.aof.is_enabled() {
+            self.log(LogLevel::Notice, "Calling fsync() on the AOF file.");
+            self.aof.close(self.clock.now_us, &mut self.effects);
+        }
         self.log(LogLevel::Warning, "Ready to exit, bye bye...");
         self.effects.push(Effect::Exit { code: 0 });
     }

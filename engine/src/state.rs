@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use crate::aof::append::{AppendFile, Flush};
 use crate::client::{Client, ClientTable};
 use crate::commands::table::Renames;
 use crate::config::Config;
@@ -85,6 +86,8 @@ pub(crate) struct Server {
     pub(crate) propagation: Propagation,
     /// Clients whose output, or end, is announced when the batch ends.
     pub(crate) announce: Vec<ClientId>,
+    /// The append-only file.
+    pub(crate) aof: AppendFile,
     /// What `rename-command` changed.
     pub(crate) renames: Renames,
     /// Snapshots.
@@ -112,6 +115,7 @@ impl Server {
         let mut timers = Timers::default();
         timers.create(i64::MIN, 0, TimeEvent::Cron);
         Server {
+            aof: AppendFile::default(),
             renames: Renames::new(&config.rename_command),
             saving: Saving::default(),
             timers,
@@ -149,8 +153,24 @@ impl Server {
         db: usize,
         arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) {
+        if targets.aof {
+            self.aof.append(db, arguments.clone());
+        }
         if let Some(recorded) = &mut self.recorded {
             recorded.push(Propagated { targets, db, arguments: arguments.map(<[u8]>::to_vec).collect() });
+        }
+    }
+
+    /// Has what the AOF buffers written, and synced as the policy says.
+    pub(crate) fn flush_aof(&mut self) {
+        if self.aof.is_enabled() {
+            let flush = Flush {
+                now_us: self.clock.now_us,
+                policy: self.config.appendfsync,
+                no_sync: self.config.no_appendfsync_on_rewrite && self.saving.background.is_some(),
+                force: false,
+            };
+            self.aof.flush(flush, &mut self.effects);
         }
     }
 

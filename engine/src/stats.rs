@@ -68,7 +68,6 @@ pub(crate) struct Stats {
     pub(crate) evicted_keys: u64,
     /// Microseconds that the last fork took.
     pub(crate) fork_usec: u64,
-    pub(crate) aof_delayed_fsync: u64,
     pub(crate) command_rate: Rate,
     pub(crate) input_rate: Rate,
     pub(crate) output_rate: Rate,
@@ -95,7 +94,6 @@ impl Stats {
             expired_time_cap_reached: 0,
             evicted_keys: 0,
             fork_usec: 0,
-            aof_delayed_fsync: 0,
             command_rate: Rate::default(),
             input_rate: Rate::default(),
             output_rate: Rate::default(),

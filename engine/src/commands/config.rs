@@ -27,6 +27,7 @@ pub(crate) fn config(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
         4 if args.is(1, "set") => return set(cx, &args[2], &args[3]),
         2 if args.is(1, "resetstat") => {
             cx.server.stats.reset();
+            cx.server.aof.delayed_syncs = 0;
             cx.reply().ok();
         }
         2 if args.is(1, "rewrite") => {

@@ -189,10 +189,13 @@ fn admit(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
         return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'."));
     }
     // PING too, so that who watches over the server learns of it.
-    if !cx.server.saving.last_ok && (command.has(table::WRITE) || command.name == "ping") {
+    if command.has(table::WRITE) || command.name == "ping" {
         let guarded = config.stop_writes_on_bgsave_error && !config.save.is_empty();
-        if guarded {
+        if !cx.server.saving.last_ok && guarded {
             return Err(Refusal::Fixed(MISCONF));
+        }
+        if let Some(failure) = cx.server.aof.failure() {
+            return Err(format!("MISCONF Errors writing to the AOF file: {failure}").into());
         }
     }
     if cx.server.loading && !command.has(table::LOADING) {
