@@ -84,6 +84,12 @@ impl Model {
         killed != Killed::No && outcome.closed && outcome.replies.is_empty()
     }
 
+    /// The server is known to have been started without any directive: CONFIG GET has to answer the defaults, as far as the
+    /// host does not decide them.
+    pub fn assure_defaults(&mut self) {
+        self.server.config.assure_defaults();
+    }
+
     /// Whether another connection's CLIENT KILL closed this one, so that its next answer must be that it is closed.
     pub fn is_killed(&self, client: ClientId) -> bool {
         self.clients.get(&client).is_some_and(|client| client.killed == Killed::Surely)
