@@ -140,8 +140,7 @@ fn parse(call: &Call<'_>) -> Result<Vec<(Operation, Field, Overflow)>, Refusal> 
             (b"set" | b"incrby", [kind, offset, _, ..]) => {
                 let field = Field::parse(call, kind, offset)?;
                 let number = call.integer(position + 3)?;
-                let operation =
-                    if name == b"set" { Operation::Set(number) } else { Operation::Increment(number) };
+                let operation = if name == b"set" { Operation::Set(number) } else { Operation::Increment(number) };
                 operations.push((operation, field, overflow));
                 4
             }

@@ -8,10 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The most a test waits for anything that should happen at once.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until it holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "this did not come true: {what}");
@@ -20,32 +20,32 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A port nobody listens on at the moment.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A folder that is removed with the value.
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("tally-test-").tempdir().unwrap()
 }
 
 /// `tally serve` with nothing else.
-pub fn serve(folder: &Path) -> Command {
+pub(crate) fn serve(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));
     command.arg("serve").current_dir(folder).stdin(Stdio::null());
     command
 }
 
 /// A running server; killed when the value goes.
-pub struct Server {
-    pub process: Child,
-    pub port: u16,
-    pub folder: PathBuf,
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    pub(crate) port: u16,
+    pub(crate) folder: PathBuf,
 }
 
 impl Server {
     /// Starts on a free port with these options, and waits until it accepts connections.
-    pub fn start(folder: &Path, options: &[&str]) -> Server {
+    pub(crate) fn start(folder: &Path, options: &[&str]) -> Server {
         let port = free_port();
         let mut command = serve(folder);
         command.args(["--port", &port.to_string()]).args(options);
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// Starts a command that will listen on `port`; what it prints goes to `output.txt` of the folder.
-    pub fn run(mut command: Command, port: u16, folder: &Path) -> Server {
+    pub(crate) fn run(mut command: Command, port: u16, folder: &Path) -> Server {
         let output = std::fs::File::create(folder.join("output.txt")).unwrap();
         command.stdout(output.try_clone().unwrap()).stderr(output);
         let process = command.spawn().unwrap();
@@ -68,31 +68,31 @@ impl Server {
     }
 
     /// What it printed so far.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         std::fs::read_to_string(self.folder.join("output.txt")).unwrap_or_default()
     }
 
     /// A client.
-    pub fn client(&self) -> redis::Connection {
+    pub(crate) fn client(&self) -> redis::Connection {
         let address = format!("redis://127.0.0.1:{}/", self.port);
         redis::Client::open(address).unwrap().get_connection().unwrap()
     }
 
     /// A bare connection.
-    pub fn socket(&self) -> TcpStream {
+    pub(crate) fn socket(&self) -> TcpStream {
         let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     /// Waits until it has ended.
-    pub fn end(&mut self) -> ExitStatus {
+    pub(crate) fn end(&mut self) -> ExitStatus {
         let mut ended = None;
         eventually("the server ends", || {
             ended = self.process.try_wait().unwrap();
@@ -111,7 +111,7 @@ impl Drop for Server {
 }
 
 /// A command in the protocol's form.
-pub fn request(words: &[&str]) -> Vec<u8> {
+pub(crate) fn request(words: &[&str]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         write!(bytes, "${}\r\n{word}\r\n", word.len()).unwrap();
@@ -120,7 +120,7 @@ pub fn request(words: &[&str]) -> Vec<u8> {
 }
 
 /// Sends bytes, ends the sending side, and reads until the server closes.
-pub fn exchange(mut socket: TcpStream, bytes: &[u8]) -> String {
+pub(crate) fn exchange(mut socket: TcpStream, bytes: &[u8]) -> String {
     socket.write_all(bytes).unwrap();
     socket.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = Vec::new();

@@ -1,0 +1,150 @@
+//! Clients that people use, against `tally serve`. Where one cannot be had, its test says so and passes; with `CI` set
+//! it fails, because the gate is meant to have them all.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use redis::{Commands, RedisResult};
+use spawned::{Server, folder};
+
+mod spawned;
+
+/// Says why a test is not run.
+fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped: {reason}");
+    eprintln!("skipped: {reason}");
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+#[track_caller]
+fn passes(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
+    stdout.into_owned()
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+}
+
+#[test]
+fn the_rust_client_works() -> RedisResult<()> {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    let mut client = server.client();
+    let () = client.set("greeting", "hello")?;
+    assert_eq!(client.get::<_, String>("greeting")?, "hello");
+    assert_eq!(client.get::<_, Option<String>>("absent")?, None);
+    let () = client.set_ex("session", b"\x00\xff", 60)?;
+    assert_eq!(client.get::<_, Vec<u8>>("session")?, b"\x00\xff");
+    assert!((1..=60).contains(&client.ttl::<_, i64>("session")?));
+    assert_eq!(client.incr::<_, _, i64>("counter", 42)?, 42);
+    assert_eq!(client.mget::<_, Vec<Option<String>>>(&["greeting", "absent"])?, [Some("hello".to_owned()), None]);
+    assert_eq!(client.setbit::<_, bool>("bits", 7, true)?, false);
+    assert_eq!(client.bitcount::<_, i64>("bits")?, 1);
+    let refused = client.incr::<_, _, i64>("greeting", 1).unwrap_err();
+    assert!(refused.to_string().contains("value is not an integer or out of range"), "{refused}");
+
+    let mut pipeline = redis::pipe();
+    for number in 0..1000 {
+        pipeline.set(format!("many:{number}"), number).ignore();
+    }
+    pipeline.get("many:999");
+    assert_eq!(pipeline.query::<(i64,)>(&mut client)?, (999,));
+    let keys: Vec<String> = client.scan_match::<_, String>("many:*")?.collect::<RedisResult<_>>()?;
+    assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), 1000);
+    assert_eq!(client.rename::<_, _, String>("greeting", "farewell")?, "OK");
+    assert_eq!(client.del::<_, i64>(&["farewell", "counter", "absent"])?, 2);
+    Ok(())
+}
+
+#[test]
+fn redis_cli_works() {
+    if !succeeds(Command::new("redis-cli").arg("--version")) {
+        return skip("no redis-cli");
+    }
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    let cli = |words: &[&str]| passes(Command::new("redis-cli").args(["-p", &server.port.to_string()]).args(words));
+    assert_eq!(cli(&["PING"]), "PONG\n");
+    assert_eq!(cli(&["SET", "greeting", "hello"]), "OK\n");
+    assert_eq!(cli(&["--no-raw", "GET", "greeting"]), "\"hello\"\n");
+    assert_eq!(cli(&["-n", "3", "DBSIZE"]), "0\n");
+    assert!(cli(&["INFO", "server"]).contains("redis_version:5.0.14\r\n"));
+    assert_eq!(cli(&["--scan", "--pattern", "gr*"]), "greeting\n");
+    assert_eq!(cli(&["-r", "3", "INCR", "counter"]), "1\n2\n3\n");
+    let mass: Vec<u8> = (0..5000).flat_map(|n| spawned::request(&["SET", &format!("mass:{n}"), "v"])).collect();
+    let file = folder.path().join("mass.resp");
+    std::fs::write(&file, mass).unwrap();
+    let mut piped = Command::new("redis-cli");
+    piped.args(["-p", &server.port.to_string(), "--pipe"]).stdin(std::fs::File::open(file).unwrap());
+    assert!(passes(&mut piped).contains("errors: 0, replies: 5000"));
+    assert!(cli(&["--bigkeys"]).contains("Sampled 5002 keys"));
+}
+
+#[test]
+fn redis_benchmark_works() {
+    if !succeeds(Command::new("redis-benchmark").arg("--version")) {
+        return skip("no redis-benchmark");
+    }
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    for pipeline in ["1", "16"] {
+        let output = passes(Command::new("redis-benchmark").args([
+            "-p",
+            &server.port.to_string(),
+            "-n",
+            "20000",
+            "-r",
+            "1000",
+            "-P",
+            pipeline,
+            "-q",
+            "--csv",
+            "-t",
+            "ping,set,get,incr,mset",
+        ]));
+        for test in ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "MSET"] {
+            assert!(output.contains(test), "{output}");
+        }
+    }
+}
+
+#[test]
+fn redis_py_works() {
+    let python = std::env::var("TALLY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let folder = folder();
+    let python = if succeeds(Command::new(&python).args(["-c", "import redis"])) {
+        PathBuf::from(python)
+    } else {
+        let venv = folder.path().join("venv");
+        let made = succeeds(Command::new(&python).args(["-m", "venv"]).arg(&venv))
+            && succeeds(Command::new(venv.join("bin/pip")).args(["install", "-q", "redis"]));
+        if !made {
+            return skip("neither redis-py nor a way to install it");
+        }
+        venv.join("bin/python")
+    };
+    let server = Server::start(folder.path(), &[]);
+    passes(Command::new(python).arg(script("session.py")).arg(server.port.to_string()));
+}
+
+#[test]
+fn ioredis_works() {
+    let folder = folder();
+    let mut install = Command::new("npm");
+    install.args(["install", "--silent", "--no-save", "--no-package-lock", "--prefix"]).arg(folder.path());
+    if !succeeds(Command::new("node").arg("--version")) || !succeeds(install.arg("ioredis")) {
+        return skip("neither ioredis nor a way to install it");
+    }
+    // Modules are looked for beside the script.
+    let session = folder.path().join("session.mjs");
+    std::fs::copy(script("session.mjs"), &session).unwrap();
+    let server = Server::start(folder.path(), &[]);
+    passes(Command::new("node").arg(session).arg(server.port.to_string()));
+}
