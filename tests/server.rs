@@ -347,3 +347,13 @@ fn a_client_that_does_not_read_is_closed_at_its_output_limit_and_memory_stays_bo
     assert!(pages * 4096 < 100 << 20, "{pages} pages");
     assert_eq!(text(&mut server.client(), &["PING"]), "PONG");
 }
+#[test]
+fn a_crash_on_purpose_leaves_a_report_and_a_signal() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let folder = folder();
+    let mut server = Server::start(folder.path(), &[]);
+    let _ = ask::<()>(&mut server.client(), &["DEBUG", "SEGFAULT"]);
+    assert_eq!(server.end().signal(), Some(11));
+    assert!(server.output().contains("=== BUG REPORT: tally"), "{}", server.output());
+}

@@ -158,12 +158,7 @@ struct Defects {
 }
 
 /// Runs the operations on a string; answers the elements of the reply.
-fn run(
-    call: &Call<'_>,
-    operations: &[(Operation, Field, Overflow)],
-    bytes: &mut [u8],
-    defects: Defects,
-) -> Vec<Reply> {
+fn run(call: &Call<'_>, operations: &[(Operation, Field, Overflow)], bytes: &mut [u8], defects: Defects) -> Vec<Reply> {
     let mut elements = Vec::new();
     for &(operation, field, overflow) in operations {
         let before = field.read(bytes, defects);

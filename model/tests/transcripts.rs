@@ -78,7 +78,11 @@ impl Replay {
                 }
             }
             Err(deviation) => {
-                panic!("line {}: {}: {deviation}", line.number, Reply::Array(line.command.iter().cloned().map(Reply::Bulk).collect()))
+                panic!(
+                    "line {}: {}: {deviation}",
+                    line.number,
+                    Reply::Array(line.command.iter().cloned().map(Reply::Bulk).collect())
+                )
             }
         }
     }
@@ -177,9 +181,8 @@ impl Replay {
             self.counts.unknown_key += 1;
             return;
         }
-        let options = command.len() > 3 && command[3..].iter().any(|word| {
-            word.eq_ignore_ascii_case(b"nx") || word.eq_ignore_ascii_case(b"xx")
-        });
+        let options = command.len() > 3
+            && command[3..].iter().any(|word| word.eq_ignore_ascii_case(b"nx") || word.eq_ignore_ascii_case(b"xx"));
         match line.name().as_str() {
             "DEL" | "UNLINK" => {
                 self.counts.unknown_key += 1;
