@@ -16,7 +16,7 @@ use crate::world::World;
 
 /// The engine, see the [crate].
 pub struct Engine {
-    server: Server,
+    pub(crate) server: Server,
     /// The buffer that connections without unread input share; none before the first input.
     room: Vec<u8>,
     /// Whose input goes to `room`: the last connection that asked for it.
@@ -219,7 +219,7 @@ impl Engine {
         self.server.keyspace.validate();
     }
 
-    fn read_clock(&mut self, world: &mut dyn World) {
+    pub(crate) fn read_clock(&mut self, world: &mut dyn World) {
         if self.server.started {
             self.server.clock.read(world);
         } else {

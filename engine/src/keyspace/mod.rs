@@ -106,6 +106,12 @@ impl Keyspace {
         count
     }
 
+    /// Takes over the keys of another keyspace of as many databases, and forgets its own.
+    pub(crate) fn replace_by(&mut self, other: Keyspace) {
+        self.dbs = other.dbs;
+        self.set_child(self.child);
+    }
+
     /// Keys of all databases.
     pub(crate) fn len(&self) -> usize {
         self.dbs.iter().map(|db| db.keys.len()).sum()

@@ -78,6 +78,9 @@ pub enum RdbErrorKind {
     /// A value type that is read, but not held by this engine.
     #[error("values of type {0} cannot be loaded")]
     NotHeld(&'static str),
+    /// Data of a module outside keys, and the module is not there.
+    #[error("data of module {0}, which is not loaded")]
+    ModuleAux(String),
     /// A field inside a module's value that cannot be skipped.
     #[error("module value: field {0} cannot be skipped")]
     ModuleField(u64),

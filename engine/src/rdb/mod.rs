@@ -16,12 +16,15 @@
 
 mod error;
 pub(crate) mod input;
+pub(crate) mod load;
 mod number;
-mod reader;
+pub(crate) mod reader;
+mod save;
 mod shape;
 mod writer;
 
 pub use error::{RdbError, RdbErrorKind};
+pub use load::LoadReport;
 pub use number::Length;
 pub use reader::{Checksum, Entry, Forms, Reader, Record, Text, Value};
 pub use shape::Shape;

@@ -1,0 +1,176 @@
+//! An RDB file into the dataset.
+//!
+//! Keys go into new databases, which take the place of the old ones only when the whole file was good. So a damaged
+//! file changes nothing.
+
+use std::borrow::Cow;
+use std::io::{BufRead, BufReader, Read};
+
+use super::{Checksum, Entry, RdbError, RdbErrorKind, Reader, Record, Text, VERSION, Value, opcode_name};
+use crate::engine::Engine;
+use crate::keyspace::Keyspace;
+use crate::lru;
+use crate::object::NewString;
+use crate::state::Server;
+use crate::structures::key_table::is_over;
+use crate::world::{Busy, World};
+
+/// Bytes read at once.
+const BUFFER: usize = 64 * 1024;
+/// The world is asked whether to go on after so many bytes.
+const POLL_EVERY: u64 = 2 * 1024 * 1024;
+/// Longest idle time that an object's bits can say, seconds: half the clock's range. [RESTORE-13]
+const MAX_IDLE_SECONDS: u64 = (lru::LRU_MAX / 2) as u64;
+
+/// What a file brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadReport {
+    /// The file's version.
+    pub version: u32,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Keys that are now in the dataset.
+    pub keys: u64,
+    /// Keys left out because their deadline had passed. [RDB-30]
+    pub expired: u64,
+    /// Libraries of functions skipped.
+    pub functions: u64,
+    /// What the file said about its checksum.
+    pub checksum: Checksum,
+}
+
+impl Engine {
+    /// Replaces the dataset by what an RDB file of version 1 to 9 holds. On an error the dataset is as it was.
+    pub fn load_rdb(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<LoadReport, RdbError> {
+        self.read_clock(world);
+        let reader = BufReader::with_capacity(BUFFER, source);
+        let (report, _) = self.server.load_snapshot(world, reader, LoadedAs::Dump)?;
+        self.server.dirty = 0;
+        Ok(report)
+    }
+}
+
+/// What a file is loaded as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoadedAs {
+    /// By itself: what has expired is left out.
+    Dump,
+    /// As the preamble of an append-only file, whose later commands may count on keys that have expired since.
+    Preamble,
+}
+
+impl Server {
+    /// Loads a file; returns the source too, with nothing beyond the file consumed.
+    pub(crate) fn load_snapshot<R: BufRead>(
+        &mut self,
+        world: &mut dyn World,
+        source: R,
+        kind: LoadedAs,
+    ) -> Result<(LoadReport, R), RdbError> {
+        let mut reader = Reader::new(source, VERSION)?;
+        if !self.config.rdbchecksum {
+            reader = reader.without_verification();
+        }
+        let count = self.keyspace.count();
+        let mut fresh = Keyspace::new(i64::try_from(count).unwrap_or(i64::MAX), &mut self.rng);
+        let mut report = LoadReport {
+            version: reader.version(),
+            bytes: 0,
+            keys: 0,
+            expired: 0,
+            functions: 0,
+            checksum: Checksum::Absent,
+        };
+        let mut database = 0;
+        let mut polled = 0;
+        loop {
+            let start = reader.offset();
+            if start - polled >= POLL_EVERY {
+                polled = start;
+                if world.poll_while_busy() == Busy::Stop {
+                    return Err(RdbError { offset: start, opcode: None, kind: RdbErrorKind::Stopped });
+                }
+            }
+            match reader.read()? {
+                None => break,
+                Some(Record::SelectDb(index)) => {
+                    database = usize::try_from(index).ok().filter(|&index| index < count).ok_or_else(|| RdbError {
+                        offset: start + 1,
+                        opcode: Some(super::opcode::SELECTDB),
+                        kind: RdbErrorKind::Database { index, databases: count as u64 },
+                    })?;
+                }
+                Some(Record::Entry(entry)) => self.load_entry(&mut fresh, database, entry, kind, &mut report)?,
+                Some(Record::ModuleAux { module, .. }) => {
+                    let kind = RdbErrorKind::ModuleAux(module);
+                    return Err(RdbError { offset: start, opcode: Some(super::opcode::MODULE_AUX), kind });
+                }
+                Some(Record::Function(_)) => report.functions += 1,
+                Some(Record::End(checksum)) => report.checksum = checksum,
+                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them.
+                Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. }) => {}
+            }
+        }
+        report.bytes = reader.offset();
+        let source = reader.into_source()?;
+        self.keyspace.replace_by(fresh);
+        Ok((report, source))
+    }
+
+    fn load_entry(
+        &self,
+        fresh: &mut Keyspace,
+        database: usize,
+        entry: Entry<'_>,
+        kind: LoadedAs,
+        report: &mut LoadReport,
+    ) -> Result<(), RdbError> {
+        let fail = |kind| RdbError { offset: entry.offset, opcode: Some(entry.value_type), kind };
+        let value = match entry.value {
+            Value::String(text) => new_string(text),
+            Value::Other(_) => {
+                return Err(fail(RdbErrorKind::NotHeld(opcode_name(entry.value_type).unwrap_or("unknown"))));
+            }
+        };
+        let now_ms = self.clock.unix_ms();
+        if kind == LoadedAs::Dump && entry.expires_at_ms.is_some_and(|at_ms| is_over(at_ms, now_ms)) {
+            report.expired += 1;
+            return Ok(());
+        }
+        let lru = self.stored_lru(now_ms, entry.idle_seconds, entry.frequency);
+        let keys = &mut fresh.db_mut(database).keys;
+        if keys.peek(entry.key).is_some() {
+            return Err(fail(RdbErrorKind::DuplicateKey));
+        }
+        keys.insert_new(entry.key, value.payload(self.config.shares_integers()), lru, entry.expires_at_ms);
+        report.keys += 1;
+        Ok(())
+    }
+
+    /// The 24 bits of an object whose idle time or frequency is stored or was given; what the policy in force does
+    /// not use is ignored.
+    pub(crate) fn stored_lru(&self, now_ms: i64, idle_seconds: Option<u64>, frequency: Option<u8>) -> u32 {
+        if self.config.maxmemory_policy.is_lfu() {
+            return match frequency {
+                Some(frequency) => lru::frequency_bits(lru::minutes(now_ms), frequency),
+                None => self.new_lru(now_ms),
+            };
+        }
+        let Some(idle) = idle_seconds else {
+            return self.new_lru(now_ms);
+        };
+        let clock = lru::clock(now_ms);
+        let idle = idle.min(MAX_IDLE_SECONDS) as u32;
+        // Across the wrap one tick is lost when the idle time is computed, so it is not lost here.
+        if idle <= clock { clock - idle } else { clock + lru::LRU_MAX - idle }
+    }
+}
+
+/// A stored string as one to keep. [RDB-35]
+pub(crate) fn new_string(text: Text<'_>) -> NewString<'_> {
+    match text {
+        Text::Integer(value) => NewString::Int(i64::from(value)),
+        Text::Bytes(Cow::Borrowed(bytes)) => NewString::Bytes(bytes),
+        Text::Bytes(Cow::Owned(bytes)) => NewString::Owned(bytes),
+    }
+}
