@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tally_check::reply_reader::ReplyReader;
 use tally_check::request::Request;
+use tally_engine::config::rename::COMMANDS_TO_COME;
 use tally_engine::config::{Config, DIRECTIVES, WITHOUT_EFFECT};
 use tally_engine::world::Still;
 use tally_engine::{ClientId, Engine, Event, Peer};
@@ -220,6 +221,9 @@ fn a_wrong_line_is_reported_with_its_number_and_text() {
         ("dbfilename a/b", 1, "dbfilename a/b", "dbfilename can't be a path, just a filename"),
         ("watchdog-period 100", 1, "watchdog-period 100", "Bad directive or wrong number of arguments"),
         ("save 0 5", 1, "save 0 5", "Invalid save parameters"),
+        ("rename-command nosuch x", 1, "rename-command nosuch x", "No such command in rename-command"),
+        ("rename-command get set", 1, "rename-command get set", "Target command name already exists"),
+        ("rename-command get zadd", 1, "rename-command get zadd", "Target command name already exists"),
         ("unixsocketperm 1000", 1, "unixsocketperm 1000", "Invalid socket file permissions"),
     ] {
         let error = Config::parse(text).unwrap_err();
@@ -262,4 +266,33 @@ fn options_of_the_command_line_are_lines_of_a_file() {
     let config = Config::parse(&lines).unwrap();
     assert_eq!((config.port, config.appendonly, config.save.len()), (7000, true, 1));
     assert_eq!(config.requirepass, b"a \"b\"");
+}
+
+#[test]
+fn a_name_that_was_given_away_can_be_taken() {
+    let text =
+        "rename-command EVAL \"\"\nrename-command get read\nrename-command strlen GET\nrename-command READ get2\n";
+    let config = Config::parse(text).unwrap();
+    assert_eq!(config.rename_command.len(), 4);
+    assert!(Config::parse("rename-command EVAL x\nrename-command EVAL y").is_err());
+}
+
+#[test]
+fn every_command_of_redis_is_built_or_listed_as_to_come() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/reference/commands-5.0.json");
+    let recorded: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let recorded = recorded.as_array().or_else(|| recorded["commands"].as_array()).unwrap();
+    let recorded: BTreeSet<&str> = recorded.iter().map(|command| command["name"].as_str().unwrap()).collect();
+    let built: BTreeSet<&str> = tally_engine::commands::table::COMMANDS.iter().map(|command| command.name).collect();
+    let to_come: BTreeSet<&str> = COMMANDS_TO_COME.iter().copied().collect();
+    assert_eq!(&built | &to_come, recorded);
+}
+
+#[test]
+fn the_specification_lists_the_directives_without_effect() {
+    let specification = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md")).unwrap();
+    let (_, section) = specification.split_once("## Directives without effect yet").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let listed: BTreeSet<&str> = section.split('`').skip(1).step_by(2).collect();
+    assert_eq!(listed, WITHOUT_EFFECT.iter().copied().collect());
 }

@@ -15,6 +15,7 @@
 pub mod directive;
 pub mod parse;
 pub mod quote;
+pub mod rename;
 pub mod rewrite;
 pub mod set;
 pub mod value;

@@ -162,7 +162,7 @@ impl Config {
                 self.bind = arguments.iter().filter(|address| !address.is_empty()).cloned().collect();
             }
             (Kind::Directory, [value]) => self.dir = value.clone(),
-            (Kind::Rename, [old, new]) => self.rename_command.push((old.to_ascii_lowercase(), new.clone())),
+            (Kind::Rename, [old, new]) => self.rename(old, new)?,
             (Kind::Module, [_, ..]) => self.loadmodule.push(arguments.to_vec()),
             (Kind::Obsolete, [_]) => {}
             _ => return Err(BAD.into()),
