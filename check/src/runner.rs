@@ -205,11 +205,11 @@ impl Episode<'_, '_> {
         sent.request.clear();
         let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
         let live = self.session.target.can().live;
-        // Redis 5 drops empty arguments of inline requests (E-21), so one that has any would not be the same command.
+        // Empty arguments of inline requests are dropped [INLINE-9], so one that has any would not be the same command.
         sent.inline = self.swarm.inline > 0
             && self.swarm.inline > choice.below(256)
             && sent.request.payload() < 10_000
-            && (!live || sent.request.arguments().all(|argument| !argument.is_empty()));
+            && sent.request.arguments().all(|argument| !argument.is_empty());
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some();
