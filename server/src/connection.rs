@@ -19,6 +19,8 @@ pub(crate) struct Connection {
     pub(crate) closing: bool,
     /// Stands in the event loop's list of connections that have more to do without another event.
     pub(crate) queued: bool,
+    /// The turn of the event loop in which it last brought input.
+    pub(crate) fed_in: u64,
 }
 
 /// A place in the [`Table`]; reused after the connection ended.
@@ -101,7 +103,7 @@ mod tests {
 
     fn connection(client: u64) -> Connection {
         let socket = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-        Connection { socket, client: ClientId(client), blocked: false, closing: false, queued: false }
+        Connection { socket, client: ClientId(client), blocked: false, closing: false, queued: false, fed_in: 0 }
     }
 
     #[test]

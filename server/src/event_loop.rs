@@ -57,6 +57,8 @@ pub(crate) struct EventLoop {
     pub(crate) executing: bool,
     /// Connections that may have more to read or write without another event.
     unfinished: Vec<Slot>,
+    /// Counts the turns of the loop.
+    round: u64,
     /// Set by the effect that ends the process.
     pub(crate) exit: Option<i32>,
     /// Accepting failed for want of descriptors or memory: tried again at each tick.
@@ -87,6 +89,7 @@ impl EventLoop {
             pending: Vec::new(),
             executing: false,
             unfinished: Vec::new(),
+            round: 0,
             exit: None,
             accept_again: false,
             accept_more: false,
@@ -99,6 +102,7 @@ impl EventLoop {
         let mut events = Events::with_capacity(EVENTS);
         self.tell(Event::BatchEnd);
         while self.exit.is_none() {
+            self.round += 1;
             let patience = self.until_next_tick();
             match self.poll.poll(&mut events, Some(patience)) {
                 Ok(()) => {}
@@ -241,7 +245,14 @@ impl EventLoop {
         let token = Token(self.connections.next_slot());
         self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
         let client = self.engine.connect(&mut self.world, peer);
-        self.connections.insert(Connection { socket, client, blocked: false, closing: false, queued: false });
+        self.connections.insert(Connection {
+            socket,
+            client,
+            blocked: false,
+            closing: false,
+            queued: false,
+            fed_in: 0,
+        });
         self.execute_effects();
         Ok(())
     }
@@ -250,7 +261,7 @@ impl EventLoop {
     /// too, although the last read was a short one. The end is only acted on in a later round than the input before
     /// it, so that the replies to that input are sent first.
     fn read(&mut self, slot: Slot, ended: bool) {
-        for attempt in 0..READS_AT_ONCE {
+        for _ in 0..READS_AT_ONCE {
             let Some(connection) = self.connections.get(slot).filter(|connection| !connection.closing) else {
                 return;
             };
@@ -258,9 +269,10 @@ impl EventLoop {
             let room = self.engine.input_buffer(client);
             let capacity = room.len();
             match rustix::io::read(&connection.socket, room) {
-                Ok(0) if attempt > 0 => break,
-                Ok(0) => return self.lose(slot, None),
+                Ok(0) if connection.fed_in == self.round => break,
+                Ok(0) => return self.end(slot),
                 Ok(bytes) => {
+                    connection.fed_in = self.round;
                     self.tell(Event::Input { client, bytes });
                     if bytes < capacity {
                         if ended {
@@ -275,6 +287,18 @@ impl EventLoop {
             }
         }
         self.continue_later(slot);
+    }
+
+    /// The peer sends no more. What waits for it is still delivered: it may have closed only its sending side.
+    fn end(&mut self, slot: Slot) {
+        let Some(connection) = self.connections.get(slot) else {
+            return;
+        };
+        if connection.blocked {
+            connection.closing = true;
+        } else {
+            self.lose(slot, None);
+        }
     }
 
     fn continue_later(&mut self, slot: Slot) {
