@@ -32,6 +32,12 @@ fn describe(command: Option<&Command>) -> String {
 }
 
 impl Mismatch {
+    /// The command that is missing, or else the one too many.
+    pub(crate) fn request(&self) -> Option<Request> {
+        let (_, arguments) = self.expected.as_ref().or(self.received.as_ref())?;
+        Some(Request::from(arguments.as_slice()))
+    }
+
     pub(crate) fn expected(&self) -> String {
         format!("to the {}: {}", self.stream, describe(self.expected.as_ref()))
     }
@@ -110,11 +116,18 @@ impl Ledger {
                 if self.early.remove(&(*db, key.clone())) {
                     continue;
                 }
-                match came.next() {
-                    Some(command) if deletes(&command) == Some((*db, key)) => {}
-                    received => {
-                        let expected = Some((*db, vec![b"DEL".to_vec(), key.clone()]));
-                        return Err(Mismatch { stream, expected, received });
+                loop {
+                    let received = came.next();
+                    match received.as_ref().and_then(deletes) {
+                        Some((of, deleted)) if of == *db && deleted == key => break,
+                        // The active cycle deleted something else meanwhile.
+                        Some((of, deleted)) => {
+                            self.early.insert((of, deleted.clone()));
+                        }
+                        None => {
+                            let expected = Some((*db, vec![b"DEL".to_vec(), key.clone()]));
+                            return Err(Mismatch { stream, expected, received });
+                        }
                     }
                 }
             }

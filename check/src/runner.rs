@@ -165,6 +165,10 @@ impl Episode<'_, '_> {
                 continue;
             }
             slot = 1 + choice.below(self.swarm.clients);
+            if self.session.is_quiet(slot) && choice.ratio(1, 6) {
+                let request = ["CLIENT", "REPLY", "ON"].iter().collect();
+                self.send(slot, &[Sent { request, inline: false }])?;
+            }
             let wanted = 1 + choice.below(self.swarm.pipeline) as usize;
             let mut length = 0;
             while length < wanted {
@@ -205,11 +209,7 @@ impl Episode<'_, '_> {
         sent.request.clear();
         let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
         let live = self.session.target.can().live;
-        // Empty arguments of inline requests are dropped [INLINE-9], so one that has any would not be the same command.
-        sent.inline = self.swarm.inline > 0
-            && self.swarm.inline > choice.below(256)
-            && sent.request.payload() < 10_000
-            && sent.request.arguments().all(|argument| !argument.is_empty());
+        sent.inline = self.swarm.inline > 0 && self.swarm.inline > choice.below(256) && sent.request.payload() < 10_000;
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some();

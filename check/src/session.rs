@@ -133,8 +133,17 @@ pub struct Sent {
 struct Client {
     connection: Connection,
     id: ClientId,
-    /// CLIENT REPLY said that answers are to be left out: how many come can only be told by waiting.
+    /// Whether its next command is answered can only be told by waiting.
     quiet: bool,
+    reply_mode: ReplyMode,
+}
+
+/// What CLIENT REPLY asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReplyMode {
+    On,
+    Off,
+    SkipsNext,
 }
 
 /// What the generator is told about answers: serializations and cursors worth sending again.
@@ -207,7 +216,7 @@ impl<'a> Session<'a> {
             return Ok(client);
         }
         let connection = self.target.open()?;
-        let client = Client { connection, id: ClientId(connection.0), quiet: false };
+        let client = Client { connection, id: ClientId(connection.0), quiet: false, reply_mode: ReplyMode::On };
         self.model.connect(client.id, self.target.peer(connection));
         self.clients[index] = Some(client);
         Ok(client)
@@ -220,84 +229,111 @@ impl<'a> Session<'a> {
         batch: &[Sent],
         mut answered: impl FnMut(&Request, &[Reply]),
     ) -> Result<(), Box<Finding>> {
-        let Some(first) = batch.first() else { return Ok(()) };
-        let at = |command: usize, request: &Request, wrong: Wrong| {
-            Box::new(Finding { command, client: slot, request: request.clone(), wrong })
-        };
-        let client = self.open(slot).map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
-        self.outgoing.clear();
-        for sent in batch {
-            if sent.inline {
-                use std::io::Write;
-                // Writing to memory cannot fail.
-                let _ = write!(self.outgoing, "{}\r\n", sent.request);
-            } else {
-                sent.request.encode(&mut self.outgoing);
+        let mut rest = batch;
+        while let Some(first) = rest.first() {
+            let at = |command: usize, request: &Request, wrong: Wrong| {
+                Box::new(Finding { command, client: slot, request: request.clone(), wrong })
+            };
+            let client = self.open(slot).map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
+            // How many answers an open-ended command brings is only known by waiting, so nothing may follow it.
+            let open_ended = |sent: &Sent| client.quiet || is_open_ended(&sent.request);
+            let together = match rest.iter().position(open_ended) {
+                Some(0) => 1,
+                Some(length) => length,
+                None => rest.len(),
+            };
+            let (now, later) = rest.split_at(together);
+            rest = later;
+            self.outgoing.clear();
+            for sent in now {
+                if sent.inline {
+                    use std::io::Write;
+                    // Writing to memory cannot fail.
+                    let _ = write!(self.outgoing, "{}\r\n", sent.request);
+                } else {
+                    sent.request.encode(&mut self.outgoing);
+                }
+            }
+            let sent = self.target.send(client.connection, &self.outgoing);
+            sent.map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
+            let settles = open_ended(first);
+            for (index, sent) in now.iter().enumerate() {
+                let request = &sent.request;
+                let command = self.commands;
+                let closed = self
+                    .answers(client.connection, settles, index + 1 == now.len())
+                    .map_err(|error| at(command, request, Wrong::Target(error)))?;
+                let whole: Request;
+                let understood = if sent.inline && request.arguments().any(<[u8]>::is_empty) {
+                    // [INLINE-9] Empty arguments of an inline request vanish.
+                    whole = request.arguments().filter(|argument| !argument.is_empty()).collect();
+                    &whole
+                } else {
+                    request
+                };
+                self.judge(slot, understood, closed).map_err(|wrong| at(command, request, wrong))?;
+                answered(request, &self.replies);
+                if closed {
+                    self.target.close(client.connection);
+                    self.model.disconnect(client.id);
+                    self.clients[slot as usize] = None;
+                    rest = &[];
+                    break;
+                }
+                self.note_reply_mode(slot, request);
             }
         }
-        let sent = self.target.send(client.connection, &self.outgoing);
-        sent.map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
-        for (index, sent) in batch.iter().enumerate() {
-            let request = &sent.request;
-            let command = self.commands;
-            let last = index + 1 == batch.len();
-            let closed = self
-                .answers(slot, request, batch.len() == 1, last)
-                .map_err(|error| at(command, request, Wrong::Target(error)))?;
-            self.judge(slot, request, closed).map_err(|wrong| at(command, request, wrong))?;
-            answered(request, &self.replies);
-            if closed {
-                self.target.close(client.connection);
-                self.model.disconnect(client.id);
-                self.clients[slot as usize] = None;
-                break;
-            }
-        }
-        if let Some(ledger) = &mut self.ledger {
-            let last = &batch[batch.len() - 1].request;
-            ledger.handed_on(self.target.take_handed_on());
-            ledger
-                .compare(&self.model, self.target.span())
-                .map_err(|mismatch| at(self.commands.saturating_sub(1), last, Wrong::Propagation(mismatch)))?;
-        }
-        Ok(())
+        self.compare_propagation(slot, batch)
+    }
+
+    fn compare_propagation(&mut self, slot: Slot, batch: &[Sent]) -> Result<(), Box<Finding>> {
+        let (Some(ledger), Some(last)) = (&mut self.ledger, batch.last()) else { return Ok(()) };
+        ledger.handed_on(self.target.take_handed_on());
+        ledger.compare(&self.model, self.target.span()).map_err(|mismatch| {
+            Box::new(Finding {
+                command: self.commands.saturating_sub(1),
+                client: slot,
+                request: mismatch.request().unwrap_or_else(|| last.request.clone()),
+                wrong: Wrong::Propagation(mismatch),
+            })
+        })
     }
 
     /// Collects the replies to one command into `self.replies`; true when the connection was closed after them.
-    fn answers(&mut self, slot: Slot, request: &Request, alone: bool, last: bool) -> Result<bool, TargetError> {
+    fn answers(&mut self, connection: Connection, settles: bool, last: bool) -> Result<bool, TargetError> {
         self.replies.clear();
-        let Some(client) = self.clients[slot as usize].as_mut() else { return Ok(true) };
-        let switches = request.is(0, "client") && request.is(1, "reply");
-        let open_ended = client.quiet || (alone && (switches || may_close(request)));
-        if switches {
-            client.quiet = !request.is(2, "on");
-        }
-        let connection = client.connection;
-        if open_ended {
-            let mut wait = Wait::Settled;
-            loop {
-                match self.target.receive(connection, wait)? {
-                    Received::Reply(reply) => self.replies.push(reply),
-                    Received::Nothing => return Ok(false),
-                    Received::Closed => return Ok(true),
-                }
-                wait = Wait::Poll;
-            }
-        }
-        match self.target.receive(connection, Wait::Reply)? {
-            Received::Reply(reply) => self.replies.push(reply),
-            Received::Nothing => return Ok(false),
-            Received::Closed => return Ok(true),
-        }
-        // A reply too many shows after the last command of the batch.
-        while last {
-            match self.target.receive(connection, Wait::Poll)? {
+        let mut wait = if settles { Wait::Settled } else { Wait::Reply };
+        loop {
+            match self.target.receive(connection, wait)? {
                 Received::Reply(reply) => self.replies.push(reply),
-                Received::Nothing => break,
+                Received::Nothing => return Ok(false),
                 Received::Closed => return Ok(true),
             }
+            if !settles && !last {
+                return Ok(false);
+            }
+            // A reply too many shows after the last command.
+            wait = Wait::Poll;
         }
-        Ok(false)
+    }
+
+    /// Follows CLIENT REPLY.
+    fn note_reply_mode(&mut self, slot: Slot, request: &Request) {
+        let Some(client) = self.clients[slot as usize].as_mut() else { return };
+        let switches = request.len() == 3 && request.is(0, "client") && request.is(1, "reply");
+        match client.reply_mode {
+            _ if switches && request.is(2, "on") => client.reply_mode = ReplyMode::On,
+            _ if switches && request.is(2, "off") => client.reply_mode = ReplyMode::Off,
+            ReplyMode::On if switches && request.is(2, "skip") => client.reply_mode = ReplyMode::SkipsNext,
+            ReplyMode::SkipsNext => client.reply_mode = ReplyMode::On,
+            ReplyMode::On | ReplyMode::Off => {}
+        }
+        client.quiet = client.reply_mode != ReplyMode::On;
+    }
+
+    /// Has the client asked for no answers?
+    pub fn is_quiet(&self, slot: Slot) -> bool {
+        self.clients.get(slot as usize).copied().flatten().is_some_and(|client| client.quiet)
     }
 
     fn judge(&mut self, slot: Slot, request: &Request, closed: bool) -> Result<(), Wrong> {
@@ -376,10 +412,11 @@ impl<'a> Session<'a> {
     }
 }
 
-/// May the command end connections?
-fn may_close(request: &Request) -> bool {
-    const CLOSING: [&str; 6] = ["quit", "post", "host:", "client", "shutdown", "debug"];
-    CLOSING.into_iter().any(|name| request.is(0, name))
+/// Is the number of answers not fixed at one, or may connections end?
+fn is_open_ended(request: &Request) -> bool {
+    const OPEN_ENDED: [&str; 6] = ["quit", "post", "host:", "client", "shutdown", "debug"];
+    // Names are compared often, so by their length first.
+    matches!(request.name().len(), 4 | 5 | 6 | 8) && OPEN_ENDED.into_iter().any(|name| request.is(0, name))
 }
 
 impl Harvest {

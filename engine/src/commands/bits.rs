@@ -153,6 +153,9 @@ pub(crate) fn bitop(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         cx.modified(destination, "set");
     } else if cx.remove(destination) {
         cx.modified(destination, "del");
+    } else {
+        // Counted, and so handed on, although nothing changed.
+        cx.server.dirty += 1;
     }
     cx.reply().count(length);
     Ok(())

@@ -11,8 +11,10 @@ const PAGE: u64 = 10;
 /// Buckets visited for each entry that a page should have: a bound for nearly empty tables.
 const BUCKETS_PER_ENTRY: u64 = 10;
 
-/// Reads a cursor as C's `strtoul` reads a whole text: a sign is allowed, nothing means 0, but no white space in front.
+/// Reads a cursor as C's `strtoul` reads a whole text: a sign is allowed, nothing means 0, a zero byte ends the text, but
+/// no white space in front.
 fn cursor(text: &[u8]) -> Option<u64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
