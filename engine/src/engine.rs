@@ -156,11 +156,11 @@ impl Engine {
         &mut self.server.effects
     }
 
-    /// When the next [`Event::Tick`] is due: Unix milliseconds, already past when it is overdue. A tick that comes
-    /// early does nothing.
+    /// When the next [`Event::Tick`] is due, Unix milliseconds, for a driver whose wall clock shows `now_ms`: at once
+    /// when it is overdue or the clock was set back. A tick that comes early does nothing.
     #[must_use]
-    pub fn next_tick_ms(&self) -> i64 {
-        self.server.timers.nearest_ms().unwrap_or(i64::MAX)
+    pub fn next_tick_ms(&self, now_ms: i64) -> i64 {
+        self.server.timers.next_ms(now_ms)
     }
 
     /// Begins to append to the AOF, which holds `size` bytes, all of them loaded.

@@ -72,6 +72,16 @@ impl<T: Copy> Timers<T> {
         self.events.iter().map(|event| event.due_ms).min()
     }
 
+    /// When the next round is due as seen at `now_ms`: at once after a clock set back, never without events.
+    #[must_use]
+    pub fn next_ms(&self, now_ms: i64) -> i64 {
+        match self.nearest_ms() {
+            None => i64::MAX,
+            Some(_) if now_ms < self.seen_ms => now_ms,
+            Some(due_ms) => due_ms.max(now_ms),
+        }
+    }
+
     /// Begins a round at `now_ms`.
     pub fn begin(&mut self, now_ms: i64) -> Round {
         if now_ms < self.seen_ms {
@@ -137,6 +147,8 @@ mod tests {
         let mut timers = Timers::default();
         timers.create(1_000_000, 10, "cron");
         assert!(fire(&mut timers, 1_000_000, Next::After(10)).is_empty());
+        assert_eq!(timers.next_ms(1_000_001), 1_000_010);
+        assert_eq!(timers.next_ms(500), 500);
         assert_eq!(fire(&mut timers, 500, Next::After(10)), ["cron"]);
         assert_eq!(timers.nearest_ms(), Some(510));
     }

@@ -169,15 +169,17 @@ impl EventLoop {
         if !self.unfinished.is_empty() || self.accept_more {
             return Duration::ZERO;
         }
-        let due_us = self.engine.next_tick_ms().saturating_mul(1000);
-        let wait_us = due_us.saturating_sub(self.world.unix_us());
+        let now_us = self.world.unix_us();
+        let due_us = self.engine.next_tick_ms(now_us.div_euclid(1000)).saturating_mul(1000);
+        let wait_us = due_us.saturating_sub(now_us);
         // Rounded up: woken a moment early, the loop would turn idly until the tick is due.
         Duration::from_millis(u64::try_from(wait_us).unwrap_or(0).div_ceil(1000))
     }
 
     fn tick_if_due(&mut self) {
         let now_us = self.world.unix_us();
-        if now_us < self.engine.next_tick_ms().saturating_mul(1000) {
+        let now_ms = now_us.div_euclid(1000);
+        if now_ms < self.engine.next_tick_ms(now_ms) {
             return;
         }
         if self.last_second != now_us / 1_000_000 {
