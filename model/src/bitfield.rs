@@ -93,6 +93,9 @@ impl Field {
             return Some(value);
         }
         match overflow {
+            Overflow::Wrap if defects.negative_i64_is_minus_one && self.signed && self.bits == 64 => {
+                Some(self.wrapped(value).max(-1))
+            }
             Overflow::Wrap => Some(self.wrapped(value)),
             Overflow::Saturate
                 if defects.saturates_upwards && self.signed && self.greatest() - base > i128::from(i64::MAX) =>

@@ -11,8 +11,8 @@ use crate::reply::Bytes;
 /// Milliseconds of a second.
 pub(crate) const SECOND: i64 = 1000;
 
-/// A deadline of which nothing is known: what real servers make of a number that overflows (E-2).
-pub(crate) const SOME_DEADLINE: Deadline = Deadline { earliest_ms: i64::MIN, latest_ms: i64::MAX };
+/// What real servers make of a number that overflows (E-2).
+pub(crate) const SOME_DEADLINE: Deadline = Deadline::UNKNOWN;
 
 /// What a number of seconds or milliseconds from now means.
 #[derive(Clone, Debug)]
@@ -133,6 +133,9 @@ fn time_left(call: &Call<'_>, clause: Clause, unit: fn(i64) -> i64) -> Result<Pl
     let Some(deadline) = entry.deadline else {
         return Ok(Plan::integer(Clause::TTL_2, -1));
     };
+    if deadline.is_unknown() {
+        return Ok(Plan::new(clause, Allowed::Within(i64::MIN..=i64::MAX)));
+    }
     let least = deadline.earliest_ms.saturating_sub(call.span.latest_ms).max(0);
     let most = deadline.latest_ms.saturating_sub(call.span.earliest_ms).max(0);
     Ok(Plan::new(clause, Allowed::Within(unit(least)..=unit(most))))

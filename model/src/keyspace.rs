@@ -20,6 +20,14 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// A deadline of which nothing is known.
+    pub const UNKNOWN: Self = Self { earliest_ms: i64::MIN, latest_ms: i64::MAX };
+
+    /// Whether nothing is known of it.
+    pub fn is_unknown(self) -> bool {
+        self == Self::UNKNOWN
+    }
+
     /// Exactly then.
     pub fn at(unix_ms: i64) -> Self {
         Self { earliest_ms: unix_ms, latest_ms: unix_ms }

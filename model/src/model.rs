@@ -364,7 +364,9 @@ impl Model {
                 continue;
             }
             let settled = settled.map(|mut entry| {
-                if let Some(deadline) = &mut entry.deadline {
+                if let Some(deadline) = &mut entry.deadline
+                    && !deadline.is_unknown()
+                {
                     deadline.earliest_ms = deadline.earliest_ms.max(span.earliest_ms);
                 }
                 Slot::Known(entry)
