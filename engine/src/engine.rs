@@ -1,6 +1,7 @@
 //! The engine's outside: events in, effects out, and the buffers through which bytes come and go.
 
 use crate::aof::append::Next as FileStep;
+use crate::aof::start::Start;
 use crate::client::Client;
 use crate::commands;
 use crate::config::Config;
@@ -44,6 +45,9 @@ impl Engine {
         server.saving.last_save_s = server.clock.unix_s();
         server.lru_clock = crate::lru::clock(server.clock.unix_ms());
         server.started = true;
+        if server.config.appendonly {
+            server.aof.open(0, &mut server.effects);
+        }
     }
 
     /// The settings in force.
@@ -146,8 +150,8 @@ impl Engine {
                 let next = self.server.aof.failed(bytes, &failure, &mut self.server.effects);
                 self.after_file_step(next);
             }
-            // Nothing is written to any other file.
-            Event::FileDone { .. } | Event::FileFailed { .. } => {}
+            Event::FileDone { file: FileId::AofTemporary, .. } => self.server.aof_start_done(),
+            Event::FileFailed { file: FileId::AofTemporary, failure, .. } => self.server.aof_start_failed(&failure),
         }
     }
 
@@ -163,17 +167,12 @@ impl Engine {
         self.server.timers.next_ms(now_ms)
     }
 
-    /// Begins to append to the AOF, which holds `size` bytes, all of them loaded.
-    pub fn begin_appending(&mut self, size: u64) {
-        self.server.aof.open(size, &mut self.server.effects);
-    }
-
     /// The bytes that [`crate::FileEffect::Write`] is about.
     #[must_use]
     pub fn file_bytes(&self, file: FileId) -> &[u8] {
         match file {
             FileId::Aof => self.server.aof.bytes(),
-            FileId::AofTemporary => &[],
+            FileId::AofTemporary => self.server.aof_start.as_ref().map_or(&[], Start::bytes),
         }
     }
 
@@ -305,6 +304,7 @@ impl Engine {
     fn after_file_step(&mut self, next: FileStep) {
         match next {
             FileStep::Wait => {}
+            FileStep::Flush => self.server.flush_aof(),
             FileStep::Release => self.announce_output(),
             FileStep::Die => self.server.effects.push(Effect::Exit { code: 1 }),
         }

@@ -78,6 +78,9 @@ impl Server {
 
     /// Has a snapshot written at once, for which nobody waits.
     pub(crate) fn save_for_nobody(&mut self) {
+        if self.loading {
+            return;
+        }
         self.save_at_once(Purpose::Nobody);
     }
 

@@ -4,6 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::aof::append::{AppendFile, Flush};
+use crate::aof::start::Start;
 use crate::client::{Client, ClientTable};
 use crate::commands::table::Renames;
 use crate::config::Config;
@@ -88,6 +89,8 @@ pub(crate) struct Server {
     pub(crate) announce: Vec<ClientId>,
     /// The append-only file.
     pub(crate) aof: AppendFile,
+    /// The append-only file that is being put in place.
+    pub(crate) aof_start: Option<Start>,
     /// What `rename-command` changed.
     pub(crate) renames: Renames,
     /// Snapshots.
@@ -116,6 +119,7 @@ impl Server {
         timers.create(i64::MIN, 0, TimeEvent::Cron);
         Server {
             aof: AppendFile::default(),
+            aof_start: None,
             renames: Renames::new(&config.rename_command),
             saving: Saving::default(),
             timers,
@@ -153,6 +157,9 @@ impl Server {
         db: usize,
         arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) {
+        if self.loading {
+            return;
+        }
         if targets.aof {
             self.aof.append(db, arguments.clone());
         }
@@ -163,12 +170,21 @@ impl Server {
 
     /// Has what the AOF buffers written, and synced as the policy says.
     pub(crate) fn flush_aof(&mut self) {
+        self.flush_aof_as(false);
+    }
+
+    /// Has what the AOF buffers written although a sync may be under way.
+    pub(crate) fn flush_aof_now(&mut self) {
+        self.flush_aof_as(true);
+    }
+
+    fn flush_aof_as(&mut self, force: bool) {
         if self.aof.is_enabled() {
             let flush = Flush {
                 now_us: self.clock.now_us,
                 policy: self.config.appendfsync,
                 no_sync: self.config.no_appendfsync_on_rewrite && self.saving.background.is_some(),
-                force: false,
+                force,
             };
             self.aof.flush(flush, &mut self.effects);
         }

@@ -31,6 +31,7 @@ enum Step {
     Open,
     Write,
     Sync,
+    SyncDirectory,
     Close,
     /// Undoes a short write; so many bytes of `writing` are in the file until then.
     CutBack {
@@ -43,6 +44,8 @@ enum Step {
 pub(crate) enum Next {
     /// Nothing.
     Wait,
+    /// More came meanwhile: flush again, before any reply is sent.
+    Flush,
     /// Everything that replies promise is durable: send them.
     Release,
     /// Leave: under `always` a reply would promise what is not kept.
@@ -65,6 +68,8 @@ pub(crate) struct Flush {
 #[derive(Debug, Default)]
 pub(crate) struct AppendFile {
     enabled: bool,
+    /// The file is not in place yet: everything is buffered.
+    beginning: bool,
     buffer: Vec<u8>,
     writing: Vec<u8>,
     /// The database that the next command of the file works on; `None` = unknown, so SELECT comes first.
@@ -96,19 +101,46 @@ impl AppendFile {
     /// Begins to append to a file of `size` bytes, opened by a step of its own.
     pub(crate) fn open(&mut self, size: u64, effects: &mut Vec<Effect>) {
         *self = Self { enabled: true, size, base_size: size, delayed_syncs: self.delayed_syncs, ..Self::default() };
-        self.steps.push_back(Step::Open);
-        effects.push(Effect::File(FileEffect::Open(FileId::Aof)));
+        self.push(Step::Open, FileEffect::Open(FileId::Aof), effects);
+    }
+
+    /// The file that is open was loaded, its first `size` bytes at least; what follows them is cut off when `cut`.
+    pub(crate) fn loaded(&mut self, size: u64, cut: bool, effects: &mut Vec<Effect>) {
+        if self.enabled {
+            (self.size, self.base_size, self.selected) = (size, size, None);
+            if cut {
+                self.push(Step::CutBack { written: 0 }, FileEffect::Truncate(FileId::Aof, size), effects);
+            }
+        }
+    }
+
+    /// Begins to buffer commands for a file that is being written.
+    pub(crate) fn begin(&mut self) {
+        *self = Self { enabled: true, beginning: true, delayed_syncs: self.delayed_syncs, ..Self::default() };
+    }
+
+    /// The file is in place, open, and has `size` bytes.
+    pub(crate) fn ready(&mut self, size: u64, effects: &mut Vec<Effect>) {
+        self.beginning = false;
+        (self.size, self.base_size) = (size, size);
+        self.push(Step::SyncDirectory, FileEffect::SyncDirectory, effects);
+    }
+
+    /// There will be no file.
+    pub(crate) fn abandon(&mut self) {
+        *self = Self { delayed_syncs: self.delayed_syncs, ..Self::default() };
+    }
+
+    fn push(&mut self, step: Step, effect: FileEffect, effects: &mut Vec<Effect>) {
+        self.steps.push_back(step);
+        effects.push(Effect::File(effect));
     }
 
     /// Writes and syncs what is left, closes the file and appends no more.
     pub(crate) fn close(&mut self, now_us: u64, effects: &mut Vec<Effect>) {
         self.flush(Flush { now_us, policy: AppendFsync::No, no_sync: true, force: true }, effects);
-        for (step, effect) in
-            [(Step::Sync, FileEffect::Fsync(FileId::Aof)), (Step::Close, FileEffect::Close(FileId::Aof))]
-        {
-            self.steps.push_back(step);
-            effects.push(Effect::File(effect));
-        }
+        self.push(Step::Sync, FileEffect::Fsync(FileId::Aof), effects);
+        self.push(Step::Close, FileEffect::Close(FileId::Aof), effects);
         self.enabled = false;
         self.selected = None;
     }
@@ -145,7 +177,7 @@ impl AppendFile {
 
     /// Whether replies must wait.
     pub(crate) fn holds_replies(&self) -> bool {
-        self.enabled && self.always && (!self.steps.is_empty() || !self.writing.is_empty())
+        self.enabled && self.always && !self.beginning && (!self.steps.is_empty() || self.buffered() > 0)
     }
 
     /// Appends a command that works on `db`.
@@ -165,7 +197,7 @@ impl AppendFile {
     /// Has what is buffered written, and synced as the policy says. Called at the end of each batch and by the cron.
     pub(crate) fn flush(&mut self, flush: Flush, effects: &mut Vec<Effect>) {
         self.always = flush.policy == AppendFsync::Always;
-        if !self.enabled || !self.steps.is_empty() {
+        if !self.enabled || self.beginning || !self.steps.is_empty() {
             return;
         }
         if self.buffered() == 0 {
@@ -191,11 +223,9 @@ impl AppendFile {
         } else {
             self.writing.append(&mut self.buffer);
         }
-        self.steps.push_back(Step::Write);
-        effects.push(Effect::File(FileEffect::Write(FileId::Aof)));
+        self.push(Step::Write, FileEffect::Write(FileId::Aof), effects);
         if self.always && !flush.no_sync {
-            self.steps.push_back(Step::Sync);
-            effects.push(Effect::File(FileEffect::Fsync(FileId::Aof)));
+            self.push(Step::Sync, FileEffect::Fsync(FileId::Aof), effects);
         }
         self.unsynced = true;
         self.sync_in_background(flush, effects);
@@ -216,7 +246,7 @@ impl AppendFile {
     pub(crate) fn done(&mut self, effects: &mut Vec<Effect>) -> Next {
         match self.steps.pop_front() {
             None => self.background_sync = false,
-            Some(Step::Open | Step::Sync | Step::Close) => {}
+            Some(Step::Open | Step::Sync | Step::SyncDirectory | Step::Close | Step::CutBack { .. }) => {}
             Some(Step::Write) => {
                 self.size += self.writing.len() as u64;
                 // A large batch's room is not kept for the small ones after it.
@@ -230,9 +260,12 @@ impl AppendFile {
                     });
                 }
             }
-            Some(Step::CutBack { .. }) => {}
         }
-        if self.always && self.steps.is_empty() && self.writing.is_empty() { Next::Release } else { Next::Wait }
+        match (self.always && self.steps.is_empty(), self.buffered()) {
+            (false, _) => Next::Wait,
+            (true, 0) => Next::Release,
+            (true, _) => Next::Flush,
+        }
     }
 
     /// The oldest step failed, a write after `written` bytes, or the sync in the background did.
@@ -242,6 +275,7 @@ impl AppendFile {
             Some(Step::Open) => "Can't open the append-only file",
             Some(Step::Write) => "Error writing to the AOF file",
             Some(Step::CutBack { .. }) => "Could not remove short write from the append-only file",
+            Some(Step::SyncDirectory) => "Can't persist the directory of the append-only file",
             Some(Step::Close) => "Can't close the append-only file",
             Some(Step::Sync) | None => "Can't persist AOF for fsync error",
         };
@@ -254,8 +288,8 @@ impl AppendFile {
             Some(Step::Write) => {
                 self.failure = Some(why.text.clone());
                 if written > 0 {
-                    self.steps.push_back(Step::CutBack { written });
-                    effects.push(Effect::File(FileEffect::Truncate(FileId::Aof, self.size)));
+                    let cut = FileEffect::Truncate(FileId::Aof, self.size);
+                    self.push(Step::CutBack { written }, cut, effects);
                 }
             }
             Some(Step::CutBack { written }) => {
@@ -263,7 +297,7 @@ impl AppendFile {
                 self.writing.drain(..written.min(self.writing.len()));
                 self.size += written as u64;
             }
-            Some(Step::Sync | Step::Close) => {}
+            Some(Step::Sync | Step::SyncDirectory | Step::Close) => {}
             None => {
                 self.background_sync = false;
                 self.unsynced = true;

@@ -44,6 +44,9 @@ pub enum AofErrorKind {
     /// A command that the table does not have.
     #[error("unknown command '{0}'")]
     UnknownCommand(String),
+    /// A command with too few or too many arguments.
+    #[error("wrong number of arguments for '{0}'")]
+    Arity(String),
     /// EXEC or DISCARD without MULTI, or MULTI inside one.
     #[error("{0} in the wrong place of a transaction")]
     Transaction(&'static str),

@@ -5,13 +5,18 @@
 //! ```
 //!
 //! `append` is the writing end while clients change data, `read` finds commands and damage in a file, `load` runs them,
-//! `compact` writes the fewest commands that make the present dataset, and `rewrite` is the hand-off between the parent,
+//! `compact` writes the fewest commands that make the present dataset,
+//! `start` puts such a file in place when appending is switched on at run time, and `rewrite` is the hand-off between the parent,
 //! which goes on, and the child that compacts.
 
 pub(crate) mod append;
+mod compact;
 mod error;
+mod load;
 mod read;
 pub mod rewrite;
+pub(crate) mod start;
 
 pub use error::{AofError, AofErrorKind};
+pub use load::AofReport;
 pub use read::{Reader, Scan, scan};

@@ -193,9 +193,9 @@ impl Transactions {
         Ok(if self.open.is_some() { Role::Queued } else { Role::Alone })
     }
 
-    /// Up to where the file is good if it ends at `end`.
-    pub(crate) fn whole_until(&self, end: u64) -> u64 {
-        self.open.unwrap_or(end)
+    /// Where the open transaction begins.
+    pub(crate) fn open(&self) -> Option<u64> {
+        self.open
     }
 }
 
@@ -244,10 +244,12 @@ pub fn scan<R: BufRead>(mut source: R, mut each: impl FnMut(u64, &OwnedArgs)) ->
     loop {
         match reader.read(&mut command) {
             Ok(true) => {}
-            Ok(false) if queued == 0 => return found,
             Ok(false) => {
-                let (offset, end) = (found.whole_until, reader.offset());
-                return fail(found, AofError { offset, kind: AofErrorKind::Truncated { end } });
+                let end = reader.offset();
+                return match transactions.open() {
+                    None => found,
+                    Some(offset) => fail(found, AofError { offset, kind: AofErrorKind::Truncated { end } }),
+                };
             }
             Err(error) => return fail(found, error),
         }

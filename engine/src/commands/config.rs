@@ -77,6 +77,9 @@ fn set(cx: &mut Context<'_>, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         cx.server.config.set(name, value)
     };
     let directive = changed.map_err(|error| refusal(error, name, value))?;
+    if directive.name == "appendonly" {
+        cx.server.switch_aof();
+    }
     if DRIVERS.contains(&directive.name) {
         cx.server.effects.push(Effect::ConfigChanged { directive: directive.name });
     }

@@ -61,6 +61,7 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         }
         (b"loadaof", _) => {
             cx.wait(Waiting::LoadAof);
+            cx.server.flush_aof_now();
             cx.server.effects.push(Effect::Reload { aof: true });
         }
         (b"object", 3) => return object(cx, &args[2]),

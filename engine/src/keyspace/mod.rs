@@ -106,6 +106,12 @@ impl Keyspace {
         count
     }
 
+    /// Exchanges all keys with another keyspace of as many databases.
+    pub(crate) fn exchange(&mut self, other: &mut Keyspace) {
+        std::mem::swap(&mut self.dbs, &mut other.dbs);
+        self.set_child(self.child);
+    }
+
     /// Takes over the keys of another keyspace of as many databases, and forgets its own.
     pub(crate) fn replace_by(&mut self, other: Keyspace) {
         self.dbs = other.dbs;
