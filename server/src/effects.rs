@@ -9,7 +9,6 @@ use std::io::{self, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::absent::Absent as _;
 use tally_engine::{Effect, Event, FileEffect, FileId, IoFailure, SnapshotMode};
 
 use crate::child::SnapshotChild;

@@ -7,7 +7,6 @@ pub mod logging;
 pub mod memory;
 pub mod world;
 
-mod absent;
 mod child;
 mod connection;
 mod crash;

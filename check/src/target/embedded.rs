@@ -321,7 +321,7 @@ impl Target for Embedded {
         let end_us = self.world.unix_us.saturating_add_unsigned(ms.saturating_mul(1000));
         let mut ticks = 0;
         loop {
-            let due_us = self.engine.next_tick_ms().saturating_mul(1000);
+            let due_us = self.engine.next_tick_ms(self.world.unix_us.div_euclid(1000)).saturating_mul(1000);
             if due_us > end_us || ticks == MOST_TICKS {
                 break;
             }
