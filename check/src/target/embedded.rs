@@ -63,6 +63,9 @@ struct Disk {
     files: BTreeMap<&'static str, Vec<u8>>,
 }
 
+/// The dump's name.
+const DUMP: &str = "dump.rdb";
+
 fn file_name(file: FileId) -> &'static str {
     match file {
         FileId::Aof => "appendonly.aof",
@@ -169,12 +172,26 @@ impl Embedded {
             }
             Effect::File(step) => self.file(step),
             Effect::Snapshot(_) => {
-                let result = Err(IoFailure { errno: 0, text: "no disk".to_owned() });
+                let mut dump = Vec::new();
+                let written = self.engine.snapshot(&mut dump);
+                self.disk.files.insert(DUMP, dump);
+                let result = written.map_err(|error| IoFailure { errno: 0, text: error.to_string() });
                 self.engine.handle(&mut self.world, Event::SnapshotEnded { result, copied_on_write: 0 });
             }
             Effect::Reload { aof } => {
-                let _ = aof;
-                let result = Err(IoFailure { errno: 0, text: "no disk".to_owned() });
+                let name = if aof { file_name(FileId::Aof) } else { DUMP };
+                let result = match self.disk.files.get(name) {
+                    None => Err("No such file or directory".to_owned()),
+                    Some(content) if aof => {
+                        let loaded = self.engine.load_aof(&mut self.world, &mut content.as_slice());
+                        loaded.map(drop).map_err(|error| error.to_string())
+                    }
+                    Some(content) => {
+                        let loaded = self.engine.load_rdb(&mut self.world, &mut content.as_slice());
+                        loaded.map(drop).map_err(|error| error.to_string())
+                    }
+                };
+                let result = result.map_err(|text| IoFailure { errno: 0, text });
                 self.engine.handle(&mut self.world, Event::Reloaded { result });
             }
             Effect::RewriteConfig => {
@@ -204,7 +221,11 @@ impl Embedded {
                 self.disk.files.entry(file_name(file)).or_default();
                 (file, 0)
             }
-            FileEffect::Write(file) => (file, 0),
+            FileEffect::Write(file) => {
+                let bytes = self.engine.file_bytes(file);
+                self.disk.files.entry(file_name(file)).or_default().extend_from_slice(bytes);
+                (file, bytes.len())
+            }
             FileEffect::Truncate(file, length) => {
                 let content = self.disk.files.entry(file_name(file)).or_default();
                 content.resize(usize::try_from(length).unwrap_or(usize::MAX).min(content.len()), 0);
@@ -220,7 +241,7 @@ impl Embedded {
                 (file, 0)
             }
             FileEffect::Fsync(file) | FileEffect::FsyncInBackground(file) | FileEffect::Close(file) => (file, 0),
-            FileEffect::SyncDirectory => return,
+            FileEffect::SyncDirectory => (FileId::Aof, 0),
         };
         self.engine.handle(&mut self.world, Event::FileDone { file, bytes });
     }
