@@ -212,7 +212,8 @@ impl Printer<'_> {
             write!(self.output, "{close}}}")?;
         }
         let keys: u64 = summary.databases.values().flat_map(|(types, _)| types.values()).sum();
-        let codes: BTreeMap<String, u64> = summary.codes.iter().map(|(code, count)| (code_name(*code), *count)).collect();
+        let codes: BTreeMap<String, u64> =
+            summary.codes.iter().map(|(code, count)| (code_name(*code), *count)).collect();
         let forms = summary.forms;
         let forms = [
             ("raw", forms.raw),
@@ -222,7 +223,8 @@ impl Printer<'_> {
             ("lzf", forms.lzf),
         ];
         let forms: BTreeMap<&str, u64> = forms.into_iter().filter(|(_, count)| *count > 0).collect();
-        let aux: Vec<Json> = summary.aux.iter().map(|(name, text)| json!([json_bytes(name), json_bytes(text)])).collect();
+        let aux: Vec<Json> =
+            summary.aux.iter().map(|(name, text)| json!([json_bytes(name), json_bytes(text)])).collect();
         let damage = summary.damage.as_ref().map(|damage| {
             json!({
                 "offset": damage.offset,

@@ -4,7 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
 use serde_json::Value;
+use tally_check::properties::config::{
+    a_rewrite_says_the_same, quoted_words_are_split_again, what_was_set_can_be_set_again,
+};
 use tally_check::reply_reader::ReplyReader;
 use tally_check::request::Request;
 use tally_engine::config::rename::COMMANDS_TO_COME;
@@ -295,4 +299,56 @@ fn the_specification_lists_the_directives_without_effect() {
     let section = section.split("\n## ").next().unwrap();
     let listed: BTreeSet<&str> = section.split('`').skip(1).step_by(2).collect();
     assert_eq!(listed, WITHOUT_EFFECT.iter().copied().collect());
+}
+
+/// Lines of a configuration file, most of them right.
+fn line() -> impl Strategy<Value = String> {
+    let names: Vec<&'static str> = DIRECTIVES.iter().map(|directive| directive.name).collect();
+    let value = prop_oneof![
+        Just("yes".to_owned()),
+        Just("no".to_owned()),
+        (0..100_000i64).prop_map(|number| number.to_string()),
+        "[0-9]{1,4}[kmg]b?",
+        Just("always".to_owned()),
+        Just("allkeys-lfu".to_owned()),
+        Just("\"a \\\"b\\\" \\x01\"".to_owned()),
+        Just("KEA".to_owned()),
+        Just("replica 1mb 2kb 3".to_owned()),
+        Just("900 1".to_owned()),
+        "[ -~]{0,8}",
+    ];
+    prop_oneof![
+        8 => (proptest::sample::select(names), value).prop_map(|(name, value)| format!("{name} {value}")),
+        1 => Just(String::new()),
+        1 => "#[ -~]{0,12}",
+        1 => "[ -~]{0,20}",
+    ]
+}
+
+/// As [`line`], but such that each can stand in a file.
+fn right_line() -> impl Strategy<Value = String> {
+    line().prop_filter("a right line", |line| Config::parse(line).is_ok())
+}
+
+proptest! {
+    #[test]
+    fn a_rewritten_file_reads_to_the_same_settings(lines in proptest::collection::vec(right_line(), 0..12)) {
+        a_rewrite_says_the_same(lines.join("\n").as_bytes());
+    }
+
+    #[test]
+    fn any_text_is_a_configuration_or_has_a_wrong_line(lines in proptest::collection::vec(line(), 0..4)) {
+        a_rewrite_says_the_same(lines.join("\n").as_bytes());
+    }
+
+    #[test]
+    fn settings_print_as_they_can_be_set(line in line()) {
+        let (name, value) = line.split_once(' ').unwrap_or((&line, ""));
+        what_was_set_can_be_set_again(name.as_bytes(), value.as_bytes());
+    }
+
+    #[test]
+    fn quoting_keeps_every_byte(words in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..5)) {
+        quoted_words_are_split_again(&words);
+    }
 }

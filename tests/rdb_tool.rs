@@ -13,8 +13,11 @@ fn tally(arguments: &[&str], file: &Path) -> Output {
 
 fn dumps() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb");
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().unwrap() == "rdb").collect();
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().unwrap() == "rdb")
+        .collect();
     found.sort();
     assert_eq!(found.len(), 29);
     found
@@ -27,7 +30,8 @@ fn json(file: &Path) -> Value {
 }
 
 fn by_key(list: &Value) -> Vec<Map<String, Value>> {
-    let mut keys: Vec<Map<String, Value>> = list.as_array().unwrap().iter().map(|key| key.as_object().unwrap().clone()).collect();
+    let mut keys: Vec<Map<String, Value>> =
+        list.as_array().unwrap().iter().map(|key| key.as_object().unwrap().clone()).collect();
     keys.sort_by_key(|key| key["key"].to_string());
     keys
 }

@@ -3,4 +3,7 @@
 //! Each is called by the property tests in `tests/`, by a fuzz target of five lines, and from the command line, so
 //! that there is one place that says what holds.
 
+pub mod config;
+pub mod number;
+pub mod popcount;
 pub mod resp;

@@ -30,7 +30,14 @@ pub(crate) struct Input<R> {
 
 impl<R: BufRead> Input<R> {
     pub(crate) fn new(source: R, start: u64) -> Self {
-        Self { source, taken: 0, offset: start, checksum: Some(Crc64::new()), opcode: None, forms: super::Forms::default() }
+        Self {
+            source,
+            taken: 0,
+            offset: start,
+            checksum: Some(Crc64::new()),
+            opcode: None,
+            forms: super::Forms::default(),
+        }
     }
 
     /// Bytes since the beginning of the file.
