@@ -97,7 +97,8 @@ fn load<R: BufRead>(server: &mut Server, world: &mut dyn World, mut source: R) -
     };
     match end {
         Err(AofError { kind: AofErrorKind::Truncated { end }, .. }) if server.config.aof_load_truncated => {
-            let text = format!("The append-only file ends inside a command; it is cut from {end} to {} bytes", report.bytes);
+            let text =
+                format!("The append-only file ends inside a command; it is cut from {end} to {} bytes", report.bytes);
             server.log(LogLevel::Warning, text);
             report.cut = true;
         }

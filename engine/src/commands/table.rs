@@ -4,8 +4,8 @@
 //! key, last key (negative: counted from the end), step between keys, handler.
 
 use super::{
-    Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, expire, increments,
-    info, keys, lolwut, object, scan, server, strings,
+    Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire,
+    increments, info, keys, lolwut, object, scan, server, strings,
 };
 
 /// Changes data.
@@ -128,6 +128,7 @@ const TABLE: &[Command] = &[
     command("decr", 2, WRITE | DENYOOM | FAST, (1, 1, 1), increments::decr),
     command("decrby", 3, WRITE | DENYOOM | FAST, (1, 1, 1), increments::decrby),
     command("del", -2, WRITE, (1, -1, 1), keys::del),
+    command("dump", 2, READONLY | RANDOM, (1, 1, 1), dump::dump),
     command("echo", 2, FAST, NO_KEYS, connection::echo),
     command("exists", -2, READONLY | FAST, (1, -1, 1), keys::exists),
     command("expire", 3, WRITE | FAST, (1, 1, 1), expire::expire),
@@ -164,6 +165,7 @@ const TABLE: &[Command] = &[
     command("readwrite", 1, FAST, NO_KEYS, cluster::readwrite),
     command("rename", 3, WRITE, (1, 2, 1), keys::rename),
     command("renamenx", 3, WRITE | FAST, (1, 2, 1), keys::renamenx),
+    command("restore", -4, WRITE | DENYOOM, (1, 1, 1), dump::restore),
     command("save", 1, ADMIN | NOSCRIPT, NO_KEYS, server::save),
     command("scan", -2, READONLY | RANDOM, NO_KEYS, scan::scan),
     command("select", 2, LOADING | FAST, NO_KEYS, connection::select),
