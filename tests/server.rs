@@ -360,3 +360,111 @@ fn a_crash_on_purpose_leaves_a_report_and_a_signal() {
     assert_eq!(server.end().signal(), Some(11));
     assert!(server.output().contains("=== BUG REPORT: tally"), "{}", server.output());
 }
+
+/// Keys of every encoding, one with a deadline, one in another database.
+fn fill(client: &mut redis::Connection) {
+    for (key, value) in [("short", "hello"), ("number", "12345"), ("long", &*"x".repeat(100_000))] {
+        assert_eq!(text(client, &["SET", key, value]), "OK");
+    }
+    assert_eq!(text(client, &["SET", "mortal", "soon", "EX", "1000"]), "OK");
+    assert_eq!(text(client, &["SELECT", "7"]), "OK");
+    assert_eq!(text(client, &["SETBIT", "bits", "77", "1"]), "0");
+    assert_eq!(text(client, &["SELECT", "0"]), "OK");
+}
+
+#[track_caller]
+fn is_filled(client: &mut redis::Connection) {
+    assert_eq!(text(client, &["GET", "short"]), "hello");
+    assert_eq!(text(client, &["OBJECT", "ENCODING", "number"]), "int");
+    assert_eq!(text(client, &["STRLEN", "long"]), "100000");
+    let left: i64 = text(client, &["TTL", "mortal"]).parse().unwrap();
+    assert!((900..=1000).contains(&left), "{left}");
+    assert_eq!(text(client, &["DBSIZE"]), "4");
+    assert_eq!(text(client, &["SELECT", "7"]), "OK");
+    assert_eq!(text(client, &["BITPOS", "bits", "1"]), "77");
+    assert_eq!(text(client, &["SELECT", "0"]), "OK");
+}
+
+#[test]
+fn a_polite_end_saves_and_the_next_start_has_the_data() {
+    let folder = folder();
+    let mut server = Server::start(folder.path(), &["--save", "900", "1"]);
+    fill(&mut server.client());
+    server.signal("TERM");
+    assert!(server.end().success());
+    assert!(folder.path().join("dump.rdb").exists());
+    let server = Server::start(folder.path(), &[]);
+    eventually("the load is logged", || server.output().contains("DB loaded from disk: "));
+    is_filled(&mut server.client());
+}
+
+#[test]
+fn without_save_points_a_polite_end_saves_nothing() {
+    let folder = folder();
+    let mut server = Server::start(folder.path(), &[]);
+    fill(&mut server.client());
+    server.signal("INT");
+    assert!(server.end().success());
+    assert!(!folder.path().join("dump.rdb").exists());
+}
+
+#[test]
+fn a_server_that_cannot_save_does_not_end() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &["--save", "900", "1", "--dbfilename", "here"]);
+    fs::create_dir(folder.path().join("here")).unwrap();
+    fill(&mut server.client());
+    server.signal("TERM");
+    eventually("the failure is logged", || server.output().contains("can't exit"));
+    is_filled(&mut server.client());
+    fs::remove_dir(folder.path().join("here")).unwrap();
+    let mut server = server;
+    server.signal("TERM");
+    assert!(server.end().success());
+}
+
+#[test]
+fn save_and_debug_reload_keep_everything_through_a_file() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    let client = &mut server.client();
+    fill(client);
+    assert_eq!(text(client, &["SAVE"]), "OK");
+    assert_eq!(text(client, &["DEBUG", "RELOAD"]), "OK");
+    is_filled(client);
+    let leftovers = fs::read_dir(folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("temp-"));
+    assert_eq!(leftovers.count(), 0);
+}
+
+#[test]
+fn a_save_point_is_written_by_a_child_while_clients_are_served() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &["--save", "1", "1"]);
+    let client = &mut server.client();
+    fill(client);
+    let dump = folder.path().join("dump.rdb");
+    eventually("the child has saved", || {
+        assert_eq!(text(client, &["PING"]), "PONG");
+        dump.exists()
+    });
+    eventually("its end is known", || server.output().contains("Background saving terminated with success"));
+    assert!(server.output().contains("Background saving started by pid "), "{}", server.output());
+    assert!(text(client, &["INFO", "persistence"]).contains("rdb_last_bgsave_status:ok"));
+    drop(server);
+    is_filled(&mut Server::start(folder.path(), &[]).client());
+}
+
+#[test]
+fn a_damaged_dump_ends_the_start_and_is_left_as_it_was() {
+    let folder = folder();
+    let damaged = b"REDIS0009\xfe\x00\x63";
+    fs::write(folder.path().join("dump.rdb"), damaged).unwrap();
+    let port = free_port().to_string();
+    let output = serve(folder.path()).args(["--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Fatal error loading the DB from dump.rdb"), "{said}");
+    assert_eq!(fs::read(folder.path().join("dump.rdb")).unwrap(), damaged);
+}

@@ -5,10 +5,9 @@
 //! longer share, and leaves by `_exit`, so that nothing of the parent (buffers, destructors, exit handlers) runs twice.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -21,7 +20,6 @@ use crate::{files, logging, signals};
 pub(crate) struct SnapshotChild {
     pid: Pid,
     report: File,
-    forked_in: Duration,
 }
 
 /// What became of it.
@@ -45,7 +43,6 @@ impl SnapshotChild {
         unwanted: &[BorrowedFd<'_>],
     ) -> io::Result<SnapshotChild> {
         let (reading, writing) = pipe_with(PipeFlags::CLOEXEC)?;
-        let before = Instant::now();
         // SAFETY: the child calls only what this module's header allows: it allocates (safe after the C library's
         // fork), writes files and leaves by _exit.
         match unsafe { libc::fork() } {
@@ -57,7 +54,7 @@ impl SnapshotChild {
             }
             pid => {
                 let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork returned no process id"))?;
-                Ok(SnapshotChild { pid, report: File::from(reading), forked_in: before.elapsed() })
+                Ok(SnapshotChild { pid, report: File::from(reading) })
             }
         }
     }
@@ -65,11 +62,6 @@ impl SnapshotChild {
     /// The child's process id.
     pub(crate) fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
-    }
-
-    /// How long the parent stood still for the fork.
-    pub(crate) fn forked_in(&self) -> Duration {
-        self.forked_in
     }
 
     /// Ends it; what it had written is removed by [`SnapshotChild::reap`].

@@ -124,11 +124,13 @@ impl EventLoop {
                 self.accept_all();
             }
             self.tick_if_due();
-            if signals::termination_requested() {
+            let told_to_stop = signals::termination_requested();
+            if told_to_stop {
                 self.tell(Event::Terminate);
             }
             self.tell(Event::BatchEnd);
-            if self.exit.is_none() && signals::termination_requested() {
+            // Not a request that came since it was looked for.
+            if told_to_stop && self.exit.is_none() {
                 signals::withdraw_termination();
             }
         }

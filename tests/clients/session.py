@@ -30,6 +30,8 @@ r.client_setname("session.py")
 assert any(client["name"] == "session.py" for client in r.client_list())
 assert r.config_set("maxmemory-samples", 7) and r.config_get("maxmemory*")["maxmemory-samples"] == "7"
 assert r.object("encoding", "many:7") == "int"
+payload = redis.Redis(port=port, protocol=2).dump("greeting")
+assert redis.Redis(port=port, protocol=2).restore("copy", 0, payload) and r.get("copy") == "hello world"
 try:
     r.incr("greeting")
     raise AssertionError("INCR of a text was taken")
