@@ -136,7 +136,10 @@ impl Ledger {
                 let expected = (propagated.db, command.clone());
                 loop {
                     match came.next() {
-                        Some(received) if received == expected => break,
+                        Some(received) if received == expected => {
+                            self.follow_swap(&received);
+                            break;
+                        }
                         // The active cycle deleted something meanwhile.
                         Some(received) => match deletes(&received) {
                             Some((db, key)) => {
@@ -160,6 +163,22 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+}
+
+impl Ledger {
+    /// SWAPDB moves keys whose deletion came early, unseen by clients, to another database.
+    fn follow_swap(&mut self, command: &Command) {
+        let [name, one, other] = command.1.as_slice() else { return };
+        let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<usize>().ok();
+        if let (true, Some(one), Some(other)) = (name.eq_ignore_ascii_case(b"swapdb"), number(one), number(other)) {
+            let swapped = |db| match db {
+                db if db == one => other,
+                db if db == other => one,
+                db => db,
+            };
+            self.early = std::mem::take(&mut self.early).into_iter().map(|(db, key)| (swapped(db), key)).collect();
+        }
     }
 }
 

@@ -185,12 +185,11 @@ pub(crate) fn mset(call: &Call<'_>) -> Result<Plan, Refusal> {
 
 pub(crate) fn msetnx(call: &Call<'_>) -> Result<Plan, Refusal> {
     let pairs = pairs(call)?;
-    let mut existing = 0;
+    // The first key that exists ends it: keys behind it are not looked up, so they stay even when expired.
     for (key, _) in &pairs {
-        existing += usize::from(call.find(key).is_some());
-    }
-    if existing > 0 {
-        return Ok(Plan::integer(Clause::MSETNX_2, 0));
+        if call.find(key).is_some() {
+            return Ok(Plan::integer(Clause::MSETNX_2, 0));
+        }
     }
     let mut plan = Plan::integer(Clause::MSETNX_1, 1).verbatim();
     for (key, value) in pairs {

@@ -72,6 +72,10 @@ fn keys(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if !command.accepts(request.len()) {
         return Err("ERR Invalid number of arguments specified for command".into());
     }
+    // A key behind the end of what the arity allows.
+    if usize::try_from(command.last_key).is_ok_and(|last| last >= request.len()) {
+        return Err("ERR Invalid arguments specified for command".into());
+    }
     let places: Vec<usize> = command.keys(request.len()).collect();
     let mut reply = cx.reply();
     reply.array(places.len());

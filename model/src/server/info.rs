@@ -209,7 +209,9 @@ fn sections(text: &str) -> Result<Vec<Section<'_>>, String> {
             ended = false;
             sections.push((name, Vec::new()));
         } else {
-            let (field, value) = line.split_once(':').ok_or_else(|| format!("`{line}` is no field"))?;
+            // One command's name holds a colon itself: `host:`.
+            let parts = if line.starts_with("cmdstat_") { line.rsplit_once(':') } else { line.split_once(':') };
+            let (field, value) = parts.ok_or_else(|| format!("`{line}` is no field"))?;
             let (_, fields) = sections.last_mut().ok_or_else(|| format!("`{line}` stands in no section"))?;
             fields.push((field, value));
         }
