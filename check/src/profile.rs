@@ -47,6 +47,9 @@ pub fn ends_service(request: &Request) -> Option<&'static str> {
     if request.is(0, "config") && request.is(1, "set") && request.is(2, "requirepass") {
         return Some("locks out whoever else uses the server");
     }
+    if request.is(0, "client") && request.is(1, "kill") && kills_anyone(request) {
+        return Some("closes connections that are not the run's");
+    }
     if ["slaveof", "replicaof", "monitor", "sync", "psync"].into_iter().any(|name| request.is(0, name)) {
         return Some("changes the server's role or the connection's");
     }
@@ -62,6 +65,17 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
         return Some("5.0.14 exits on a damaged value with a right checksum");
     }
     None
+}
+
+/// Does CLIENT KILL with filters spare nobody by address or id?
+fn kills_anyone(request: &Request) -> bool {
+    let mut filters = (2..request.len()).step_by(2);
+    let names_one = |index: usize| {
+        request.is(index, "addr")
+            || request.is(index, "id") && number(request.argument(index + 1)).is_none_or(|id| id > 0)
+            || request.is(index, "type") && !request.is(index + 1, "normal")
+    };
+    request.len() > 3 && !filters.any(names_one)
 }
 
 fn debug_is_lethal(request: &Request) -> Option<&'static str> {

@@ -256,12 +256,18 @@ impl<'a> Session<'a> {
             }
             let sent = self.target.send(client.connection, &self.outgoing);
             sent.map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
-            let settles = open_ended(first);
+            let wait = if !open_ended(first) {
+                Wait::Reply
+            } else if ["post", "host:", "quit"].into_iter().any(|name| first.request.is(0, name)) {
+                Wait::Ending
+            } else {
+                Wait::Settled
+            };
             for (index, sent) in now.iter().enumerate() {
                 let request = &sent.request;
                 let command = self.commands;
                 let closed = self
-                    .answers(client.connection, settles, index + 1 == now.len())
+                    .answers(client.connection, wait, index + 1 == now.len())
                     .map_err(|error| at(command, request, Wrong::Target(error)))?;
                 let whole: Request;
                 let understood = if sent.inline && request.arguments().any(<[u8]>::is_empty) {
@@ -300,9 +306,10 @@ impl<'a> Session<'a> {
     }
 
     /// Collects the replies to one command into `self.replies`; true when the connection was closed after them.
-    fn answers(&mut self, connection: Connection, settles: bool, last: bool) -> Result<bool, TargetError> {
+    fn answers(&mut self, connection: Connection, wait: Wait, last: bool) -> Result<bool, TargetError> {
         self.replies.clear();
-        let mut wait = if settles { Wait::Settled } else { Wait::Reply };
+        let settles = wait != Wait::Reply;
+        let mut wait = wait;
         loop {
             match self.target.receive(connection, wait)? {
                 Received::Reply(reply) => self.replies.push(reply),
@@ -313,7 +320,9 @@ impl<'a> Session<'a> {
                 return Ok(false);
             }
             // A reply too many shows after the last command.
-            wait = Wait::Poll;
+            if wait != Wait::Ending {
+                wait = Wait::Poll;
+            }
         }
     }
 

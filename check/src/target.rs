@@ -26,6 +26,8 @@ pub enum Wait {
     Reply,
     /// Until everything that was sent has been executed, and its replies, if any, must have come.
     Settled,
+    /// As [`Wait::Settled`], and some time longer for the end of the connection, which servers may put off.
+    Ending,
     /// Not at all.
     Poll,
 }

@@ -284,7 +284,7 @@ impl Target for Embedded {
         if self.records {
             self.engine.record_propagation();
         }
-        Ok(())
+        self.drive(|this| this.engine.start(&mut this.world))
     }
 
     fn open(&mut self) -> Result<Connection, TargetError> {

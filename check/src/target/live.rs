@@ -13,6 +13,22 @@ use super::{Capabilities, Connection, Received, Setup, Target, TargetError, Wait
 use crate::reply_reader::ReplyReader;
 use crate::request::Request;
 
+/// The directives that runs change, with the defaults from which every episode begins; a live server gets its own values
+/// back in the end.
+const SETTINGS: [(&str, &str); 11] = [
+    ("activerehashing", "yes"),
+    ("hash-max-ziplist-entries", "512"),
+    ("lazyfree-lazy-expire", "no"),
+    ("lazyfree-lazy-server-del", "no"),
+    ("lfu-decay-time", "1"),
+    ("list-compress-depth", "0"),
+    ("maxmemory", "0"),
+    ("maxmemory-policy", "noeviction"),
+    ("maxmemory-samples", "5"),
+    ("notify-keyspace-events", ""),
+    ("slowlog-max-len", "128"),
+];
+
 /// How long a server may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -208,6 +224,8 @@ pub struct Live {
     next: u64,
     /// A connection of our own for everything that is not part of the run.
     control: Link,
+    /// What [`SETTINGS`] were before.
+    settings: Vec<(&'static str, Vec<u8>)>,
     /// Server's clock minus ours, milliseconds.
     clock_offset_ms: i64,
     sent_ms: i64,
@@ -223,6 +241,7 @@ impl Live {
             links: BTreeMap::new(),
             next: 0,
             control,
+            settings: Vec::new(),
             clock_offset_ms: 0,
             sent_ms: 0,
             span: Span::at(0),
@@ -232,6 +251,13 @@ impl Live {
             return Err(LiveError::NotEmpty(keys));
         }
         live.measure_clock()?;
+        for (name, _) in SETTINGS {
+            if let Reply::Array(parts) = live.ask(&["CONFIG", "GET", name])?
+                && let [_, Reply::Bulk(value)] = parts.as_slice()
+            {
+                live.settings.push((name, value.clone()));
+            }
+        }
         Ok(live)
     }
 
@@ -272,11 +298,24 @@ impl Live {
 
     /// Asks over the connection of our own.
     fn ask(&mut self, words: &[&str]) -> Result<Reply, TargetError> {
-        let request: Request = words.iter().collect();
-        let link = &mut self.control;
-        request.encode(&mut link.outgoing);
-        link.flush();
-        await_reply(link)
+        self.ask_request(&words.iter().collect())
+    }
+
+    /// As [`Live::ask`]; a connection that the run closed (CLIENT KILL reaches it too) is opened again.
+    fn ask_request(&mut self, request: &Request) -> Result<Reply, TargetError> {
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        self.control.outgoing.extend_from_slice(&bytes);
+        self.control.flush();
+        match await_reply(&mut self.control) {
+            Err(TargetError::Connection(_)) => {
+                self.control = open(&self.url)?;
+                self.control.outgoing.extend_from_slice(&bytes);
+                self.control.flush();
+                await_reply(&mut self.control)
+            }
+            answered => answered,
+        }
     }
 
     fn link(&mut self, connection: Connection) -> Result<&mut Link, TargetError> {
@@ -329,6 +368,9 @@ impl Target for Live {
         for words in [&["FLUSHALL"][..], &["DEBUG", "SET-ACTIVE-EXPIRE", "1"], &["CONFIG", "RESETSTAT"]] {
             self.ask(words)?;
         }
+        for (name, value) in SETTINGS {
+            self.ask(&["CONFIG", "SET", name, value])?;
+        }
         for (name, value) in &setup.config {
             if name != "appendonly" {
                 self.ask(&["CONFIG", "SET", name, value])?;
@@ -363,7 +405,9 @@ impl Target for Live {
             link.flush();
             self.sent_ms = now;
         }
-        if wait == Wait::Settled {
+        // Redis closes some connections in its next cron tick, a tenth of a second away.
+        let mut patience = 30;
+        if matches!(wait, Wait::Settled | Wait::Ending) {
             // The second answer over another connection can only come after the first one was written, and with it
             // everything that this connection is owed.
             self.ask(&["PING"])?;
@@ -391,7 +435,12 @@ impl Target for Live {
             if !came {
                 return match wait {
                     Wait::Reply => Err(TargetError::Timeout(PATIENCE.as_millis() as u64)),
-                    Wait::Settled | Wait::Poll => {
+                    Wait::Ending if patience > 0 => {
+                        patience -= 1;
+                        std::thread::sleep(Duration::from_millis(10));
+                        continue;
+                    }
+                    Wait::Settled | Wait::Ending | Wait::Poll => {
                         self.received_now();
                         Ok(Received::Nothing)
                     }
@@ -415,6 +464,18 @@ impl Target for Live {
 
     fn can(&self) -> Capabilities {
         Capabilities { virtual_time: false, live: true, propagation: false }
+    }
+}
+
+impl Drop for Live {
+    /// Leaves the server as it was found: empty, with its own settings.
+    fn drop(&mut self) {
+        // Nothing more can be done about a server that does not answer any more.
+        let _ = self.ask(&["FLUSHALL"]);
+        for (name, value) in std::mem::take(&mut self.settings) {
+            let request = [b"CONFIG".as_slice(), b"SET", name.as_bytes(), &value].into_iter().collect();
+            let _ = self.ask_request(&request);
+        }
     }
 }
 

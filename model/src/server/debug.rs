@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::container::{help, integer, one_line, unknown_subcommand};
+use super::container::{help, integer, unknown_subcommand};
 use super::digest::Sum;
 use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
@@ -37,8 +37,9 @@ pub(crate) fn debug(call: &Call<'_>) -> Result<Plan, Refusal> {
         (b"sleep", [_]) => Ok(Plan::ok(Clause::DEBUG_6)),
         (b"set-active-expire", [_]) => Ok(Plan::ok(Clause::DEBUG_7)),
         (b"error", [text]) => {
-            let text = one_line(text);
-            Ok(Plan::reply(Clause::DEBUG_8, Reply::Error(text)))
+            // As one_line, but a zero byte ends nothing here.
+            let line = text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte });
+            Ok(Plan::reply(Clause::DEBUG_8, Reply::Error(line.collect())))
         }
         (b"populate", [_] | [_, _] | [_, _, _]) => populate(call),
         (b"reload", _) => Ok(Plan::ok(Clause::DEBUG_11).with(Change::Reload)),
