@@ -4,6 +4,7 @@
 //! that there is one place that says what holds.
 
 pub mod config;
+pub mod dict;
 pub mod number;
 pub mod popcount;
 pub mod resp;

@@ -44,10 +44,14 @@ const _: () = assert!(HEADER == 16 && SLOT == 16 && ALIGN == 8);
 /// Encodings of a string. The numbers are Redis's own, apart from the last, which Redis does not tell from `Int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Form {
+pub enum Form {
+    /// A growable string.
     Raw = 0,
+    /// An integer.
     Int = 1,
+    /// A short string beside its key.
     Embstr = 8,
+    /// An integer that is shared with other keys, as far as clients can tell.
     SharedInt = 15,
 }
 
@@ -72,13 +76,17 @@ pub struct KeyEntry {
 }
 
 /// A string to be stored, its encoding chosen.
-pub(crate) enum Payload<'a> {
+pub enum Payload<'a> {
+    /// An integer.
     Int {
+        /// The integer.
         value: i64,
+        /// It counts as shared: only for 0..[`SHARED_INTEGERS`].
         shared: bool,
     },
     /// At most [`EMBSTR_MAX`] bytes.
     Embstr(&'a [u8]),
+    /// A growable string.
     Raw(Vec<u8>),
 }
 
@@ -104,8 +112,10 @@ fn word(form: Form) -> usize {
 
 /// A string inside an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stored<'a> {
+pub enum Stored<'a> {
+    /// An integer.
     Int(i64),
+    /// Bytes.
     Bytes(&'a [u8]),
 }
 
@@ -294,7 +304,7 @@ impl KeyEntry {
                 (Form::Embstr, Payload::Embstr(bytes)) => {
                     let (_, capacity, place) = Self::embstr(this);
                     let Ok(len) = u8::try_from(bytes.len()) else { return Err(Payload::Embstr(bytes)) };
-                    if bytes.len() > capacity {
+                    if bytes.len() > capacity.min(EMBSTR_MAX) {
                         return Err(Payload::Embstr(bytes));
                     }
                     place.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
@@ -356,14 +366,15 @@ fn layout(bytes: usize) -> Layout {
 /// Allocates an entry.
 ///
 /// # Panics
-/// When the key is longer than [`KEY_MAX`].
-pub(crate) fn new_entry(key: &[u8], payload: Payload<'_>, lru: u32, with_slot: bool) -> Owned<KeyEntry> {
+/// When the key is longer than [`KEY_MAX`], an embstr than [`EMBSTR_MAX`], or `lru` has more than 24 bits.
+#[must_use]
+pub fn new_entry(key: &[u8], payload: Payload<'_>, lru: u32, with_slot: bool) -> Owned<KeyEntry> {
     assert!(key.len() <= KEY_MAX, "a key of 2 GiB or more");
-    debug_assert!(lru < 1 << LRU_BITS);
+    assert!(lru < 1 << LRU_BITS);
     let form = payload.form();
     let end = HEADER + if with_slot { SLOT } else { 0 } + word(form) + key.len();
     let embstr = if let Payload::Embstr(bytes) = &payload { bytes.len() } else { 0 };
-    debug_assert!(embstr <= EMBSTR_MAX);
+    assert!(embstr <= EMBSTR_MAX);
     let layout = layout(if form == Form::Embstr { end + 2 + embstr } else { end });
     // SAFETY: the layout is not empty. Everything that is read later is written here: header, slot, word, key, and the
     // embstr with its two bytes in front. The embstr's capacity is what the rounded size leaves, at most 44 + 7.
@@ -427,14 +438,16 @@ unsafe impl Node for KeyEntry {
 impl<'a> EntryRef<'a, KeyEntry> {
     /// The value.
     #[inline]
-    pub(crate) fn stored(self) -> Stored<'a> {
+    #[must_use]
+    pub fn stored(self) -> Stored<'a> {
         // SAFETY: an `EntryRef`'s entry lives unchanged.
         unsafe { KeyEntry::stored(self.as_raw()) }
     }
 
     /// The encoding.
     #[inline]
-    pub(crate) fn form(self) -> Form {
+    #[must_use]
+    pub fn form(self) -> Form {
         // SAFETY: as above.
         unsafe { KeyEntry::form(self.as_raw()) }
     }

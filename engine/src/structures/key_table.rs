@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::dict::{Dict, EntryMut, EntryRef, Growth, HashKey, Iter, Owned};
-use super::key_entry::{Form, KeyEntry, NOT_LISTED, Payload, Stored, new_entry, rebuilt};
+use super::key_entry::{Form, KeyEntry, LRU_BITS, NOT_LISTED, Payload, Stored, new_entry, rebuilt};
 use crate::faults::{self, Fault};
 
 /// An entry of a [`KeyTable`] that is only looked at.
@@ -110,8 +110,11 @@ impl KeyTable {
     }
 
     /// Adds a key that is known to be absent.
+    ///
+    /// # Panics
+    /// As [`new_entry`].
     #[inline]
-    pub(crate) fn insert_new(&mut self, key: &[u8], payload: Payload<'_>, lru: u32, expiry: Option<i64>) {
+    pub fn insert_new(&mut self, key: &[u8], payload: Payload<'_>, lru: u32, expiry: Option<i64>) {
         let entry = new_entry(key, payload, lru, expiry.is_some());
         self.attach(Detached { entry, expiry });
     }
@@ -278,16 +281,20 @@ impl<'a> KeyMut<'a> {
         self.entry.into_ref()
     }
 
-    /// Sets the 24 bits of the LRU clock or LFU counter.
+    /// Sets the 24 bits of the LRU clock or LFU counter; higher bits are cut off.
     #[inline]
     pub fn set_lru(&mut self, lru: u32) {
+        let lru = lru & ((1 << LRU_BITS) - 1);
         // SAFETY: the entry is live and ours to change.
         unsafe { KeyEntry::set_lru(self.entry.as_raw(), lru) }
     }
 
     /// Replaces the value; LRU bits and expiry stay.
+    ///
+    /// # Panics
+    /// As [`new_entry`].
     #[inline]
-    pub(crate) fn overwrite(&mut self, payload: Payload<'_>) {
+    pub fn overwrite(&mut self, payload: Payload<'_>) {
         let node = self.entry.as_raw();
         let before = self.get().bytes();
         // SAFETY: the entry is live and ours to change.
@@ -300,8 +307,11 @@ impl<'a> KeyMut<'a> {
     }
 
     /// Replaces value, LRU bits and expiry (none is left): what SET does.
+    ///
+    /// # Panics
+    /// As [`new_entry`].
     #[inline]
-    pub(crate) fn assign(&mut self, payload: Payload<'_>, lru: u32) {
+    pub fn assign(&mut self, payload: Payload<'_>, lru: u32) {
         let node = self.entry.as_raw();
         let before = self.get().bytes();
         // SAFETY: the entry is live and ours to change.
@@ -337,7 +347,7 @@ impl<'a> KeyMut<'a> {
     }
 
     /// The value as a growable string, converted to one if it is none.
-    pub(crate) fn raw(&mut self) -> RawMut<'_> {
+    pub fn raw(&mut self) -> RawMut<'_> {
         if self.get().form() != Form::Raw {
             let bytes = match self.get().stored() {
                 Stored::Int(value) => value.to_string().into_bytes(),

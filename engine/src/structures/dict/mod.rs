@@ -14,7 +14,7 @@
 //!
 //! Invariants, all verified by [`Dict::validate`]:
 //! - `rehash_index` is `None` exactly when `tables[1]` has no buckets;
-//! - while it is `Some(i)`, every bucket of `tables[0]` below `i` is empty, and `tables[0]` is not empty;
+//! - while it is `Some(i)`, `i` is a bucket of `tables[0]`, and those below it are empty;
 //! - an entry lies in the bucket that its key's hash chooses; no key is there twice;
 //! - `used` of each table is the number of entries in its chains.
 
@@ -305,7 +305,7 @@ impl<N: Node> Dict<N> {
     pub fn validate(&self) {
         assert_eq!(self.rehash_index.is_none(), self.tables[1].size() == 0);
         if let Some(index) = self.rehash_index {
-            assert!(self.tables[0].used > 0, "a finished move was not noticed");
+            assert!(index < self.tables[0].size());
             assert!((0..index).all(|bucket| self.tables[0].first(bucket).is_none()));
         }
         let mut keys = std::collections::BTreeSet::new();
