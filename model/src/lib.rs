@@ -34,6 +34,7 @@ mod keys;
 pub mod keyspace;
 pub mod long_double;
 pub mod lzf;
+mod memory;
 pub mod model;
 pub mod numbers;
 mod object;

@@ -114,6 +114,11 @@ impl Model {
             self.witness(Clause::CLIENT_12);
             return Ok(Verdict::default());
         }
+        if self.was_refused_for_memory(client, command, outcome) {
+            self.witness(Clause::OOM_1);
+            self.note_refusal(client);
+            return Ok(Verdict::default());
+        }
         let mut worlds = self.worlds(client, command, span);
         let errors = self.profile.errors;
         if worlds.len() >= MOST_WORLDS {

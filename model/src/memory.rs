@@ -1,0 +1,48 @@
+//! Commands that are refused because memory is short.
+
+use crate::client::{ClientId, Replies};
+use crate::commands;
+use crate::model::Model;
+use crate::reply::Reply;
+use crate::server::integer;
+use crate::span::Outcome;
+
+/// No server serves with so little, in bytes.
+const TOO_LITTLE: i64 = 64 * 1024;
+
+/// The answer of a command that is refused. [OOM-1]
+const REFUSED: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.";
+
+impl Model {
+    /// Whether the outcome is that memory was short, and may be. How much is in use is not for the model to know. [OOM-1] [OOM-2]
+    pub(crate) fn was_refused_for_memory(
+        &self,
+        client: ClientId,
+        command: &[&[u8]],
+        outcome: &Outcome<'_>,
+    ) -> bool {
+        let limit = self.server.config.value("maxmemory").and_then(integer).unwrap_or(0);
+        if limit == 0 || outcome.closed {
+            return false;
+        }
+        let Some(spec) = command.first().and_then(|name| commands::find(name)) else { return false };
+        if !spec.flags.split(' ').any(|flag| flag == "denyoom") || !spec.takes(command.len()) {
+            return false;
+        }
+        let silenced = self.clients.get(&client).is_some_and(|client| client.replies != Replies::On);
+        match outcome.replies {
+            [Reply::Error(line)] => line == REFUSED,
+            [] => silenced && limit <= TOO_LITTLE,
+            _ => false,
+        }
+    }
+
+    /// A command was refused before it was looked at, so that all it did was to use up CLIENT REPLY SKIP.
+    pub(crate) fn note_refusal(&mut self, client: ClientId) {
+        if let Some(client) = self.clients.get_mut(&client)
+            && client.replies == Replies::SkipNext
+        {
+            client.replies = Replies::On;
+        }
+    }
+}
