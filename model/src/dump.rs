@@ -126,6 +126,9 @@ pub(crate) fn restore(call: &Call<'_>) -> Result<Plan, Refusal> {
     let string = match string_of(payload) {
         Ok(string) => string,
         Err(Unreadable::Refused(refusal)) => return Err(refusal),
+        Err(Unreadable::OtherType) => {
+            return Ok(Plan::new(Clause::RESTORE_10, Allowed::Unspecified(Clause::RESTORE_10)));
+        }
         Err(Unreadable::FooterInside(string)) => {
             // Real servers take the footer for data.
             let refused: Plan = Refusal::new(Clause::RESTORE_9, "ERR Bad data format").into();
@@ -167,6 +170,8 @@ fn put(call: &Call<'_>, options: &Options, deadline: Option<Deadline>, string: B
 /// Why a payload holds no string.
 enum Unreadable {
     Refused(Refusal),
+    /// A value of another type, whole or not.
+    OtherType,
     /// The value runs into the footer, where a real server reads this.
     FooterInside(Bytes),
 }
@@ -179,6 +184,7 @@ fn string_of(payload: &[u8]) -> Result<Bytes, Unreadable> {
     };
     match rdb::value_of_payload(body) {
         Ok((string, _)) => Ok(string),
+        Err(rdb::RdbError { kind: rdb::RdbErrorKind::OtherType(_), .. }) => Err(Unreadable::OtherType),
         Err(error) => {
             let truncated = matches!(error.kind, rdb::RdbErrorKind::Truncated { .. });
             match rdb::value_of_payload(payload) {
