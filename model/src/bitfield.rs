@@ -61,7 +61,7 @@ impl Field {
             value = value * 2 + i128::from(bit(bytes, self.offset + position));
         }
         let value = self.wrapped(value);
-        if defects.negative_i64_is_minus_one && self.signed && self.bits == 64 && value < 0 { -1 } else { value }
+        if defects.i64 && self.signed && self.bits == 64 && value < 0 { -1 } else { value }
     }
 
     /// Writes the value's low bits.
@@ -92,10 +92,16 @@ impl Field {
         if (self.least()..=self.greatest()).contains(&value) {
             return Some(value);
         }
-        match overflow {
-            Overflow::Wrap if defects.negative_i64_is_minus_one && self.signed && self.bits == 64 => {
-                Some(self.wrapped(value).max(-1))
+        if defects.i64 && self.signed && self.bits == 64 {
+            // Overflow downwards goes unnoticed, and upwards wraps to -1.
+            if value < self.least() {
+                return Some(self.wrapped(value));
             }
+            if overflow == Overflow::Wrap {
+                return Some(-1);
+            }
+        }
+        match overflow {
             Overflow::Wrap => Some(self.wrapped(value)),
             Overflow::Saturate
                 if defects.saturates_upwards && self.signed && self.greatest() - base > i128::from(i64::MAX) =>
@@ -156,7 +162,9 @@ fn parse(call: &Call<'_>) -> Result<Vec<(Operation, Field, Overflow)>, Refusal> 
 /// Known defects of real servers to be reproduced: E-8 and E-9.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Defects {
-    negative_i64_is_minus_one: bool,
+    /// E-8.
+    i64: bool,
+    /// E-9.
     saturates_upwards: bool,
 }
 
@@ -218,11 +226,11 @@ pub(crate) fn bitfield(call: &Call<'_>) -> Result<Plan, Refusal> {
         operations.iter().any(|(_, field, overflow)| field.signed && condition(field, overflow))
     };
     if any(|field, _| field.bits == 64) {
-        let wrong = plan_with(Defects { negative_i64_is_minus_one: true, saturates_upwards: true });
+        let wrong = plan_with(Defects { i64: true, saturates_upwards: true });
         plan = plan.or_erratum(Erratum::E_8, wrong.allowed, wrong.changes);
     }
     if any(|field, overflow| field.bits < 64 && *overflow == Overflow::Saturate) {
-        let wrong = plan_with(Defects { negative_i64_is_minus_one: true, saturates_upwards: true });
+        let wrong = plan_with(Defects { i64: true, saturates_upwards: true });
         plan = plan.or_erratum(Erratum::E_9, wrong.allowed, wrong.changes);
     }
     Ok(plan)
