@@ -9,73 +9,28 @@ use serde_json::Value;
 use tally_check::properties::config::{
     a_rewrite_says_the_same, quoted_words_are_split_again, what_was_set_can_be_set_again,
 };
-use tally_check::reply_reader::ReplyReader;
-use tally_check::request::Request;
 use tally_engine::config::rename::COMMANDS_TO_COME;
 use tally_engine::config::{Config, DIRECTIVES, WITHOUT_EFFECT};
-use tally_engine::world::Still;
-use tally_engine::{ClientId, Engine, Event, Peer};
 use tally_model::Reply;
 
-/// A client of an engine of its own.
-struct Conversation {
-    engine: Engine,
-    world: Still,
-    client: ClientId,
-}
+mod conversation;
 
-impl Conversation {
-    fn new() -> Self {
-        let mut engine = Engine::new(Config::default(), 1);
-        let mut world = Still::default();
-        let peer = Peer { address: "127.0.0.1:1".into(), descriptor: 5, local: true, unix_socket: false };
-        let client = engine.connect(&mut world, peer);
-        Self { engine, world, client }
-    }
+use conversation::{Conversation, typed};
 
-    fn say(&mut self, words: &[&str]) -> Reply {
-        let mut request = Request::new();
-        words.iter().for_each(|word| request.push(word.as_bytes()));
-        let mut bytes = Vec::new();
-        request.encode(&mut bytes);
-        self.engine.feed(&mut self.world, self.client, &bytes);
-        self.engine.handle(&mut self.world, Event::BatchEnd);
-        let output = self.engine.output(self.client).collect::<Vec<_>>().concat();
-        self.engine.written(self.client, output.len());
-        self.engine.effects().clear();
-        let mut reader = ReplyReader::default();
-        reader.push(&output);
-        reader.next_reply().unwrap().expect("one reply")
-    }
-
-    fn get(&mut self, name: &str) -> String {
-        match self.say(&["CONFIG", "GET", name]) {
-            Reply::Array(pair) => match pair.as_slice() {
-                [_, Reply::Bulk(value)] => String::from_utf8(value.clone()).unwrap(),
-                other => panic!("{name}: {other:?}"),
-            },
+/// The present value of a directive.
+fn get(conversation: &mut Conversation, name: &str) -> String {
+    match conversation.say(&["CONFIG", "GET", name]) {
+        Reply::Array(pair) => match pair.as_slice() {
+            [_, Reply::Bulk(value)] => String::from_utf8(value.clone()).unwrap(),
             other => panic!("{name}: {other:?}"),
-        }
+        },
+        other => panic!("{name}: {other:?}"),
     }
 }
 
 fn recorded() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/reference/config-5.0.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// A reply as the recordings write it.
-fn typed(value: &Value) -> Reply {
-    let (kind, content) = value.as_object().unwrap().iter().next().unwrap();
-    let text = || content.as_str().unwrap().as_bytes().to_vec();
-    match kind.as_str() {
-        "s" => Reply::Status(text()),
-        "e" => Reply::Error(text()),
-        "i" => Reply::Integer(content.as_i64().unwrap()),
-        "b" => Reply::Bulk(text()),
-        "a" => Reply::Array(content.as_array().unwrap().iter().map(typed).collect()),
-        other => panic!("{other}"),
-    }
 }
 
 fn parameters(recorded: &Value) -> impl Iterator<Item = (&str, &Value)> {
@@ -94,7 +49,7 @@ fn config_get_of_everything_answers_the_recorded_names_in_order_with_their_defau
     assert_eq!(names, expected);
     for (name, parameter) in parameters(&recorded) {
         if let Some(default) = parameter["default"].as_str() {
-            assert_eq!(conversation.get(name), default, "{name}");
+            assert_eq!(get(&mut conversation, name), default, "{name}");
         }
     }
 }
@@ -108,7 +63,7 @@ fn the_recorded_directives_can_be_set_and_the_others_are_refused() {
             continue; // Needs directories.
         }
         let mut conversation = Conversation::new();
-        let own = conversation.get(name);
+        let own = get(&mut conversation, name);
         let reply = conversation.say(&["CONFIG", "SET", name, &own]);
         let expected = match parameter["error"].as_str() {
             Some(error) => Reply::Error(error.into()),
@@ -128,16 +83,16 @@ fn every_recorded_probe_value_is_answered_and_read_back_as_recorded() {
     for (name, parameter) in parameters(&recorded()) {
         for (value, outcome) in parameter["probe_values"].as_object().into_iter().flatten() {
             let mut conversation = Conversation::new();
-            let before = conversation.get(name);
+            let before = get(&mut conversation, name);
             let reply = conversation.say(&["CONFIG", "SET", name, value]);
             match (outcome["error"].as_str(), outcome["ok_then_get"].as_str()) {
                 (Some(error), None) => {
                     assert_eq!(reply, Reply::Error(error.into()), "{name} {value}");
-                    assert_eq!(conversation.get(name), before, "{name} {value}");
+                    assert_eq!(get(&mut conversation, name), before, "{name} {value}");
                 }
                 (None, Some(then)) => {
                     assert_eq!(reply, Reply::ok(), "{name} {value}");
-                    assert_eq!(conversation.get(name), then, "{name} {value}");
+                    assert_eq!(get(&mut conversation, name), then, "{name} {value}");
                 }
                 _ => panic!("{name} {value}: {outcome}"),
             }
@@ -161,7 +116,7 @@ fn the_recorded_sequence_of_probes_is_answered_as_recorded() {
         }
         let settable = DIRECTIVES.iter().any(|known| known.settable && known.name == directive);
         if words.len() == 4 && settable && !matches!(directive, "requirepass" | "dir") && probed.is_none() {
-            probed = Some((directive, conversation.get(directive)));
+            probed = Some((directive, get(&mut conversation, directive)));
         }
         assert_eq!(conversation.say(&words), typed(&probe["reply"]), "{words:?}");
     }
@@ -175,7 +130,7 @@ fn the_old_and_the_new_name_of_a_directive_hold_one_value() {
     for (one, other) in [("slave-priority", "replica-priority"), ("replica-lazy-flush", "slave-lazy-flush")] {
         let value = if one.ends_with("flush") { "yes" } else { "7" };
         assert_eq!(conversation.say(&["config", "set", one, value]), Reply::ok());
-        assert_eq!(conversation.get(other), value);
+        assert_eq!(get(&mut conversation, other), value);
     }
 }
 
@@ -213,6 +168,12 @@ fn each_directive_survives_a_rewrite() {
     }
 }
 
+//= SPEC.md#configuration-file
+//# [CONFFILE-3] (file) The reason for an unknown directive or a wrong number of arguments MUST be `Bad directive or wrong number of arguments`, and for a quote that is not closed `Unbalanced quotes in configuration line`.
+//= SPEC.md#configuration-file
+//# [CONFFILE-11] (file) `rename-command` MUST be refused by `No such command in rename-command` for an unknown name and by `Target command name already exists` for a new name that is taken.
+//= SPEC.md#configuration-file
+//# [CONFFILE-13] (file) A switch other than `yes` and `no` MUST be refused with the reason `argument must be 'yes' or 'no'`.
 #[test]
 fn a_wrong_line_is_reported_with_its_number_and_text() {
     for (text, line, shown, reason) in [
@@ -238,6 +199,10 @@ fn a_wrong_line_is_reported_with_its_number_and_text() {
     }
 }
 
+//= SPEC.md#configuration-file
+//# [CONFFILE-1] (file) Each line of a configuration file MUST be empty, a comment that begins with `#`, or a directive name in any letter case and its arguments, quoted as in inline requests and with white space at both ends ignored.
+//= SPEC.md#configuration-file
+//# [CONFFILE-7] (file) When a directive stands more than once, the last MUST count, except that `save`, `include`, `rename-command` and `client-output-buffer-limit` add up.
 #[test]
 fn lines_are_applied_in_order_and_included_files_in_place() {
     let mut config = Config::default();
@@ -259,6 +224,8 @@ fn lines_are_applied_in_order_and_included_files_in_place() {
     assert!(endless.apply(b"include x", &mut |_| Ok(b"include x".to_vec())).is_err());
 }
 
+//= SPEC.md#configuration-file
+//# [CONFFILE-5] (file) Arguments of the command line MUST be read as lines after those of the file: `--name` begins a directive, and the words up to the next one are its values.
 #[test]
 fn options_of_the_command_line_are_lines_of_a_file() {
     let options = ["--port", "7000", "--save", "900 1", "--requirepass", "a \"b\"", "--appendonly", "yes"];
@@ -272,6 +239,8 @@ fn options_of_the_command_line_are_lines_of_a_file() {
     assert_eq!(config.requirepass, b"a \"b\"");
 }
 
+//= SPEC.md#configuration-file
+//# [CONFFILE-10] (file) `rename-command NAME NEW` MUST make the command answer to NEW alone, and to nothing when NEW is the empty string.
 #[test]
 fn a_name_that_was_given_away_can_be_taken() {
     let text =
@@ -351,4 +320,93 @@ proptest! {
     fn quoting_keeps_every_byte(words in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..5)) {
         quoted_words_are_split_again(&words);
     }
+}
+
+//= SPEC.md#configuration-file
+//# [CONFFILE-4] (file) Every name that CONFIG GET knows MUST be accepted as a directive, except `watchdog-period`, which can be set at run time only.
+#[test]
+fn files_know_every_name_of_config_get() {
+    for (name, parameter) in parameters(&recorded()) {
+        let value = match name {
+            "save" => "900 1",
+            "bind" => "127.0.0.1",
+            "slaveof" => "127.0.0.1 6379",
+            "client-output-buffer-limit" => "normal 0 0 0",
+            "dir" => "/",
+            _ => parameter["default"].as_str().unwrap(),
+        };
+        let quoted = if value.is_empty() { "\"\"" } else { value };
+        let read = Config::parse(format!("{name} {quoted}"));
+        assert_eq!(read.is_ok(), name != "watchdog-period", "{name}: {read:?}");
+    }
+}
+
+//= SPEC.md#configuration-file
+//# [CONFFILE-8] (file) `save ""` MUST remove all save points named so far, the default ones included.
+#[test]
+fn an_empty_save_line_removes_the_save_points_before_it() {
+    let mut config = Config::for_server();
+    assert_eq!(config.save.len(), 3);
+    config.apply(b"save 900 1\nsave \"\"\nsave 60 5", &mut |_| Err(String::new())).unwrap();
+    assert_eq!(config.save.iter().map(|point| (point.seconds, point.changes)).collect::<Vec<_>>(), [(60, 5)]);
+}
+
+//= SPEC.md#configuration-file
+//# [CONFFILE-12] (file) A value that CONFIG SET would refuse MAY be refused in the file too.
+#[test]
+fn numbers_in_files_are_read_strictly() {
+    for line in [
+        "timeout abc",
+        "timeout 1.5",
+        "maxmemory -1",
+        "maxmemory 1.5gb",
+        "hash-max-ziplist-entries 99999999999999999999",
+    ] {
+        assert!(Config::parse(line).is_err(), "{line}");
+    }
+    assert_eq!(Config::parse("hz -7").unwrap().hz, 1);
+    assert_eq!(Config::parse("hz 9999").unwrap().hz, 500);
+}
+
+//= SPEC.md#configuration-file
+//# [CONFFILE-14] (wire) A renamed command MUST go on to name itself by its original name in errors of arity.
+#[test]
+fn a_renamed_command_names_itself_as_before() {
+    let mut conversation =
+        Conversation::with(Config::parse("rename-command get read\nrename-command INCR \"\"").unwrap());
+    assert_eq!(conversation.say(&["SET", "k", "v"]), Reply::ok());
+    assert_eq!(conversation.say(&["READ", "k"]), Reply::bulk("v"));
+    let error = Reply::Error(b"ERR wrong number of arguments for 'get' command".to_vec());
+    assert_eq!(conversation.say(&["read"]), error);
+    for gone in ["GET", "INCR"] {
+        let Reply::Error(line) = conversation.say(&[gone, "k"]) else { panic!() };
+        assert!(line.starts_with(b"ERR unknown command"));
+    }
+}
+
+//= SPEC.md#config
+//# [CONFIG-29] (file) CONFIG REWRITE MUST NOT add a line for a directive that has its default value and stood in no line before.
+//= SPEC.md#config
+//# [CONFIG-30] (file) CONFIG REWRITE SHOULD append directives that stood in no line before below the comment `# Generated by CONFIG REWRITE`.
+#[test]
+fn a_rewrite_appends_only_what_differs_from_the_default() {
+    let mut config = Config::parse("port 7000\ntimeout 0").unwrap();
+    assert_eq!(config.rewritten(b"port 7000\ntimeout 0\n"), b"port 7000\ntimeout 0\n");
+    config.set(b"hz", b"20").unwrap();
+    assert_eq!(
+        String::from_utf8(config.rewritten(b"port 7000\ntimeout 0\n")).unwrap(),
+        "port 7000\ntimeout 0\n# Generated by CONFIG REWRITE\nhz 20\n"
+    );
+}
+
+//= SPEC.md#config
+//# [CONFIG-34] (wire) A new `maxclients`, `timeout`, `maxmemory`, encoding limit or other directive that has an effect MUST take it from the next command on, without a change to what is already encoded or connected.
+#[test]
+fn a_directive_takes_effect_from_the_next_command_on() {
+    let mut conversation = Conversation::new();
+    assert_eq!(conversation.say(&["CONFIG", "SET", "requirepass", "secret"]), Reply::ok());
+    let refused = Reply::Error(b"NOAUTH Authentication required.".to_vec());
+    assert_eq!(conversation.say(&["GET", "k"]), refused);
+    assert_eq!(conversation.say(&["AUTH", "secret"]), Reply::ok());
+    assert_eq!(conversation.say(&["GET", "k"]), Reply::NilBulk);
 }

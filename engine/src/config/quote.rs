@@ -37,6 +37,13 @@ pub fn quoted(word: &[u8]) -> Vec<u8> {
     text
 }
 
+/// A word as it is when it can stand so in a line, else in double quotes.
+#[must_use]
+pub fn plain_or_quoted(word: &[u8]) -> Vec<u8> {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'');
+    if !word.is_empty() && word.iter().all(plain) { word.to_vec() } else { quoted(word) }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -77,12 +77,18 @@ impl Config {
                 })
                 .collect(),
             Kind::Primary => match &self.replicaof {
-                Some((host, port)) => vec![(false, line(&[host.as_slice(), format!(" {port}").as_bytes()].concat()))],
+                Some((host, port)) => {
+                    let host = quote::plain_or_quoted(host);
+                    vec![(false, line(&[host.as_slice(), format!(" {port}").as_bytes()].concat()))]
+                }
                 None => Vec::new(),
             },
             Kind::Events => vec![(is_default, line(&quote::quoted(&directive.printed(self))))],
             Kind::Bind if self.bind.is_empty() => Vec::new(),
-            Kind::Bind => vec![(false, line(&self.bind.join(&b' ')))],
+            Kind::Bind => {
+                let addresses: Vec<_> = self.bind.iter().map(|address| quote::plain_or_quoted(address)).collect();
+                vec![(false, line(&addresses.join(&b' ')))]
+            }
             Kind::Directory if self.dir.is_empty() => Vec::new(),
             Kind::Directory => vec![(false, line(&quote::quoted(&self.dir)))],
             Kind::Rename | Kind::Module | Kind::Obsolete => Vec::new(),

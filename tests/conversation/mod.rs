@@ -1,0 +1,88 @@
+//! A client of an engine of its own, in a world whose clock only the test moves.
+#![allow(dead_code, clippy::unwrap_used)] // Each test uses its part.
+
+use serde_json::Value;
+use tally_check::reply_reader::ReplyReader;
+use tally_check::request::Request;
+use tally_engine::config::Config;
+use tally_engine::world::Still;
+use tally_engine::{ClientId, Effect, Engine, Event, Peer};
+use tally_model::Reply;
+
+/// Unix milliseconds at which every conversation begins.
+pub(crate) const BEGIN_MS: i64 = 1_700_000_000_000;
+
+pub(crate) struct Conversation {
+    pub(crate) engine: Engine,
+    pub(crate) world: Still,
+    client: ClientId,
+    /// Effects besides output.
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Conversation {
+    pub(crate) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let mut engine = Engine::new(config, 1);
+        let mut world = Still { unix_us: BEGIN_MS * 1000, now_us: 5_000_000, used_memory: 1 << 20 };
+        engine.start(&mut world);
+        let peer = Peer { address: "127.0.0.1:1".into(), descriptor: 5, local: true, unix_socket: false };
+        let client = engine.connect(&mut world, peer);
+        Self { engine, world, client, effects: Vec::new() }
+    }
+
+    /// Sends a request and returns the bytes of its reply, in the protocol's form.
+    pub(crate) fn exchange(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        let mut request = Request::new();
+        words.iter().for_each(|word| request.push(word));
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes);
+        self.engine.feed(&mut self.world, self.client, &bytes);
+        self.engine.handle(&mut self.world, Event::BatchEnd);
+        let output = self.engine.output(self.client).collect::<Vec<_>>().concat();
+        self.engine.written(self.client, output.len());
+        self.effects.extend(self.engine.effects().drain(..).filter(|effect| !matches!(effect, Effect::Output { .. })));
+        output
+    }
+
+    /// Sends a request and reads its one reply.
+    pub(crate) fn say(&mut self, words: &[&str]) -> Reply {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let mut reader = ReplyReader::default();
+        reader.push(&self.exchange(&words));
+        reader.next_reply().unwrap().expect("one reply")
+    }
+
+    /// The text of a bulk or status reply.
+    pub(crate) fn text(&mut self, words: &[&str]) -> String {
+        match self.say(words) {
+            Reply::Bulk(text) | Reply::Status(text) => String::from_utf8(text).unwrap(),
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass_ms(&mut self, ms: u64) {
+        self.world.now_us += ms * 1000;
+        self.world.unix_us += i64::try_from(ms).unwrap() * 1000;
+    }
+}
+
+/// A reply as the recordings write it.
+pub(crate) fn typed(value: &Value) -> Reply {
+    let (kind, content) = value.as_object().unwrap().iter().next().unwrap();
+    let text = || content.as_str().unwrap().as_bytes().to_vec();
+    match kind.as_str() {
+        "s" => Reply::Status(text()),
+        "e" => Reply::Error(text()),
+        "i" => Reply::Integer(content.as_i64().unwrap()),
+        "b" => Reply::Bulk(text()),
+        "nil" if content == "bulk" => Reply::NilBulk,
+        "nil" => Reply::NilArray,
+        "a" => Reply::Array(content.as_array().unwrap().iter().map(typed).collect()),
+        other => panic!("{other}"),
+    }
+}
