@@ -145,7 +145,9 @@ fn memory_values_do_not_wrap() {
         let error = format!("ERR Invalid argument '{value}' for CONFIG SET '{name}'");
         step(&mut fresh(), &["CONFIG", "SET", name, value], &Reply::Error(error.into_bytes()));
     }
-    for (value, bytes) in [("", "0"), ("b", "0"), ("KB", "0"), ("-0", "0"), ("1B", "1"), ("99999999999999999999", "9223372036854775807")] {
+    for (value, bytes) in
+        [("", "0"), ("b", "0"), ("KB", "0"), ("-0", "0"), ("1B", "1"), ("99999999999999999999", "9223372036854775807")]
+    {
         let mut model = fresh();
         step(&mut model, &["CONFIG", "SET", name, value], &Reply::ok());
         step(&mut model, &["CONFIG", "GET", name], &pair(name, bytes));

@@ -49,8 +49,7 @@ fn row_bytes(command: &str) -> Vec<u8> {
 }
 
 fn row_limits(command: &str) -> Limits {
-    let longest_argument =
-        if command.contains("proto-max-bulk-len 1048576") { 1_048_576 } else { 512 * 1024 * 1024 };
+    let longest_argument = if command.contains("proto-max-bulk-len 1048576") { 1_048_576 } else { 512 * 1024 * 1024 };
     Limits { longest_argument, ..Limits::default() }
 }
 
@@ -84,7 +83,9 @@ fn recorded_raw_bytes_lead_to_the_recorded_errors() {
             model.step(ME, &arguments, &outcome, NOW).unwrap();
         } else if commands::find(arguments[0]).is_some() || answer.contains("unknown command") {
             let reply = Reply::Error(answer.strip_suffix(" (stays open)").unwrap().as_bytes().to_vec());
-            model.step(ME, &arguments, &Outcome::reply(&reply), NOW).unwrap_or_else(|deviation| panic!("{line}: {deviation}"));
+            model
+                .step(ME, &arguments, &Outcome::reply(&reply), NOW)
+                .unwrap_or_else(|deviation| panic!("{line}: {deviation}"));
         }
     }
     assert!(protocol_errors >= 28, "{protocol_errors}");
@@ -122,8 +123,16 @@ fn line_ends_are_counted_but_not_read() {
 #[test]
 fn only_canonical_counts_are_counts() {
     for count in ["01", "+1", " 1", "1 ", "-0", "00", "1.0", "", "-", "9223372036854775808"] {
-        assert_eq!(error(format!("*{count}\r\n").as_bytes()), "ERR Protocol error: invalid multibulk length", "{count:?}");
-        assert_eq!(error(format!("*1\r\n${count}\r\n").as_bytes()), "ERR Protocol error: invalid bulk length", "{count:?}");
+        assert_eq!(
+            error(format!("*{count}\r\n").as_bytes()),
+            "ERR Protocol error: invalid multibulk length",
+            "{count:?}"
+        );
+        assert_eq!(
+            error(format!("*1\r\n${count}\r\n").as_bytes()),
+            "ERR Protocol error: invalid bulk length",
+            "{count:?}"
+        );
     }
     assert_eq!(requests(b"*-5\r\n*0\r\n*-9223372036854775808\r\n*1\r\n$0\r\n\r\n"), [words(&[""])]);
 }
@@ -268,7 +277,9 @@ fn recorded_answers_to_strangers_are_accepted() {
             let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
             let known = commands::find(words[0]).is_some() || columns[2].contains("unknown command");
             if known {
-                model.step(ME, &words, &Outcome::reply(&reply), NOW).unwrap_or_else(|deviation| panic!("{line}: {deviation}"));
+                model
+                    .step(ME, &words, &Outcome::reply(&reply), NOW)
+                    .unwrap_or_else(|deviation| panic!("{line}: {deviation}"));
             }
             known
         };

@@ -64,8 +64,7 @@ fn every_recorded_file_holds_the_strings_that_its_description_names() {
     for path in files() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let content = fs::read(&path).unwrap();
-        let description: Value =
-            serde_json::from_slice(&fs::read(path.with_extension("json")).unwrap()).unwrap();
+        let description: Value = serde_json::from_slice(&fs::read(path.with_extension("json")).unwrap()).unwrap();
         let version = description["rdb_version"].as_u64().unwrap();
         let read = rdb::file(&content);
         if version > u64::from(rdb::VERSION) {
@@ -149,12 +148,7 @@ fn any_string() -> impl Strategy<Value = Vec<u8>> {
 
 fn any_forms() -> impl Strategy<Value = Forms> {
     (any::<bool>(), proptest::option::of(0..40_usize), any::<bool>(), any::<bool>()).prop_map(
-        |(integers, compress_from, wide_lengths, checksum)| Forms {
-            integers,
-            compress_from,
-            wide_lengths,
-            checksum,
-        },
+        |(integers, compress_from, wide_lengths, checksum)| Forms { integers, compress_from, wide_lengths, checksum },
     )
 }
 
@@ -303,7 +297,8 @@ fn commands_follow_a_preamble() {
 //# [AOF-7] (file) A transaction without its EXEC at the end of the file MUST be treated as if the file ended before its MULTI.
 #[test]
 fn an_open_transaction_is_left_out() {
-    let command = |words: &str| aof::write_command(&words.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>());
+    let command =
+        |words: &str| aof::write_command(&words.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>());
     let mut bytes = command("SET a 1");
     bytes.extend(command("MULTI"));
     bytes.extend(command("SET a 2"));
@@ -320,7 +315,9 @@ fn an_open_transaction_is_left_out() {
 #[test]
 fn other_damage_is_refused_where_its_command_begins() {
     let good = aof::write_command(&[b"PING".to_vec()]);
-    for bad in ["PING\r\n", "*0\r\n", "*-1\r\n", "*1\r\n:1\r\n", "*1\r\n$x\r\n", "*1\r\n$1\r\nabc\r\n", "*1\n$4\r\nPING\r\n"] {
+    for bad in
+        ["PING\r\n", "*0\r\n", "*-1\r\n", "*1\r\n:1\r\n", "*1\r\n$x\r\n", "*1\r\n$1\r\nabc\r\n", "*1\n$4\r\nPING\r\n"]
+    {
         let mut bytes = good.clone();
         bytes.extend(bad.as_bytes());
         assert_eq!(aof::file(&bytes).unwrap_err().offset, good.len(), "{bad:?}");

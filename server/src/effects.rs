@@ -5,7 +5,7 @@
 //! process before any reply to the commands in it leaves.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,6 @@ use tally_engine::{Effect, Event, FileEffect, FileId, IoFailure, SnapshotMode};
 use crate::child::SnapshotChild;
 use crate::event_loop::EventLoop;
 use crate::{files, limits, logging};
-
-/// Bytes read at once from a file that is loaded.
-const LOAD_BUFFER: usize = 256 * 1024;
 
 /// A path as the configuration holds it.
 pub(crate) fn path(bytes: &[u8]) -> PathBuf {
@@ -185,13 +182,12 @@ impl EventLoop {
     pub(crate) fn load(&mut self, aof: bool) -> Result<(), IoFailure> {
         let config = self.engine.config();
         let name = path(if aof { &config.appendfilename } else { &config.dbfilename });
-        let file = File::open(&name).map_err(|error| files::failure(&error))?;
-        let mut reader = BufReader::with_capacity(LOAD_BUFFER, file);
+        let mut file = File::open(&name).map_err(|error| files::failure(&error))?;
         if aof {
-            let loaded = self.engine.load_aof(&mut self.world, &mut reader);
+            let loaded = self.engine.load_aof(&mut self.world, &mut file);
             loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
         } else {
-            let loaded = self.engine.load_rdb(&mut self.world, &mut reader);
+            let loaded = self.engine.load_rdb(&mut self.world, &mut file);
             loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
         }
     }

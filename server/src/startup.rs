@@ -104,6 +104,7 @@ fn start(arguments: &[OsString]) -> Result<i32, Fatal> {
     let mut server = EventLoop::new(engine, world, listeners).map_err(Fatal::of("Can't create the event loop"))?;
     server.engine.start(&mut server.world);
     load(&mut server)?;
+    server.execute_effects();
     if server.engine.config().port != 0 {
         tracing::info!("Ready to accept connections");
     }

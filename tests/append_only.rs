@@ -1,0 +1,148 @@
+//! The append-only file of a real process: what was acknowledged is there after a kill, and a file that lost its end is
+//! loaded up to there.
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use spawned::{Server, eventually, exchange, folder, free_port, request, serve};
+
+mod spawned;
+
+fn ask(server: &Server, words: &[&str]) -> String {
+    exchange(server.socket(), &request(words))
+}
+
+#[test]
+fn a_killed_server_under_always_has_lost_nothing_it_acknowledged() {
+    let folder = folder();
+    for (round, delay_ms) in [3, 17, 40, 80, 150].into_iter().enumerate() {
+        let mut server = Server::start(folder.path(), &["--appendonly", "yes", "--appendfsync", "always"]);
+        let acknowledged: Vec<AtomicU64> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        std::thread::scope(|scope| {
+            for (writer, acknowledged) in acknowledged.iter().enumerate() {
+                let mut socket = server.socket();
+                scope.spawn(move || {
+                    let mut replies = BufReader::new(socket.try_clone().unwrap());
+                    let increment = request(&["INCR", &format!("counter:{round}:{writer}")]);
+                    let pipeline = increment.repeat(writer * 3 + 1);
+                    loop {
+                        if socket.write_all(&pipeline).is_err() {
+                            return;
+                        }
+                        for _ in 0..=writer * 3 {
+                            let mut line = String::new();
+                            match replies.read_line(&mut line) {
+                                Ok(length) if length > 0 && line.ends_with("\r\n") => {
+                                    acknowledged
+                                        .store(line.trim_start_matches(':').trim().parse().unwrap(), Ordering::Relaxed);
+                                }
+                                _ => return,
+                            }
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(Duration::from_millis(delay_ms));
+            server.process.kill().unwrap();
+            server.end();
+        });
+        let server = Server::start(folder.path(), &["--appendonly", "yes"]);
+        for (writer, acknowledged) in acknowledged.iter().enumerate() {
+            let answer = ask(&server, &["INCRBY", &format!("counter:{round}:{writer}"), "0"]);
+            let found: u64 = answer.trim_start_matches(':').trim().parse().unwrap();
+            let acknowledged = acknowledged.load(Ordering::Relaxed);
+            assert!(found >= acknowledged, "round {round}: {found} of {acknowledged} acknowledged");
+        }
+    }
+}
+
+#[test]
+fn every_policy_keeps_the_commands_of_a_polite_run() {
+    for policy in ["always", "everysec", "no"] {
+        let folder = folder();
+        let options = ["--appendonly", "yes", "--appendfsync", policy];
+        let mut server = Server::start(folder.path(), &options);
+        let commands = [
+            request(&["SET", "a", "1", "EX", "500"]),
+            request(&["SELECT", "3"]),
+            request(&["APPEND", "b", "two"]),
+            request(&["SELECT", "0"]),
+            request(&["INCRBYFLOAT", "c", "1.5"]),
+            request(&["DEL", "absent"]),
+        ];
+        exchange(server.socket(), &commands.concat());
+        server.signal("TERM");
+        assert!(server.end().success());
+        let server = Server::start(folder.path(), &options);
+        eventually("the load is logged", || server.output().contains("DB loaded from append only file: "));
+        let answer = exchange(
+            server.socket(),
+            &[request(&["MGET", "a", "c"]), request(&["TTL", "a"]), request(&["SELECT", "3"]), request(&["GET", "b"])]
+                .concat(),
+        );
+        assert!(answer.starts_with("*2\r\n$1\r\n1\r\n$3\r\n1.5\r\n:"), "{policy}: {answer}");
+        assert!(answer.ends_with("+OK\r\n$3\r\ntwo\r\n"), "{policy}: {answer}");
+        assert!(!answer.contains(":-1"), "{policy}: {answer}");
+    }
+}
+
+#[test]
+fn debug_loadaof_rebuilds_the_dataset_from_the_file() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &["--appendonly", "yes"]);
+    ask(&server, &["MSET", "a", "1", "b", "2"]);
+    assert_eq!(ask(&server, &["DEBUG", "LOADAOF"]), "+OK\r\n");
+    assert_eq!(ask(&server, &["MGET", "a", "b"]), "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    ask(&server, &["SET", "c", "3"]);
+    assert_eq!(ask(&server, &["DEBUG", "LOADAOF"]), "+OK\r\n");
+    assert_eq!(ask(&server, &["DBSIZE"]), ":3\r\n");
+}
+
+#[test]
+fn the_file_can_be_switched_on_and_off_while_the_server_runs() {
+    let folder = folder();
+    let mut server = Server::start(folder.path(), &[]);
+    ask(&server, &["SET", "before", "1"]);
+    assert_eq!(ask(&server, &["CONFIG", "SET", "appendonly", "yes"]), "+OK\r\n");
+    ask(&server, &["SET", "meanwhile", "2"]);
+    assert_eq!(ask(&server, &["CONFIG", "SET", "appendonly", "no"]), "+OK\r\n");
+    ask(&server, &["SET", "after", "3"]);
+    server.signal("KILL");
+    server.end();
+    let server = Server::start(folder.path(), &["--appendonly", "yes"]);
+    assert_eq!(ask(&server, &["MGET", "before", "meanwhile", "after"]), "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n");
+}
+
+#[test]
+fn a_file_cut_inside_a_command_is_loaded_up_to_there_and_goes_on_cleanly() {
+    let folder = folder();
+    let path = folder.path().join("appendonly.aof");
+    let whole = [request(&["SELECT", "0"]), request(&["SET", "a", "1"])].concat();
+    fs::write(&path, &whole).unwrap();
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$5\r\nhel").unwrap();
+    let options = ["--appendonly", "yes", "--appendfsync", "always"];
+    let server = Server::start(folder.path(), &options);
+    assert_eq!(ask(&server, &["SET", "c", "3"]), "+OK\r\n");
+    drop(server);
+    let server = Server::start(folder.path(), &options);
+    assert_eq!(ask(&server, &["MGET", "a", "b", "c"]), "*3\r\n$1\r\n1\r\n$-1\r\n$1\r\n3\r\n");
+}
+
+#[test]
+fn a_cut_file_ends_the_start_where_that_is_wanted_and_other_damage_always() {
+    let folder = folder();
+    let path = folder.path().join("appendonly.aof");
+    let cases: [(&[u8], &str); 2] = [(b"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$5\r\nhel", "no"), (b"*1\r\n$x\r\n", "yes")];
+    for (damage, truncated) in cases {
+        fs::write(&path, [&request(&["SET", "a", "1"]), damage].concat()).unwrap();
+        let port = free_port().to_string();
+        let options = ["--port", &port, "--appendonly", "yes", "--aof-load-truncated", truncated];
+        let output = serve(folder.path()).args(options).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Fatal error loading the DB from appendonly.aof"), "{said}");
+    }
+}
