@@ -14,6 +14,9 @@ use crate::number::parse_i64;
 /// Most addresses that `bind` takes.
 const BIND_MAX: usize = 16;
 
+/// Reads the file that an `include` line names, or says why it cannot.
+pub type Include<'a> = dyn FnMut(&[u8]) -> Result<Vec<u8>, String> + 'a;
+
 /// A line that is wrong, shown as Redis shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -47,21 +50,12 @@ impl Config {
         Ok(config)
     }
 
-    /// Applies the lines of a text in order. `include` reads a file that an `include` line names, or says why it cannot.
-    pub fn apply(
-        &mut self,
-        text: &[u8],
-        include: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>, String>,
-    ) -> Result<(), ConfigError> {
+    /// Applies the lines of a text in order. `include` reads the files that are included.
+    pub fn apply(&mut self, text: &[u8], include: &mut Include<'_>) -> Result<(), ConfigError> {
         self.apply_nested(text, include, 0)
     }
 
-    fn apply_nested(
-        &mut self,
-        text: &[u8],
-        include: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>, String>,
-        depth: usize,
-    ) -> Result<(), ConfigError> {
+    fn apply_nested(&mut self, text: &[u8], include: &mut Include<'_>, depth: usize) -> Result<(), ConfigError> {
         /// Deeper nesting is taken for a file that includes itself.
         const INCLUDE_DEPTH_MAX: usize = 64;
 

@@ -148,7 +148,7 @@ fn assemble(lines: Vec<Line>, appended: Vec<Vec<u8>>) -> Vec<u8> {
 /// A size in the largest unit that divides it.
 fn size_with_unit(bytes: u64) -> String {
     for (unit, shift) in [("gb", 30), ("mb", 20), ("kb", 10)] {
-        if bytes > 0 && bytes % (1 << shift) == 0 {
+        if bytes > 0 && bytes.is_multiple_of(1 << shift) {
             return format!("{}{unit}", bytes >> shift);
         }
     }

@@ -147,10 +147,13 @@ mod x86 {
     }
 }
 
+/// A way to count bits.
+pub type Kernel = fn(&[u8]) -> u64;
+
 /// The kernels of this processor by name, for tests and measurements.
 #[must_use]
-pub fn popcount_kernels() -> Vec<(&'static str, fn(&[u8]) -> u64)> {
-    let mut kernels: Vec<(&'static str, fn(&[u8]) -> u64)> =
+pub fn popcount_kernels() -> Vec<(&'static str, Kernel)> {
+    let mut kernels: Vec<(&'static str, Kernel)> =
         vec![("table", popcount_table), ("swar", popcount_swar), ("chosen", popcount)];
     #[cfg(target_arch = "x86_64")]
     {
