@@ -246,10 +246,13 @@ fn keys_that_differ_only_in_length_are_different_keys() {
 
 /// Operations by which every property above can fail, chosen by a seed.
 fn some_operations(seed: u64) -> Vec<Operation> {
-    let mut state = seed;
+    // SplitMix64: a counter whose bits are well mixed.
+    let mut counter = seed << 32;
     let bytes = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
+        counter = counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (counter ^ (counter >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed >> 56) as u8
     });
     dict::operations(&bytes.take(1200).collect::<Vec<_>>())
 }

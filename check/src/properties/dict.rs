@@ -83,20 +83,19 @@ pub fn operations(bytes: &[u8]) -> Vec<Operation> {
     let decode = |chunk: &[u8]| {
         let at = |index: usize| chunk.get(index).copied().unwrap_or(0);
         // Few enough keys that operations meet, enough that tables grow to 128 buckets.
-        let (key, a, b) = (at(1) % 96, at(2), at(3));
+        let (key, a, b) = (at(1) % 80, at(2), at(3));
         match at(0) % 32 {
             0..=7 => Operation::Store(key, value(a, b)),
             8 => Operation::Overwrite(key, value(a, b)),
             9 => Operation::Append(key, a),
             10..=12 => Operation::Remove(key),
             13 => Operation::RemoveMany(key),
-            14 | 15 => Operation::Find(key),
-            16 | 17 => Operation::Expire(key, i64::from(a % 4)),
+            14 => Operation::Find(key),
+            15..=17 => Operation::Expire(key, i64::from(a % 4)),
             18 => Operation::Persist(key),
             19 => Operation::Rename(key, a),
-            20 => Operation::FindAlive(key, i64::from(a % 4)),
-            21 => Operation::Rehash(a % 4),
-            22 => Operation::Shrink,
+            20 | 21 => Operation::FindAlive(key, i64::from(a % 4)),
+            22 => Operation::Rehash(a % 4),
             23 => Operation::Child(a % 4 == 0),
             24..=29 => Operation::Scan,
             30 => Operation::Random(u64::from(key)),
