@@ -7,6 +7,7 @@ use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
 use crate::clause::Clause;
 use crate::commands::{self, COMMANDS, Command};
+use crate::erratum::Erratum;
 use crate::plan::{Plan, Refusal};
 use crate::reply::{Bytes, Reply};
 
@@ -14,7 +15,12 @@ use crate::reply::{Bytes, Reply};
 pub(crate) fn command(call: &Call<'_>) -> Result<Plan, Refusal> {
     let [_, subcommand, rest @ ..] = call.args else {
         call.cite(Clause::COMMAND_4);
-        return Ok(Plan::new(Clause::COMMAND_1, Allowed::Judged(Arc::new(Table))));
+        let table = |age| Allowed::Judged(Arc::new(Table(age)));
+        return Ok(Plan::new(Clause::COMMAND_1, table(Age::Present)).or_erratum(
+            Erratum::E_26,
+            table(Age::Early),
+            Vec::new(),
+        ));
     };
     match (subcommand.to_ascii_lowercase().as_slice(), rest) {
         (b"help", []) => Ok(Plan::new(Clause::CLIENT_28, help("COMMAND"))),
@@ -24,28 +30,41 @@ pub(crate) fn command(call: &Call<'_>) -> Result<Plan, Refusal> {
             Ok(Plan::new(Clause::COMMAND_5, Allowed::Within(least..=i64::MAX)))
         }
         (b"info", names) => {
-            Ok(Plan::new(Clause::COMMAND_6, Allowed::Elements(names.iter().map(|name| info(name)).collect())))
+            let infos = |age| Allowed::Elements(names.iter().map(|name| info(name, age)).collect());
+            let plan = Plan::new(Clause::COMMAND_6, infos(Age::Present));
+            Ok(plan.or_erratum(Erratum::E_26, infos(Age::Early), Vec::new()))
         }
         (b"getkeys", [_, ..]) => getkeys(rest),
         _ => Err(unknown_subcommand(Clause::COMMAND_12, subcommand, "COMMAND HELP.")),
     }
 }
 
+/// Which 5.0 tells of its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// 5.0.14.
+    Present,
+    /// Before 5.0.10, where MONITOR shows AUTH. (E-26)
+    Early,
+}
+
 /// The entry of a command. [COMMAND-2] [COMMAND-3]
-fn entry(command: &Command) -> Reply {
+fn entry(command: &Command, age: Age) -> Reply {
+    let flags = command.flags.split(' ').filter(|flag| !flag.is_empty());
+    let hidden = |flag: &&str| age == Age::Present || *flag != "skip_monitor";
     Reply::Array(vec![
         Reply::bulk(command.name),
         Reply::Integer(command.arity),
-        Reply::Array(command.flags.split(' ').filter(|flag| !flag.is_empty()).map(Reply::status).collect()),
+        Reply::Array(flags.filter(hidden).map(Reply::status).collect()),
         Reply::Integer(command.first_key),
         Reply::Integer(command.last_key),
         Reply::Integer(command.step),
     ])
 }
 
-fn info(name: &[u8]) -> Allowed {
+fn info(name: &[u8], age: Age) -> Allowed {
     match commands::find(name) {
-        Some(command) => Allowed::Exactly(entry(command)),
+        Some(command) => Allowed::Exactly(entry(command, age)),
         // It may be a command that the specification does not have yet.
         None if may_exist_elsewhere(name) => Allowed::Unspecified(Clause::COMMAND_6),
         None => Allowed::Exactly(Reply::NilBulk),
@@ -59,7 +78,7 @@ fn may_exist_elsewhere(name: &[u8]) -> bool {
 
 /// All entries of the specification's commands, and perhaps others. [COMMAND-1] [COMMAND-4]
 #[derive(Debug)]
-struct Table;
+struct Table(Age);
 
 impl Judge for Table {
     fn describe(&self) -> String {
@@ -69,8 +88,8 @@ impl Judge for Table {
     fn judge(&self, reply: &Reply) -> Result<(), String> {
         let Reply::Array(entries) = reply else { return Err("not an array".into()) };
         for command in COMMANDS {
-            if !entries.contains(&entry(command)) {
-                return Err(format!("no entry as {}", entry(command)));
+            if !entries.contains(&entry(command, self.0)) {
+                return Err(format!("no entry as {}", entry(command, self.0)));
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use super::{Configuration, ServerChange};
 use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
 use crate::clause::Clause;
+use crate::erratum::Erratum;
 use crate::glob::Pattern;
 use crate::observe::Observation;
 use crate::plan::{Change, Plan, Refusal};
@@ -142,7 +143,14 @@ fn set(call: &Call<'_>) -> Result<Plan, Refusal> {
         line.extend(b"' for CONFIG SET '");
         line.extend(one_line(name));
         line.push(b'\'');
-        return Err(Refusal::with(Clause::CONFIG_6, line));
+        let refusal = Refusal::with(Clause::CONFIG_6, line);
+        let memory = matches!(directive.rule, Rule::Memory | Rule::Backlog | Rule::BulkLength);
+        if memory && value.first().is_some_and(u8::is_ascii_digit) {
+            // Real servers multiply without looking at the product, and 5.0.6 lets any bulk length pass.
+            call.cite(Clause::CONFIG_12);
+            return Ok(Plan::from(refusal).or_erratum(Erratum::E_18, Allowed::ok(), vec![configured(None)]));
+        }
+        return Err(refusal);
     };
     let plan = match (directive.name, written.as_slice()) {
         // What the host can serve is not for the model to know.
