@@ -179,7 +179,7 @@ fn close(name: &str, open: Option<(String, usize, String)>, known: &BTreeMap<&st
     }
 }
 
-/// Every `[NAME-1]` of a text.
+/// Every ``NAME-1` in brackets` of a text.
 fn ids(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for piece in text.split('[').skip(1) {
