@@ -389,6 +389,26 @@ impl<O: Order + Clone + std::hash::Hash> System for Rewrite<O> {
     }
 }
 
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-1] (inside) Parent and child MUST be joined by three pipes: data from parent to child, non-blocking at both ends, an acknowledgement from child to parent, and one from parent to child.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-2] (inside) Each command that the parent appends to the old file while the child rewrites MUST be appended to the diff as well, in the same order.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-3] (inside) The parent MUST write the diff to the data pipe as the pipe takes it, in order, and drop from the diff exactly the bytes that were taken.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-5] (inside) The child then MUST write `!` to ask the parent to stop.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-6] (inside) The parent, on reading `!`, MUST stop to write to the data pipe before it answers with `!`.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-7] (inside) The parent MUST stop to watch the pipe of the child's request once it was read, whether or not the answer could be written.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-9] (inside) A child that waits 5 seconds for the acknowledgement in vain, or reads another byte than `!`, MUST fail.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-11] (inside) When the child has succeeded, the parent MUST append to its file what the diff still holds before it renames the file over the old one.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-15] (inside) When the rewrite has ended in any way, both sides MUST have closed their ends of all three pipes.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-16] (inside) A child whose parent is gone MUST end without renaming anything.
 #[test]
 fn no_order_of_steps_loses_doubles_or_reorders_a_byte_or_ends_in_a_deadlock() {
     let explored = explore(&Rewrite::<Sound>::new(), 5_000_000).unwrap_or_else(|violation| panic!("{violation}"));
@@ -414,12 +434,16 @@ fn violation<O: Order + Clone + std::hash::Hash>() -> Violation {
     explore(&Rewrite::<O>::new(), 5_000_000).expect_err("the fault must be found")
 }
 
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-8] (inside) The child MUST read the data pipe to its end for now only after the acknowledgement has come, since bytes may have entered it until then.
 #[test]
 fn an_acknowledgement_taken_for_the_last_drain_is_caught() {
     let found = violation::<NoDrainAfterAcknowledgement>();
     assert!(found.message.starts_with("the new file holds"), "{found}");
 }
 
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-17] (inside) What the parent appends after its acknowledgement MUST stay in its diff.
 #[test]
 fn sending_on_after_the_acknowledgement_is_caught() {
     let found = violation::<SendsOnAfterAcknowledging>();

@@ -294,6 +294,8 @@ fn connections_over_maxclients_are_told_and_closed() {
     assert_eq!(session.send(fourth, b"PING\r\n"), "+PONG\r\n");
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-5] (wire) While `protected-mode` is on, no `bind` is given and no password is set, a connection from an address that is not of the loopback MUST be answered by an error that begins with `-DENIED Redis is running in protected mode` and closed, and counted in `rejected_connections`.
 #[test]
 fn strangers_are_refused_under_protected_mode() {
     let mut session = Session::new(Config::default());
@@ -325,6 +327,8 @@ fn idle_connections_end_after_the_timeout() {
     assert_eq!(session.closed, [idle]);
 }
 
+//= SPEC.md#protocol-limits
+//# [LIMIT-4] (wire) A connection whose unread input grows beyond `client-query-buffer-limit` bytes MUST be closed without a reply.
 #[test]
 fn input_beyond_the_query_buffer_limit_ends_the_connection_silently() {
     let mut session = Session::new(Config { client_query_buffer_limit: 1 << 20, ..Config::default() });
@@ -347,6 +351,10 @@ fn save_is_answered_when_the_snapshot_has_ended_and_later_requests_wait_for_it()
     assert_eq!(session.send(client, b"LASTSAVE\r\n"), ":1700000002\r\n");
 }
 
+//= SPEC.md#shutdown
+//# [SHUTDOWN-4] (wire) SHUTDOWN whose save fails MUST answer `-ERR Errors trying to SHUTDOWN. Check logs.` and leave the server running.
+//= SPEC.md#save
+//# [SAVE-3] (wire) SAVE that fails MUST answer the error `-ERR` and leave an RDB file that was there before as it was.
 #[test]
 fn a_failed_snapshot_is_told_to_who_asked_and_keeps_the_server_running() {
     for (command, error) in [("SAVE", "-ERR"), ("SHUTDOWN SAVE", "-ERR Errors trying to SHUTDOWN. Check logs.")] {
@@ -361,6 +369,8 @@ fn a_failed_snapshot_is_told_to_who_asked_and_keeps_the_server_running() {
     }
 }
 
+//= SPEC.md#shutdown
+//# [SHUTDOWN-3] (file) SHUTDOWN MUST save the dataset first when a save point is set or SAVE is given, and not with NOSAVE.
 #[test]
 fn shutdown_saves_before_it_leaves_when_it_has_to() {
     for (command, saves) in [("SHUTDOWN", false), ("SHUTDOWN nosave", false), ("shutdown SAVE", true)] {

@@ -289,6 +289,8 @@ fn check<O: Order + 'static>(fate: Fate) {
     });
 }
 
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-12] (file) The new file MUST hold the snapshot and every command after it once and in order, none lost and none doubled.
 #[test]
 fn every_byte_reaches_the_new_file_once_and_in_order() {
     check::<Sound>(Fate::Nothing);
@@ -299,6 +301,10 @@ fn a_time_out_at_any_moment_leaves_a_complete_file() {
     check::<Sound>(Fate::TimeOut);
 }
 
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-13] (file) The parent MUST go on to append every command to the old file until the new one has replaced it, so that the old file is complete whenever the rewrite fails.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-14] (inside) When the child fails or dies, the parent MUST drop the diff and remove the child's file.
 #[test]
 fn the_childs_death_at_any_moment_leaves_the_old_file_complete() {
     check::<Sound>(Fate::ChildKilled);

@@ -53,6 +53,8 @@ fn a_file_its_includes_and_the_options_set_directives_in_that_order() {
     assert_eq!(setting(client, "save"), "60 1");
 }
 
+//= SPEC.md#configuration-file
+//# [CONFFILE-6] (file) A configuration file named `-` MUST be read from standard input.
 #[test]
 fn settings_come_from_standard_input_too() {
     let (folder, port) = (folder(), free_port());
@@ -67,6 +69,10 @@ fn settings_come_from_standard_input_too() {
     assert_eq!(setting(&mut server.client(), "proto-max-bulk-len"), (5 << 20).to_string());
 }
 
+//= SPEC.md#configuration-file
+//# [CONFFILE-2] (file) An error in the configuration MUST end the start with exit code 1 and on standard error the lines `*** FATAL CONFIG FILE ERROR ***`, `Reading the configuration file, at line N`, `>>> 'LINE'` and a reason.
+//= SPEC.md#configuration-file
+//# [CONFFILE-9] (file) `include FILE` MUST read that file at this place, and its absence ends the start with exit code 1.
 #[test]
 fn a_wrong_line_ends_the_start_with_its_number_and_text() {
     let folder = folder();
@@ -83,6 +89,8 @@ fn a_wrong_line_ends_the_start_with_its_number_and_text() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("can't open config file 'absent.conf'"));
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-2] (wire) A server that cannot listen on an address MUST log why and end with exit code 1.
 #[test]
 fn a_port_in_use_ends_the_start() {
     let folder = folder();
@@ -95,6 +103,10 @@ fn a_port_in_use_ends_the_start() {
     assert!(said.contains(&expected), "{said}");
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-3] (wire) A server with `unixsocket` set MUST listen on that path, with the permissions of `unixsocketperm` when these are set.
+//= SPEC.md#shutdown
+//# [SHUTDOWN-5] (file) SHUTDOWN MUST force the append-only file to disk, remove the pid file and the Unix socket, and end the process with exit code 0.
 #[test]
 fn a_unix_socket_serves_with_its_permissions_and_goes_with_the_server() {
     let folder = folder();
@@ -128,6 +140,8 @@ fn the_server_can_listen_on_a_unix_socket_alone() {
     assert_eq!(&answer, b"+PONG\r\n");
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-1] (wire) A server MUST listen on every address that `bind` names and on all addresses of the machine without it, at `port`, and on no address when `port` is 0.
 #[test]
 fn only_the_addresses_of_bind_are_listened_on() {
     let folder = folder();
@@ -163,6 +177,8 @@ fn a_password_and_renamed_commands_hold_from_the_start() {
     );
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-4] (wire) A connection beyond `maxclients` MUST be answered by `-ERR max number of clients reached` and closed, and counted in `rejected_connections`.
 #[test]
 fn clients_beyond_maxclients_are_refused_until_one_leaves() {
     let folder = folder();
@@ -186,6 +202,8 @@ fn clients_beyond_maxclients_are_refused_until_one_leaves() {
     eventually("a place became free", || admitted().is_some());
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-6] (wire) A client that has sent nothing for more than `timeout` seconds, when that is above 0, MUST be closed within two seconds more, unless it is a replica, blocked or subscribed.
 #[test]
 fn idle_clients_are_closed_after_timeout_which_can_be_set_at_run_time() {
     let folder = folder();
@@ -206,6 +224,14 @@ fn replies_to_what_was_sent_before_the_end_are_delivered() {
     assert!(answer.ends_with("$5\r\n19999\r\n"), "{} bytes", answer.len());
 }
 
+//= SPEC.md#start-up-and-logging
+//# [LOG-1] (file) A log line MUST be written as `PID:ROLE DAY MONTH YEAR HOURS:MINUTES:SECONDS.MILLISECONDS LEVEL MESSAGE` in local time, the month in three English letters, for example `4242:M 22 Nov 2026 19:17:03.974 * Ready to accept connections`.
+//= SPEC.md#start-up-and-logging
+//# [LOG-2] (file) ROLE MUST be `M` for a primary, `S` for a replica and `C` for a child or a server that has not started yet.
+//= SPEC.md#start-up-and-logging
+//# [LOG-3] (file) LEVEL MUST be `.` for debug, `-` for verbose, `*` for notice and `#` for warning, and lines below `loglevel` are left out.
+//= SPEC.md#start-up-and-logging
+//# [LOG-4] (file) The log MUST go to the file that `logfile` names, appended to and opened anew for each line so that it may be rotated, and without one to standard output.
 #[test]
 fn lines_of_the_log_have_the_form_of_redis() {
     let folder = folder();
@@ -232,6 +258,10 @@ fn lines_of_the_log_have_the_form_of_redis() {
     assert_eq!(server.output(), "");
 }
 
+//= SPEC.md#start-up-and-logging
+//# [LOG-5] (file) A server that logs to standard output MUST print at start a banner with a line that holds `PID: ` and its process id.
+//= SPEC.md#start-up-and-logging
+//# [LOG-6] (file) A server MUST log `Ready to accept connections` at level notice once it accepts connections and its dataset is loaded.
 #[test]
 fn standard_output_shows_the_pid_and_readiness() {
     let folder = folder();
@@ -254,6 +284,8 @@ fn loglevel_acts_at_run_time() {
     });
 }
 
+//= SPEC.md#start-up-and-logging
+//# [LOG-8] (file) A server with `pidfile` set, or `daemonize` on, MUST write its process id and LF to that file, `/var/run/redis.pid` unless set, and remove it when it stops.
 #[test]
 fn the_pid_file_lives_as_long_as_the_server() {
     let folder = folder();
@@ -265,6 +297,10 @@ fn the_pid_file_lives_as_long_as_the_server() {
     assert!(!path.exists());
 }
 
+//= SPEC.md#start-up-and-logging
+//# [LOG-7] (file) A server with `daemonize` on MUST leave the terminal and go on in the background, the starting process ending with exit code 0.
+//= SPEC.md#shutdown
+//# [SHUTDOWN-1] (wire) SHUTDOWN MUST stop the server without a reply, closing all connections.
 #[test]
 fn a_daemon_leaves_its_parent_and_serves_on() {
     let (folder, port) = (folder(), free_port());
@@ -319,6 +355,8 @@ fn config_rewrite_without_a_file_is_refused() {
     assert!(answer.contains("The server is running without a config file"), "{answer}");
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-9] (wire) One connection that reads nothing MUST NOT keep others from being served.
 #[test]
 fn thousands_of_idle_clients_cost_the_busy_one_nothing() {
     let folder = folder();
@@ -335,6 +373,8 @@ fn thousands_of_idle_clients_cost_the_busy_one_nothing() {
     eventually("all are gone", || text(client, &["CLIENT", "LIST"]).lines().count() == 1);
 }
 
+//= SPEC.md#listening-and-limits
+//# [LISTEN-8] (wire) A connection whose waiting replies exceed the hard limit of its class in `client-output-buffer-limit`, or its soft limit for that many seconds on end, MUST be closed.
 #[test]
 fn a_client_that_does_not_read_is_closed_at_its_output_limit_and_memory_stays_bounded() {
     let folder = folder();
@@ -385,6 +425,14 @@ fn is_filled(client: &mut redis::Connection) {
     assert_eq!(text(client, &["SELECT", "0"]), "OK");
 }
 
+//= SPEC.md#signals-and-stopping
+//# [SIGNAL-1] (file) SIGTERM and SIGINT MUST stop the server as SHUTDOWN without arguments does, with exit code 0.
+//= SPEC.md#start-up-and-logging
+//# [LOG-9] (file) A server MUST load its dataset before it serves commands.
+//= SPEC.md#shutdown
+//# [SHUTDOWN-3] (file) SHUTDOWN MUST save the dataset first when a save point is set or SAVE is given, and not with NOSAVE.
+//= SPEC.md#save
+//# [SAVE-6] (file) The RDB file MUST be named by the directives `dir` and `dbfilename`.
 #[test]
 fn a_polite_end_saves_and_the_next_start_has_the_data() {
     let folder = folder();
@@ -408,6 +456,8 @@ fn without_save_points_a_polite_end_saves_nothing() {
     assert!(!folder.path().join("dump.rdb").exists());
 }
 
+//= SPEC.md#signals-and-stopping
+//# [SIGNAL-2] (file) A stop by signal whose save fails MUST leave the server running and log why.
 #[test]
 fn a_server_that_cannot_save_does_not_end() {
     let folder = folder();
@@ -423,6 +473,8 @@ fn a_server_that_cannot_save_does_not_end() {
     assert!(server.end().success());
 }
 
+//= SPEC.md#save
+//# [SAVE-4] (file) The RDB file MUST be written under another name in the same directory, forced to disk and renamed, so that a crash at any time leaves either the old or the new file whole.
 #[test]
 fn save_and_debug_reload_keep_everything_through_a_file() {
     let folder = folder();
@@ -438,6 +490,10 @@ fn save_and_debug_reload_keep_everything_through_a_file() {
     assert_eq!(leftovers.count(), 0);
 }
 
+//= SPEC.md#bgsave
+//# [BGSAVE-5] (wire) Each `save` pair of seconds and changes MUST start a background save when at least that many changes were made and more than that many seconds have passed since the last save.
+//= SPEC.md#rdb-file
+//# [RDB-36] (file) Keys with a deadline, idle time or frequency that are saved and loaded again MUST keep it, the idle time to the second.
 #[test]
 fn a_save_point_is_written_by_a_child_while_clients_are_served() {
     let folder = folder();
@@ -456,6 +512,8 @@ fn a_save_point_is_written_by_a_child_while_clients_are_served() {
     is_filled(&mut Server::start(folder.path(), &[]).client());
 }
 
+//= SPEC.md#rdb-file
+//# [RDB-37] (file) A server that finds its RDB file damaged at start MUST log why and end with exit code 1 instead of serving an incomplete dataset.
 #[test]
 fn a_damaged_dump_ends_the_start_and_is_left_as_it_was() {
     let folder = folder();

@@ -11,6 +11,10 @@ use tally_model::{ClientId, Model, Outcome, Peer, Profile, Span, commands};
 
 const NOW: Span = Span { earliest_ms: 1_760_000_000_000, latest_ms: 1_760_000_000_000 };
 
+//= SPEC.md#command-dispatch
+//# [OOM-1] (wire) While `maxmemory` is above 0, more memory than that is in use and none can be won by eviction, a command flagged `denyoom` MUST answer `-OOM command not allowed when used memory > 'maxmemory'.` and change nothing.
+//= SPEC.md#command
+//# [COMMAND-11] (wire) COMMAND GETKEYS of a command line whose number of keys cannot be told or is zero MUST answer `-ERR Invalid arguments specified for command`.
 #[test]
 fn recorded_answers_about_clients_configuration_and_commands_are_accepted() {
     let mut model = Model::new(Profile::strict());

@@ -53,6 +53,12 @@ fn row_limits(command: &str) -> Limits {
     Limits { longest_argument, ..Limits::default() }
 }
 
+//= SPEC.md#protocol-limits
+//# [LIMIT-2] (wire) A multibulk count line of more than 65,536 bytes before its CR, arrived or not, MUST be answered by `-ERR Protocol error: too big mbulk count string` and the connection closed.
+//= SPEC.md#protocol-limits
+//# [LIMIT-3] (wire) An argument length line of more than 65,536 bytes before its CR, arrived or not, MUST be answered by `-ERR Protocol error: too big bulk count string` and the connection closed.
+//= SPEC.md#resp-requests
+//# [RESP-11] (wire) After the reply to a protocol error the connection MUST be closed, and nothing that follows on it is executed.
 //= SPEC.md#resp-requests
 //# [RESP-6] (wire) A multibulk count that is not an integer, is empty or exceeds 1,048,576 MUST be answered by `-ERR Protocol error: invalid multibulk length`.
 //= SPEC.md#resp-requests
@@ -112,6 +118,8 @@ fn recorded_raw_bytes_that_are_no_error_are_none() {
 }
 
 //= SPEC.md#resp-requests
+//# [RESP-2] (wire) A multibulk request MUST be read as `*`, a count in decimal, CR and one byte, followed by that many arguments, each written as `$`, a length in decimal, CR and one byte, that many bytes of content and two bytes.
+//= SPEC.md#resp-requests
 //# [RESP-3] (wire) The byte that follows a CR in a request and the two bytes that follow an argument MUST be skipped without being compared with LF or CR LF.
 #[test]
 fn line_ends_are_counted_but_not_read() {
@@ -160,6 +168,8 @@ fn strangers_may_send_little() {
     assert_eq!(line(b"*1\r\n$16385\r\n").unwrap(), "ERR Protocol error: unauthenticated bulk length");
 }
 
+//= SPEC.md#resp-requests
+//# [RESP-1] (wire) A request whose first byte is `*` MUST be read as a multibulk request, and any other first byte begins an inline request.
 //= SPEC.md#resp-requests
 //# [RESP-12] (wire) Requests that were complete before a protocol error MUST be executed and answered in order.
 #[test]
