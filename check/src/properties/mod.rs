@@ -3,8 +3,11 @@
 //! Each is called by the property tests in `tests/`, by a fuzz target of five lines, and from the command line, so
 //! that there is one place that says what holds.
 
+pub mod aof;
 pub mod config;
 pub mod dict;
+pub mod lzf;
 pub mod number;
 pub mod popcount;
+pub mod rdb;
 pub mod resp;

@@ -40,16 +40,13 @@ pub enum AofErrorKind {
     Number(String),
     /// An argument is not followed by the line end that its length promises.
     #[error("argument {0} does not end where its length says")]
-    LineEnd(usize),
+    LineEnd(u64),
     /// A command that the table does not have.
     #[error("unknown command '{0}'")]
     UnknownCommand(String),
     /// A command with too few or too many arguments.
     #[error("wrong number of arguments for '{0}'")]
     Arity(String),
-    /// EXEC or DISCARD without MULTI, or MULTI inside one.
-    #[error("{0} in the wrong place of a transaction")]
-    Transaction(&'static str),
     /// The preamble is damaged.
     #[error("preamble: {0}")]
     Preamble(RdbError),

@@ -132,8 +132,7 @@ impl<R: BufRead> Runner<R> {
         }
         let offset = self.reader.start();
         let fail = |kind| Some(AofError { offset, kind });
-        let role = self.transactions.step(&command.as_args()[0], offset).map_err(fail)?;
-        match role {
+        match self.transactions.step(&command.as_args()[0], offset) {
             Role::Alone => {
                 self.run(server, world, &command).map_err(fail)?;
                 Ok(1)
@@ -148,10 +147,6 @@ impl<R: BufRead> Runner<R> {
                 for command in &queue {
                     self.run(server, world, command).map_err(fail)?;
                 }
-                Ok(queue.len() as u64 + 1)
-            }
-            Role::Discard => {
-                let queue = std::mem::take(&mut self.queue);
                 Ok(queue.len() as u64 + 1)
             }
         }
@@ -177,7 +172,7 @@ impl<R: BufRead> Runner<R> {
 fn find(server: &Server, command: &OwnedArgs) -> Result<Option<&'static commands::Command>, AofErrorKind> {
     let args = command.as_args();
     let name = &args[0];
-    if [&b"multi"[..], b"exec", b"discard"].iter().any(|word| name.eq_ignore_ascii_case(word)) {
+    if [&b"multi"[..], b"exec"].iter().any(|word| name.eq_ignore_ascii_case(word)) {
         return Ok(None);
     }
     let shown = || name.escape_ascii().to_string();

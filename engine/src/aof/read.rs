@@ -12,12 +12,8 @@ use super::{AofError, AofErrorKind};
 use crate::rdb;
 use crate::resp::OwnedArgs;
 
-/// Longest header line: a sign, twenty digits and the line end fit with room to spare.
-const MAX_HEADER: usize = 64;
-/// Most arguments of one command.
-const MAX_ARGUMENTS: u64 = 1024 * 1024;
-/// Longest argument: 512 MB.
-const MAX_ARGUMENT: u64 = 512 * 1024 * 1024;
+/// So much of a wrong header is shown.
+const SHOWN: usize = 32;
 
 /// Reads commands one by one.
 pub struct Reader<R> {
@@ -69,57 +65,78 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn whole_command(&mut self, command: &mut OwnedArgs) -> Result<Fetched<()>, AofError> {
-        let Fetched::Whole(count) = self.header(b'*', 1, MAX_ARGUMENTS)? else {
+        let Fetched::Whole(count) = self.header(b'*')? else {
             return Ok(Fetched::Cut);
         };
+        if count == 0 {
+            return Err(self.error(AofErrorKind::Number("*0".to_owned())));
+        }
         for number in 0..count {
-            let Fetched::Whole(length) = self.header(b'$', 0, MAX_ARGUMENT)? else {
+            let Fetched::Whole(length) = self.header(b'$')? else {
                 return Ok(Fetched::Cut);
             };
             let mut argument = std::mem::take(&mut self.argument);
             argument.clear();
-            let fetched = self.gather(length + 2, &mut argument);
-            let text = argument.strip_suffix(b"\r\n");
-            let outcome = match (fetched?, text) {
-                (Fetched::Cut, _) => Ok(Fetched::Cut),
-                (Fetched::Whole(()), Some(text)) => {
-                    command.push(text);
-                    Ok(Fetched::Whole(()))
-                }
-                (Fetched::Whole(()), None) => Err(self.error(AofErrorKind::LineEnd(number as usize))),
-            };
+            let fetched = self.gather(length, &mut argument);
+            command.push(&argument);
             self.argument = argument;
-            if let Fetched::Cut = outcome? {
+            if let Fetched::Cut = fetched? {
                 return Ok(Fetched::Cut);
+            }
+            for wanted in *b"\r\n" {
+                match self.byte()? {
+                    Fetched::Whole(byte) if byte == wanted => {}
+                    Fetched::Whole(_) => return Err(self.error(AofErrorKind::LineEnd(number))),
+                    Fetched::Cut => return Ok(Fetched::Cut),
+                }
             }
         }
         Ok(Fetched::Whole(()))
     }
 
-    /// A line of a prefix and a number between `least` and `most`.
-    fn header(&mut self, prefix: u8, least: u64, most: u64) -> Result<Fetched<u64>, AofError> {
-        let mut line = Vec::new();
+    /// A line of a prefix and a number.
+    fn header(&mut self, prefix: u8) -> Result<Fetched<u64>, AofError> {
+        match self.byte()? {
+            Fetched::Cut => return Ok(Fetched::Cut),
+            Fetched::Whole(found) if found != prefix => {
+                return Err(self.error(AofErrorKind::Prefix { expected: prefix, found }));
+            }
+            Fetched::Whole(_) => {}
+        }
+        let mut text = vec![prefix];
+        let mut number = None;
         loop {
-            let Some(&byte) = self.fill()?.first() else {
+            let Fetched::Whole(byte) = self.byte()? else {
                 return Ok(Fetched::Cut);
             };
-            if line.is_empty() && byte != prefix {
-                return Err(self.error(AofErrorKind::Prefix { expected: prefix, found: byte }));
+            let next = match (byte, number) {
+                (b'0'..=b'9', _) => {
+                    let digit = u64::from(byte - b'0');
+                    number.unwrap_or(0u64).checked_mul(10).and_then(|tens| tens.checked_add(digit))
+                }
+                (b'\r', Some(number)) => match self.byte()? {
+                    Fetched::Whole(b'\n') => return Ok(Fetched::Whole(number)),
+                    Fetched::Whole(_) => None,
+                    Fetched::Cut => return Ok(Fetched::Cut),
+                },
+                _ => None,
+            };
+            if text.len() < SHOWN {
+                text.push(byte);
             }
-            self.take(1);
-            line.push(byte);
-            if byte == b'\n' || line.len() > MAX_HEADER {
-                break;
+            if next.is_none() {
+                return Err(self.error(AofErrorKind::Number(text.escape_ascii().to_string())));
             }
+            number = next;
         }
-        let number = line[1..]
-            .strip_suffix(b"\r\n")
-            .filter(|digits| !digits.is_empty() && digits.len() < 20 && digits.iter().all(u8::is_ascii_digit));
-        let number = number.map(|digits| digits.iter().fold(0, |sum: u64, digit| sum * 10 + u64::from(digit - b'0')));
-        match number.filter(|number| (least..=most).contains(number)) {
-            Some(number) => Ok(Fetched::Whole(number)),
-            None => Err(self.error(AofErrorKind::Number(line.trim_ascii_end().escape_ascii().to_string()))),
-        }
+    }
+
+    fn byte(&mut self) -> Result<Fetched<u8>, AofError> {
+        let Some(&byte) = self.fill()?.first() else {
+            return Ok(Fetched::Cut);
+        };
+        self.take(1);
+        Ok(Fetched::Whole(byte))
     }
 
     fn gather(&mut self, length: u64, target: &mut Vec<u8>) -> Result<Fetched<()>, AofError> {
@@ -172,25 +189,19 @@ pub(crate) enum Role {
     Queued,
     /// It runs what the transaction gathered.
     Exec,
-    /// It drops what the transaction gathered.
-    Discard,
 }
 
 impl Transactions {
-    /// Takes in a command named `name` at `start`.
-    pub(crate) fn step(&mut self, name: &[u8], start: u64) -> Result<Role, AofErrorKind> {
+    /// Takes in a command named `name` at `start`. As for a client, MULTI inside a transaction and EXEC outside do
+    /// nothing.
+    pub(crate) fn step(&mut self, name: &[u8], start: u64) -> Role {
+        if name.eq_ignore_ascii_case(b"exec") && self.open.take().is_some() {
+            return Role::Exec;
+        }
         if name.eq_ignore_ascii_case(b"multi") {
-            if self.open.replace(start).is_some() {
-                return Err(AofErrorKind::Transaction("MULTI"));
-            }
-            return Ok(Role::Queued);
+            self.open.get_or_insert(start);
         }
-        for (word, role) in [("EXEC", Role::Exec), ("DISCARD", Role::Discard)] {
-            if name.eq_ignore_ascii_case(word.as_bytes()) {
-                return self.open.take().map(|_| role).ok_or(AofErrorKind::Transaction(word));
-            }
-        }
-        Ok(if self.open.is_some() { Role::Queued } else { Role::Alone })
+        if self.open.is_some() { Role::Queued } else { Role::Alone }
     }
 
     /// Where the open transaction begins.
@@ -251,13 +262,16 @@ pub fn scan<R: BufRead>(mut source: R, mut each: impl FnMut(u64, &OwnedArgs)) ->
                     Some(offset) => fail(found, AofError { offset, kind: AofErrorKind::Truncated { end } }),
                 };
             }
+            Err(AofError { kind: AofErrorKind::Truncated { end }, offset }) => {
+                let offset = transactions.open().unwrap_or(offset);
+                return fail(found, AofError { offset, kind: AofErrorKind::Truncated { end } });
+            }
             Err(error) => return fail(found, error),
         }
         let start = reader.start();
         match transactions.step(&command.as_args()[0], start) {
-            Err(kind) => return fail(found, AofError { offset: start, kind }),
-            Ok(Role::Queued) => queued += 1,
-            Ok(_) => {
+            Role::Queued => queued += 1,
+            Role::Alone | Role::Exec => {
                 found.commands += queued + 1;
                 queued = 0;
                 found.whole_until = reader.offset();

@@ -33,8 +33,6 @@ pub struct LoadReport {
     pub keys: u64,
     /// Keys left out because their deadline had passed. [RDB-30]
     pub expired: u64,
-    /// Libraries of functions skipped.
-    pub functions: u64,
     /// What the file said about its checksum.
     pub checksum: Checksum,
 }
@@ -73,14 +71,8 @@ impl Server {
         }
         let count = self.keyspace.count();
         let mut fresh = Keyspace::new(i64::try_from(count).unwrap_or(i64::MAX), &mut self.rng);
-        let mut report = LoadReport {
-            version: reader.version(),
-            bytes: 0,
-            keys: 0,
-            expired: 0,
-            functions: 0,
-            checksum: Checksum::Absent,
-        };
+        let mut report =
+            LoadReport { version: reader.version(), bytes: 0, keys: 0, expired: 0, checksum: Checksum::Absent };
         let mut database = 0;
         let mut polled = 0;
         loop {
@@ -105,10 +97,10 @@ impl Server {
                     let kind = RdbErrorKind::ModuleAux(module);
                     return Err(RdbError { offset: start, opcode: Some(super::opcode::MODULE_AUX), kind });
                 }
-                Some(Record::Function(_)) => report.functions += 1,
                 Some(Record::End(checksum)) => report.checksum = checksum,
-                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them.
-                Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. }) => {}
+                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them; what
+                // is newer than the version does not come.
+                Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. } | Record::Function(_)) => {}
             }
         }
         report.bytes = reader.offset();

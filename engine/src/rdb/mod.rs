@@ -113,6 +113,17 @@ pub mod value_type {
     pub const STREAM_LISTPACKS_3: u8 = 21;
 }
 
+/// The first version whose files may hold a record; 1 for what Redis 5 knows. Older readers and files are not told
+/// apart further, as Redis does not.
+pub(crate) fn first_version(code: u8) -> u32 {
+    use {opcode as op, value_type as ty};
+    match code {
+        ty::SET_LISTPACK | ty::STREAM_LISTPACKS_3 | op::SLOT_INFO => 11,
+        ty::HASH_LISTPACK | ty::ZSET_LISTPACK | ty::LIST_QUICKLIST_2 | ty::STREAM_LISTPACKS_2 | op::FUNCTION2 => 10,
+        _ => 1,
+    }
+}
+
 /// The name of an opcode or a value type, as `AUX` or `HASH_ZIPLIST`.
 pub fn opcode_name(code: u8) -> Option<&'static str> {
     use {opcode as op, value_type as ty};

@@ -8,7 +8,7 @@ use std::io::BufRead;
 
 use super::input::{Input, Scratch};
 use super::shape::{self, Shape};
-use super::{FIRST_WITH_CHECKSUM, RdbError, RdbErrorKind, opcode, opcode_name, value_type};
+use super::{FIRST_WITH_CHECKSUM, RdbError, RdbErrorKind, first_version, opcode, opcode_name, value_type};
 
 /// A string as the file stores it: integers keep their form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,13 +233,16 @@ impl<R: BufRead> Reader<R> {
             let code = self.input.byte()?;
             self.input.opcode = Some(code);
             self.codes[usize::from(code)] += 1;
+            if first_version(code) > self.version {
+                return Err(self.input.error(offset, RdbErrorKind::UnknownOpcode(code)));
+            }
             match code {
                 opcode::EXPIRETIME => {
                     let seconds = i32::from_le_bytes(self.input.array()?);
-                    self.attributes.expires_at_ms = expiry(i64::from(seconds) * 1000);
+                    self.attributes.expires_at_ms = Some(i64::from(seconds) * 1000);
                 }
                 opcode::EXPIRETIME_MS => {
-                    self.attributes.expires_at_ms = expiry(i64::from_le_bytes(self.input.array()?));
+                    self.attributes.expires_at_ms = Some(i64::from_le_bytes(self.input.array()?));
                 }
                 opcode::IDLE => self.attributes.idle_seconds = Some(self.input.number()?),
                 opcode::FREQ => self.attributes.frequency = Some(self.input.byte()?),
@@ -322,11 +325,6 @@ impl<R: BufRead> Reader<R> {
     pub fn at_end(&mut self) -> Result<bool, RdbError> {
         self.input.at_end()
     }
-}
-
-/// −1 stands for "never".
-fn expiry(at_ms: i64) -> Option<i64> {
-    (at_ms != -1).then_some(at_ms)
 }
 
 /// The value of type `code` that begins here.

@@ -1,0 +1,267 @@
+//! Append-only files, held against the naive reader, cut anywhere, and replayed.
+#![allow(clippy::unwrap_used)]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tally_check::properties::aof;
+use tally_engine::aof::AofErrorKind;
+use tally_engine::config::Config;
+use tally_engine::world::Still;
+use tally_engine::{ClientId, Effect, Engine, Event, FileEffect, FileId, Peer};
+
+/// An engine with a disk that never fails, and one client.
+struct Server {
+    engine: Engine,
+    world: Still,
+    client: ClientId,
+    file: Vec<u8>,
+    temporary: Vec<u8>,
+    /// What was done, in order.
+    done: Vec<Effect>,
+}
+
+impl Server {
+    fn new(directives: &str) -> Self {
+        let config = Config::parse(&format!("appendonly yes\nsave \"\"\n{directives}\n")).unwrap();
+        let mut world = Still { unix_us: 1_700_000_000_000_000, ..Still::default() };
+        let mut engine = Engine::new(config, 1);
+        let peer = Peer { address: "127.0.0.1:5000".into(), descriptor: 7, local: true, unix_socket: false };
+        let client = engine.connect(&mut world, peer);
+        let mut server = Self { engine, world, client, file: Vec::new(), temporary: Vec::new(), done: Vec::new() };
+        server.settle();
+        server
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let effects: Vec<Effect> = self.engine.effects().drain(..).collect();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                self.done.push(effect.clone());
+                let Effect::File(step) = effect else { continue };
+                let file = match step {
+                    FileEffect::Write(file) => {
+                        let bytes = self.engine.file_bytes(file);
+                        if file == FileId::Aof { &mut self.file } else { &mut self.temporary }.extend_from_slice(bytes);
+                        file
+                    }
+                    FileEffect::Truncate(file, length) => {
+                        let content = if file == FileId::Aof { &mut self.file } else { &mut self.temporary };
+                        content.truncate(length as usize);
+                        file
+                    }
+                    FileEffect::Rename(from, _) => {
+                        self.file = std::mem::take(&mut self.temporary);
+                        from
+                    }
+                    FileEffect::Open(file)
+                    | FileEffect::Fsync(file)
+                    | FileEffect::FsyncInBackground(file)
+                    | FileEffect::Close(file)
+                    | FileEffect::Remove(file) => file,
+                    FileEffect::SyncDirectory => FileId::Aof,
+                };
+                self.engine.handle(&mut self.world, Event::FileDone { file, bytes: 0 });
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) -> String {
+        self.engine.feed(&mut self.world, self.client, format!("{line}\r\n").as_bytes());
+        self.engine.handle(&mut self.world, Event::BatchEnd);
+        self.settle();
+        let output = self.engine.output(self.client).collect::<Vec<_>>().concat();
+        self.engine.written(self.client, output.len());
+        String::from_utf8_lossy(&output).into_owned()
+    }
+
+    fn reloaded(&self, directives: &str) -> Self {
+        let mut other = Self::new(directives);
+        other.world = self.world.clone();
+        other.engine.load_aof(&mut other.world, &mut self.file.as_slice()).unwrap();
+        other.engine.validate();
+        other.file.clone_from(&self.file);
+        other.settle();
+        other
+    }
+}
+
+fn command() -> impl Strategy<Value = Vec<u8>> {
+    let words = prop::sample::select(vec!["SET", "k", "v", "MULTI", "EXEC", "SELECT", "3", ""]);
+    vec(words, 1..5).prop_map(|words| {
+        let mut bytes = format!("*{}\r\n", words.len());
+        for word in words {
+            bytes.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        bytes.into_bytes()
+    })
+}
+
+proptest! {
+    //= SPEC.md#aof-file
+    //# [AOF-7] (file) A transaction without its EXEC at the end of the file MUST be treated as if the file ended before its MULTI.
+    #[test]
+    fn files_cut_anywhere_are_judged_alike(commands in vec(command(), 0..8), cut in any::<prop::sample::Index>()) {
+        let whole = commands.concat();
+        aof::files_are_judged_alike(&whole);
+        aof::files_are_judged_alike(&whole[..cut.index(whole.len() + 1)]);
+    }
+
+    //= SPEC.md#aof-file
+    //# [AOF-8] (file) Any other damage, for example a line that does not begin with `*` or `$`, a count below 1 or a command that does not exist, MUST be refused, naming the offset where the damaged command begins.
+    #[test]
+    fn damaged_files_are_judged_alike(
+        commands in vec(command(), 1..6),
+        place in any::<prop::sample::Index>(),
+        byte in prop_oneof![any::<u8>(), prop::sample::select(b"*$\r\n019-".to_vec())],
+    ) {
+        let mut damaged = commands.concat();
+        let place = place.index(damaged.len());
+        damaged[place] = byte;
+        aof::files_are_judged_alike(&damaged);
+        aof::loading_is_total(&damaged);
+    }
+
+    #[test]
+    fn any_bytes_are_judged_alike(bytes in vec(prop::sample::select(b"*$\r\n0123R".to_vec()), 0..40)) {
+        aof::files_are_judged_alike(&bytes);
+        aof::loading_is_total(&bytes);
+    }
+}
+
+const LINES: [&str; 16] = [
+    "SET a 1",
+    "SET b hello EX 100",
+    "APPEND b !",
+    "SELECT 5",
+    "SETEX c 50 x",
+    "INCRBYFLOAT c2 1.5",
+    "PSETEX gone 1 x",
+    "SELECT 0",
+    "SETBIT bits 100 1",
+    "RENAME a z",
+    "EXPIRE z 1000",
+    "SET b kept XX",
+    "MSET m1 1 m2 2",
+    "MOVE m1 3",
+    "SWAPDB 0 3",
+    "DEL m2 nothing",
+];
+
+//= SPEC.md#aof-file
+//# [AOF-13] (file) Loading the AOF file of a server MUST give the dataset that this server had, deadlines included.
+#[test]
+fn a_replay_makes_the_same_dataset_after_every_command() {
+    let mut server = Server::new("appendfsync always");
+    for line in LINES {
+        server.say(line);
+        let digest = server.say("DEBUG DIGEST");
+        let mut replayed = server.reloaded("");
+        assert_eq!(replayed.say("DEBUG DIGEST"), digest, "after {line}");
+    }
+    assert!(server.file.len() > 500);
+}
+
+//= SPEC.md#aof-file
+//# [AOF-3] (file) A file that begins with `REDIS` MUST be read as an RDB file, its preamble, followed by commands.
+#[test]
+fn a_file_begun_at_run_time_holds_the_dataset_and_what_follows() {
+    for preamble in ["yes", "no"] {
+        let mut server = Server::new(&format!("aof-use-rdb-preamble {preamble}"));
+        for line in LINES {
+            server.say(line);
+        }
+        assert_eq!(server.say("CONFIG SET appendonly no"), "+OK\r\n");
+        server.say("SET unlogged 1");
+        assert_eq!(server.say("CONFIG SET appendonly yes"), "+OK\r\n");
+        assert_eq!(server.file.starts_with(b"REDIS"), preamble == "yes");
+        server.say("SELECT 7");
+        server.say("SET later 2");
+        let digest = server.say("DEBUG DIGEST");
+        assert_eq!(server.reloaded("").say("DEBUG DIGEST"), digest, "aof-use-rdb-preamble {preamble}");
+    }
+}
+
+//= SPEC.md#aof-file
+//# [AOF-6] (file) A file that ends within a command MUST be cut to the end of its last whole command and loaded with a log line that gives the offset while `aof-load-truncated` is on, and refused with it while it is off.
+#[test]
+fn a_truncated_tail_is_cut_off_or_refused() {
+    let mut server = Server::new("");
+    server.say("SET a 1");
+    let whole = server.file.len();
+    server.say("SET b 2");
+    let torn = &server.file[..server.file.len() - 3];
+
+    let mut lenient = Server::new("");
+    let report = lenient.engine.load_aof(&mut lenient.world, &mut &*torn).unwrap();
+    assert_eq!((report.bytes, report.cut), (whole as u64, true));
+    lenient.file = torn.to_vec();
+    lenient.settle();
+    assert_eq!(lenient.file.len(), whole);
+    lenient.say("SET c 3");
+    assert_eq!(lenient.say("DBSIZE"), ":2\r\n");
+    assert_eq!(lenient.reloaded("").say("MGET a b c"), "*3\r\n$1\r\n1\r\n$-1\r\n$1\r\n3\r\n");
+
+    let mut strict = Server::new("aof-load-truncated no");
+    strict.say("SET kept 1");
+    let error = strict.engine.load_aof(&mut strict.world, &mut &*torn).unwrap_err();
+    assert_eq!((error.offset, error.kind), (whole as u64, AofErrorKind::Truncated { end: torn.len() as u64 }));
+    assert_eq!(strict.say("GET kept"), "$1\r\n1\r\n");
+}
+
+//= SPEC.md#aof-durability
+//# [DURABLE-1] (file) Under `appendfsync always` the commands of a batch MUST be written to the AOF file and forced to disk before any of their replies is sent.
+#[test]
+fn under_always_a_reply_follows_the_write_and_the_sync() {
+    let mut server = Server::new("appendfsync always");
+    server.done.clear();
+    server.say("SET a 1");
+    let client = server.client;
+    let wanted = [
+        Effect::File(FileEffect::Write(FileId::Aof)),
+        Effect::File(FileEffect::Fsync(FileId::Aof)),
+        Effect::Output { client },
+    ];
+    assert_eq!(server.done, wanted);
+}
+
+//= SPEC.md#aof-durability
+//# [DURABLE-7] (inside) A write or fsync that fails under `appendfsync always` MUST end the process, since a reply would promise what is not kept.
+#[test]
+fn under_always_a_failed_write_ends_the_process_and_nothing_is_answered() {
+    let mut server = Server::new("appendfsync always");
+    server.engine.feed(&mut server.world, server.client, b"SET a 1\r\n");
+    server.engine.handle(&mut server.world, Event::BatchEnd);
+    let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+    server.engine.handle(&mut server.world, Event::FileFailed { file: FileId::Aof, bytes: 0, failure });
+    let effects = server.engine.effects();
+    assert!(effects.contains(&Effect::Exit { code: 1 }));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Output { .. })), "{effects:?}");
+}
+
+//= SPEC.md#aof-durability
+//# [DURABLE-6] (wire) After a failed write, and until one succeeds, commands that write MUST answer `-MISCONF Errors writing to the AOF file: R` with the system's reason for R.
+#[test]
+fn after_a_failed_write_commands_that_write_are_refused_until_one_succeeds() {
+    let mut server = Server::new("appendfsync no");
+    server.engine.feed(&mut server.world, server.client, b"SET a 1\r\n");
+    server.engine.handle(&mut server.world, Event::BatchEnd);
+    let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+    server.engine.effects().retain(|effect| !matches!(effect, Effect::File(FileEffect::Write(_))));
+    server.engine.handle(&mut server.world, Event::FileFailed { file: FileId::Aof, bytes: 0, failure });
+    server.settle();
+    server.engine.output(server.client).for_each(drop);
+    let refused = server.say("SET b 2");
+    assert!(refused.ends_with("-MISCONF Errors writing to the AOF file: No space left on device\r\n"), "{refused}");
+    assert_eq!(server.say("GET a"), "$1\r\n1\r\n");
+    // A second later it is tried again, and the disk has room.
+    server.world.now_us += 1_100_000;
+    server.world.unix_us += 1_100_000;
+    server.engine.handle(&mut server.world, Event::Tick);
+    server.settle();
+    assert_eq!(server.say("SET b 2"), "+OK\r\n");
+    let digest = server.say("DEBUG DIGEST");
+    assert_eq!(server.reloaded("").say("DEBUG DIGEST"), digest);
+}

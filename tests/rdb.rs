@@ -1,0 +1,197 @@
+//! RDB files, payloads and LZF, held against the naive codecs, damaged on purpose, and replayed from recorded dumps.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use tally_check::properties::rdb::{Dataset, Held, Loader};
+use tally_check::properties::{lzf, rdb};
+use tally_engine::rdb::{RdbErrorKind, Writer};
+use tally_model::rdb::Forms;
+
+/// Text with the repetitions that compression lives on, integers of every width, and anything.
+fn string() -> impl Strategy<Value = Vec<u8>> {
+    let run = (any::<u8>(), 1usize..600).prop_map(|(byte, count)| vec![byte; count]);
+    let words = vec(prop::sample::select(vec!["tally ", "stick ", "x", "0123456789", "\0\u{1}"]), 0..60)
+        .prop_map(|words| words.concat().into_bytes());
+    prop_oneof![
+        vec(any::<u8>(), 0..70),
+        any::<i64>().prop_map(|number| number.to_string().into_bytes()),
+        any::<i16>().prop_map(|number| number.to_string().into_bytes()),
+        any::<i8>().prop_map(|number| number.to_string().into_bytes()),
+        prop::sample::select(vec![63usize, 64, 65, 16_383, 16_384]).prop_map(|length| vec![b'l'; length]),
+        run,
+        words,
+        vec(any::<u8>(), 0..3000),
+    ]
+}
+
+fn deadline() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![
+        3 => Just(None),
+        2 => (1_700_000_000_001i64..4_000_000_000_000).prop_map(Some),
+        1 => any::<i64>().prop_map(Some),
+    ]
+}
+
+fn dataset() -> impl Strategy<Value = Dataset> {
+    let held = (string(), deadline()).prop_map(|(value, deadline_ms)| Held { value, deadline_ms });
+    btree_map((0u64..16, vec(any::<u8>(), 0..20)), held, 0..12)
+}
+
+fn forms() -> impl Strategy<Value = Forms> {
+    (any::<bool>(), prop::option::of(0usize..100), any::<bool>(), any::<bool>()).prop_map(
+        |(integers, compress_from, wide_lengths, checksum)| Forms { integers, compress_from, wide_lengths, checksum },
+    )
+}
+
+proptest! {
+    //= SPEC.md#rdb-strings
+    //# [LZF-4] (file) A copy from before the beginning of the output, output beyond the announced length and input that ends within an item MUST be refused.
+    #[test]
+    fn lzf_decompression_is_total_and_judged_alike(block in vec(any::<u8>(), 0..200), promised in 0usize..2000) {
+        lzf::decompression_is_total_and_judged_alike(&block, promised);
+    }
+
+    //= SPEC.md#rdb-strings
+    //# [LZF-2] (file) Any other control byte c MUST be read as a copy of n + 2 bytes from d + 1 bytes back in the output, n being the three high bits of c plus, where these are 7, the following byte, and d the five low bits of c followed by the next byte as eight more.
+    //= SPEC.md#rdb-strings
+    //# [LZF-3] (file) A copy MAY overlap the bytes it produces, in which case it repeats them.
+    #[test]
+    fn what_is_compressed_is_decompressed_by_both_halves(plain in string(), limit in 0usize..700) {
+        lzf::compression_is_undone_by_both_halves(&plain);
+        lzf::compression_keeps_its_limit(&plain, limit);
+    }
+
+    //= SPEC.md#rdb-lengths
+    //# [RDB-2] (file) A reader MUST accept a length in any of the four forms, also where a shorter one would do.
+    //= SPEC.md#rdb-file
+    //# [RDB-30] (file) A key whose deadline has passed when the file is loaded MUST be left out by a server that is no replica.
+    #[test]
+    fn files_keep_their_dataset_in_every_allowed_form(dataset in dataset(), forms in forms()) {
+        rdb::files_keep_their_dataset(&dataset, forms);
+    }
+
+    //= SPEC.md#dump-payload
+    //# [PAYLOAD-2] (file) The payload of a string MUST begin with type byte 0, followed by the string in any encoding that RDB strings allow.
+    #[test]
+    fn payloads_keep_their_string_in_every_allowed_form(value in string(), forms in forms()) {
+        rdb::payloads_keep_their_string(&value, forms);
+    }
+
+    //= SPEC.md#restore
+    //# [RESTORE-9] (wire) RESTORE of a payload whose version and checksum hold but whose value is damaged, incomplete or of an unknown type MUST answer `-ERR Bad data format` and leave the key as it was.
+    #[test]
+    fn damaged_payloads_with_a_right_checksum_are_judged_alike(body in vec(any::<u8>(), 0..40), string_type: bool) {
+        let mut payload = if string_type { vec![0] } else { Vec::new() };
+        payload.extend_from_slice(&body);
+        payload.extend_from_slice(&[9, 0]);
+        let sum = tally_engine::crc64::crc64(&payload);
+        payload.extend_from_slice(&sum.to_le_bytes());
+        rdb::payloads_are_judged_alike(&payload);
+        rdb::payloads_are_judged_alike(&body);
+    }
+
+    #[test]
+    fn any_bytes_after_the_header_are_judged_as_the_model_judges_them(body in vec(any::<u8>(), 0..200)) {
+        let file = [b"REDIS0009".as_slice(), &body].concat();
+        Loader::default().judges_as_the_model(&file);
+    }
+}
+
+/// The damage property, with its counts: a run that only ever met wrong checksums would mean nothing.
+#[test]
+fn damaged_dumps_do_no_harm_and_often_load() {
+    let cases = std::env::var("TALLY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(3000u32);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut loader = Loader::default();
+    let mut loaded = 0;
+    for case in 0..cases {
+        let sets = dataset().prop_filter("keys to damage", |dataset| !dataset.is_empty());
+        let dataset = sets.new_tree(&mut runner).unwrap().current();
+        let places = if case % 10 == 0 { 2 } else { 1 };
+        let damage = vec((any::<usize>(), 1u8..), places).new_tree(&mut runner).unwrap().current();
+        loaded += u32::from(loader.survives_damage(&dataset, &damage));
+    }
+    println!("{loaded} of {cases} damaged files load, the others are refused");
+    assert!(loaded > cases / 10, "{loaded} of {cases} loaded");
+    assert!(loaded < cases - cases / 20, "{loaded} of {cases} loaded");
+}
+
+//= SPEC.md#rdb-file
+//# [RDB-34] (inside) A reader MUST NOT allocate more than a constant factor of the bytes that are present, whatever the lengths in the file announce.
+#[test]
+fn huge_announced_lengths_cost_no_memory() {
+    let huge = [&[0x81][..], &(1u64 << 61).to_be_bytes()].concat();
+    let cases: [&[&[u8]]; 7] = [
+        &[&[0xfa], &huge, b"x"],
+        &[&[0x00], &huge, b"k"],
+        &[&[0x00, 1, b'k'], &huge, b"v"],
+        &[&[0x00, 1, b'k', 0xc3], &huge, &huge, b"v"],
+        &[&[0x00, 1, b'k', 0xc3, 2], &huge, &[0, b'v']],
+        &[&[0xfb], &huge, &huge, &[0x00, 1, b'k', 1, b'v']],
+        &[&[0x01, 1, b'k'], &huge, &[1, b'v']],
+    ];
+    for parts in cases {
+        let file = [b"REDIS0009".as_slice(), &parts.concat()].concat();
+        let error = Loader::default().load(&file).unwrap_err();
+        assert!(error.offset >= 9 && error.offset <= file.len() as u64, "{error}");
+    }
+}
+
+//= SPEC.md#rdb-file
+//# [RDB-31] (file) A key that stands twice in one database MUST be refused as damage.
+#[test]
+fn a_key_that_stands_twice_is_refused_and_the_dataset_stays_as_it_was() {
+    let mut loader = Loader::default();
+    let kept = Dataset::from([((3, b"kept".to_vec()), Held { value: b"1".to_vec(), deadline_ms: None })]);
+    loader.hold(&kept);
+    let mut writer = Writer::new(Vec::new(), true, true).unwrap();
+    for _ in 0..2 {
+        writer.string(b"twice", Default::default(), b"v").unwrap();
+    }
+    let (file, _) = writer.finish().unwrap();
+    let error = loader.load(&file).unwrap_err();
+    assert_eq!(error.kind, RdbErrorKind::DuplicateKey);
+    assert_eq!(loader.dataset(), kept);
+}
+
+//= SPEC.md#rdb-file
+//# [RDB-12] (file) A reader MUST refuse a file with another beginning, with version 0 and with a version above 9, naming which of these it is.
+#[test]
+fn every_recorded_dump_of_strings_alone_loads_as_recorded_and_every_other_is_refused_by_name() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb");
+    let mut loaded = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().unwrap() != "rdb" {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let file = fs::read(&path).unwrap();
+        let recorded: serde_json::Value =
+            serde_json::from_slice(&fs::read(path.with_extension("json")).unwrap()).unwrap();
+        let codes = recorded["opcodes_and_types"].as_object().unwrap();
+        let held =
+            codes.keys().all(|code| code == "type:STRING" || (code.starts_with("op:") && code != "op:MODULE_AUX"));
+        let mut loader = Loader::default();
+        match loader.load(&file) {
+            Ok(report) => {
+                assert!(held, "{name} holds what this engine does not");
+                assert_eq!(report.keys, recorded["keys"].as_u64().unwrap(), "{name}");
+                assert!(loader.judges_as_the_model(&file), "{name}");
+                loaded += 1;
+            }
+            Err(error) => match error.kind {
+                RdbErrorKind::Version { found, newest: 9 } => assert!(found > 9, "{name}: {error}"),
+                RdbErrorKind::NotHeld(kind) => assert!(codes.contains_key(&format!("type:{kind}")), "{name}: {error}"),
+                RdbErrorKind::ModuleAux(ref module) => assert_eq!(module, "test__rdb", "{name}"),
+                _ => panic!("{name}: {error}"),
+            },
+        }
+    }
+    assert!(loaded >= 2, "only {loaded} dumps hold strings alone");
+}
