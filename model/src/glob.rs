@@ -1,5 +1,7 @@
 //! Glob patterns.
 
+use crate::erratum::Erratum;
+
 /// One step of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -23,16 +25,28 @@ impl Pattern {
         Self(parse(text))
     }
 
-    /// The pattern as real servers read it where that differs: they compare the ends of a range as signed bytes (E-7).
-    pub(crate) fn with_signed_ranges(text: &[u8]) -> Option<Self> {
+    /// The pattern as real servers read it where that differs, and the erratum that says so.
+    pub(crate) fn misread(text: &[u8], by_keys: bool) -> Option<(Erratum, Self)> {
+        if by_keys && text.starts_with(b"*\0") {
+            return Some((Erratum::E_10, Self::new(b"*")));
+        }
+        if text.len() > 1 && text.iter().all(|&byte| byte == b'*') {
+            return Some((Erratum::E_10, Self::new(b"*?")));
+        }
         let right = Self::new(text);
-        let mut wrong = right.clone();
+        let wrong = right.with_signed_ranges();
+        (wrong != right).then_some((Erratum::E_7, wrong))
+    }
+
+    /// The pattern with the ends of its ranges compared as signed bytes.
+    fn with_signed_ranges(&self) -> Self {
+        let mut wrong = self.clone();
         for step in &mut wrong.0 {
             let Step::Class { ranges, .. } = step else { continue };
             let mut signed = Vec::new();
             for &(low, high) in ranges.iter() {
                 if low < 0x80 && high >= 0x80 {
-                    // From the negative byte `high` up to 127 cut at `low`.
+                    // From the negative byte `high` over -1 and 0 to `low`.
                     signed.push((high, 0xff));
                     signed.push((0, low));
                 } else {
@@ -41,7 +55,7 @@ impl Pattern {
             }
             *ranges = signed;
         }
-        (wrong != right).then_some(wrong)
+        wrong
     }
 
     /// Whether a text matches ([GLOB-1] to [GLOB-9]).

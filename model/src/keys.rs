@@ -195,8 +195,8 @@ pub(crate) fn keys(call: &Call<'_>) -> Result<Plan, Refusal> {
     };
     let pattern = Pattern::new(call.args[1]);
     let plan = Plan::new(Clause::KEYS_1, judge(pattern));
-    Ok(match Pattern::with_signed_ranges(call.args[1]) {
-        Some(pattern) => plan.or_erratum(Erratum::E_7, judge(pattern), Vec::new()),
+    Ok(match Pattern::misread(call.args[1], true) {
+        Some((erratum, pattern)) => plan.or_erratum(erratum, judge(pattern), Vec::new()),
         None => plan,
     })
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::allowed::Allowed;
 use crate::call::Call;
 use crate::clause::Clause;
-use crate::erratum::Erratum;
 use crate::glob::Pattern;
 use crate::keyspace::{Fate, Keyspace, Slot};
 use crate::plan::{Change, Plan, Refusal};
@@ -135,11 +134,11 @@ pub(crate) fn scan(call: &Call<'_>) -> Result<Plan, Refusal> {
     let clause = if pattern.is_some() { Clause::SCAN_2 } else { Clause::SCAN_1 };
     let plan = Plan::new(clause, page(call, cursor, compiled.as_ref()));
     let change = Change::Scanned { db: call.db(), cursor, pattern: pattern.clone() };
-    let signed = pattern.as_deref().and_then(Pattern::with_signed_ranges);
-    Ok(match signed {
-        Some(signed) => {
-            let allowed = page(call, cursor, Some(&signed));
-            plan.with(change).or_erratum(Erratum::E_7, allowed, Vec::new())
+    let misread = pattern.as_deref().and_then(|text| Pattern::misread(text, false));
+    Ok(match misread {
+        Some((erratum, misread)) => {
+            let allowed = page(call, cursor, Some(&misread));
+            plan.with(change.clone()).or_erratum(erratum, allowed, vec![change])
         }
         None => plan.with(change),
     })
