@@ -14,15 +14,14 @@ const INTEGER_TEXT_MAX: usize = 20;
 
 /// Types of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub(crate) enum Type {
     /// A string of bytes.
     String,
 }
 
 impl Type {
     /// As TYPE shows it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Type::String => "string",
         }
@@ -31,7 +30,7 @@ impl Type {
 
 /// Encodings of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// A growable string.
     Raw,
     /// An integer.
@@ -42,8 +41,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// As OBJECT ENCODING shows it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Encoding::Raw => "raw",
             Encoding::Int => "int",
@@ -59,13 +57,11 @@ pub(crate) enum NewString<'a> {
     Bytes(&'a [u8]),
     /// Becomes int.
     Int(i64),
-    /// Becomes raw, whatever it holds.
-    RawBytes(&'a [u8]),
     /// As `Bytes`; a long one is not copied.
     Owned(Vec<u8>),
     /// Becomes embstr or raw by its length, even if it is the text of an integer.
     Text(&'a [u8]),
-    /// As `RawBytes`, not copied.
+    /// Becomes raw, whatever it holds.
     RawOwned(Vec<u8>),
 }
 
@@ -80,7 +76,7 @@ impl<'a> NewString<'a> {
             },
             NewString::Int(value) => int(value, share),
             NewString::Text(bytes) if bytes.len() <= EMBSTR_MAX => Payload::Embstr(bytes),
-            NewString::RawBytes(bytes) | NewString::Text(bytes) => Payload::Raw(bytes.to_vec()),
+            NewString::Text(bytes) => Payload::Raw(bytes.to_vec()),
             NewString::Owned(bytes) => match integer(&bytes) {
                 Some(value) => int(value, share),
                 None => Payload::Raw(bytes),
@@ -144,11 +140,6 @@ impl<'a> StringRef<'a> {
             Stored::Int(value) => Some(value),
             Stored::Bytes(bytes) => parse_i64(bytes),
         }
-    }
-
-    /// A copy of the bytes.
-    pub(crate) fn to_vec(self) -> Vec<u8> {
-        self.bytes(&mut [0; I64_TEXT_MAX]).to_vec()
     }
 }
 

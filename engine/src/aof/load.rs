@@ -12,7 +12,6 @@ use crate::commands::{self, Context, table};
 use crate::effect::LogLevel;
 use crate::engine::Engine;
 use crate::event::{ClientId, Peer};
-use crate::keyspace::Keyspace;
 use crate::rdb::LoadReport;
 use crate::rdb::load::LoadedAs;
 use crate::resp::OwnedArgs;
@@ -45,8 +44,7 @@ impl Engine {
     pub fn load_aof(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<AofReport, AofError> {
         self.read_clock(world);
         let server = &mut self.server;
-        let databases = i64::try_from(server.keyspace.count()).unwrap_or(i64::MAX);
-        let mut kept = Keyspace::new(databases, &mut server.rng);
+        let mut kept = server.keyspace.empty_twin();
         kept.exchange(&mut server.keyspace);
         server.loading = true;
         let loaded = load(server, world, BufReader::with_capacity(BUFFER, source));

@@ -184,14 +184,4 @@ impl Context<'_> {
     pub(crate) fn set_expiry(&mut self, key: &[u8], at_ms: i64) -> bool {
         self.server.find(self.client.db, key, self.now_ms).map(|mut object| object.set_expiry(at_ms)).is_some()
     }
-
-    /// When a key expires, Unix milliseconds.
-    pub(crate) fn expiry(&mut self, key: &[u8]) -> Option<i64> {
-        self.server.find(self.client.db, key, self.now_ms)?.view().expiry()
-    }
-
-    /// Lets a key live for ever; false when it did already, or is not there.
-    pub(crate) fn persist(&mut self, key: &[u8]) -> bool {
-        self.server.find(self.client.db, key, self.now_ms).is_some_and(|mut object| object.persist())
-    }
 }

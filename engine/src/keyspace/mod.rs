@@ -33,6 +33,7 @@ pub(crate) struct Db {
 /// All databases.
 pub(crate) struct Keyspace {
     dbs: Vec<Db>,
+    hash_key: HashKey,
     /// Keys that a look-up found expired and removed, with their database: to be handed on before what the command
     /// itself changed.
     expired: Vec<(usize, Vec<u8>)>,
@@ -49,8 +50,18 @@ impl Keyspace {
     /// Empty databases; the hash key is drawn from `rng`.
     pub(crate) fn new(databases: i64, rng: &mut ChaCha8Rng) -> Keyspace {
         let hash_key = HashKey(rng.next_u64(), rng.next_u64());
-        let count = usize::try_from(databases).unwrap_or(1).max(1);
+        Keyspace::with_hash_key(usize::try_from(databases).unwrap_or(1).max(1), hash_key)
+    }
+
+    /// As many empty databases, in whose tables keys lie as they do in these: a SCAN goes on where it was when a loaded
+    /// dataset takes their place.
+    pub(crate) fn empty_twin(&self) -> Keyspace {
+        Keyspace::with_hash_key(self.count(), self.hash_key)
+    }
+
+    fn with_hash_key(count: usize, hash_key: HashKey) -> Keyspace {
         Keyspace {
+            hash_key,
             dbs: (0..count).map(|_| Db { keys: KeyTable::new(hash_key), avg_ttl: 0 }).collect(),
             expired: Vec::new(),
             child: false,
@@ -118,11 +129,6 @@ impl Keyspace {
         self.set_child(self.child);
     }
 
-    /// Keys of all databases.
-    pub(crate) fn len(&self) -> usize {
-        self.dbs.iter().map(|db| db.keys.len()).sum()
-    }
-
     /// Bytes of all keys, values and tables.
     pub(crate) fn bytes(&self) -> usize {
         self.dbs.iter().map(|db| db.keys.bytes()).sum()
@@ -135,11 +141,6 @@ impl Keyspace {
         for db in &mut self.dbs {
             db.keys.set_growth(growth);
         }
-    }
-
-    /// Whether a snapshot child lives.
-    pub(crate) fn child(&self) -> bool {
-        self.child
     }
 
     /// Checks every structure.

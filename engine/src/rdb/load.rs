@@ -70,7 +70,7 @@ impl Server {
             reader = reader.without_verification();
         }
         let count = self.keyspace.count();
-        let mut fresh = Keyspace::new(i64::try_from(count).unwrap_or(i64::MAX), &mut self.rng);
+        let mut fresh = self.keyspace.empty_twin();
         let mut report =
             LoadReport { version: reader.version(), bytes: 0, keys: 0, expired: 0, checksum: Checksum::Absent };
         let mut database = 0;
