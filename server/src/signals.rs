@@ -15,22 +15,22 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 static LOADING: AtomicBool = AtomicBool::new(false);
 
 /// Whether SIGTERM or SIGINT came and was not withdrawn.
-pub fn termination_requested() -> bool {
+pub(crate) fn termination_requested() -> bool {
     REQUESTED.load(Ordering::Acquire)
 }
 
 /// The shutdown was tried and failed (the dataset could not be saved): wait for the next request.
-pub fn withdraw_termination() {
+pub(crate) fn withdraw_termination() {
     REQUESTED.store(false, Ordering::Release);
 }
 
 /// While a file is loaded at start-up there is nothing to save, so a request to stop is obeyed by the handler itself.
-pub fn set_loading(loading: bool) {
+pub(crate) fn set_loading(loading: bool) {
     LOADING.store(loading, Ordering::Release);
 }
 
 /// Installs every handler.
-pub fn install() -> io::Result<()> {
+pub(crate) fn install() -> io::Result<()> {
     for signal in [libc::SIGHUP, libc::SIGPIPE] {
         set(signal, libc::SIG_IGN, 0)?;
     }
@@ -47,7 +47,7 @@ pub fn install() -> io::Result<()> {
 }
 
 /// In a forked child the requests to stop kill at once: only the parent shuts down politely.
-pub fn restore_termination_defaults() {
+pub(crate) fn restore_termination_defaults() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         // The child goes on without if it fails: then its parent's SIGKILL ends it.
         let _ = set(signal, libc::SIG_DFL, 0);

@@ -22,6 +22,12 @@ pub struct SystemWorld {
     page_size: u64,
 }
 
+impl Default for SystemWorld {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SystemWorld {
     /// Gathers what does not change.
     #[must_use]
