@@ -23,8 +23,6 @@ pub(crate) mod server;
 pub(crate) mod strings;
 pub mod table;
 
-use std::borrow::Cow;
-
 use crate::client::{Client, ReplyMode, Waiting};
 use crate::propagation::Targets;
 use crate::resp::{Args, Reply};
@@ -278,9 +276,8 @@ pub(crate) fn until_nul(bytes: &[u8]) -> &[u8] {
 /// The refusal of a subcommand that is not known, or known with other arguments. The point after HELP is there in most
 /// families, but not in all.
 pub(crate) fn unknown_subcommand(family: &str, subcommand: &[u8], end: &str) -> Refusal {
-    let shown: Cow<'_, [u8]> = Cow::Borrowed(until_nul(subcommand));
     let mut text = b"ERR Unknown subcommand or wrong number of arguments for '".to_vec();
-    text.extend_from_slice(shown.get(..128).unwrap_or(&shown));
+    text.extend_from_slice(until_nul(subcommand));
     text.extend_from_slice(format!("'. Try {family} HELP{end}").as_bytes());
     text.into()
 }
