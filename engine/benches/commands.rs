@@ -60,9 +60,8 @@ fn commands(criterion: &mut Criterion) {
         ("incr", Box::new(move |round| request(&[b"INCR", &[b"n", &drawn(round)[..]].concat()]))),
     ] {
         let mut connection = Connection::new();
-        for number in 0..KEYS {
-            connection.round(&request(&[b"SET", &key(number), b"xxx"]));
-        }
+        let keys: Vec<u8> = (0..KEYS).flat_map(|number| request(&[b"SET", &key(number), b"xxx"])).collect();
+        connection.round(&keys);
         let mut group = criterion.benchmark_group(name);
         for pipeline in [1, PIPELINE] {
             let rounds: Vec<Vec<u8>> = (0..KEYS / pipeline)

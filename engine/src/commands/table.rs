@@ -191,36 +191,73 @@ pub static COMMANDS: &[Command] = TABLE;
 /// Slots of the lookup table: a power of two, sparse enough for next to no collisions.
 const SLOTS: usize = 2048;
 const EMPTY: u16 = u16::MAX;
+/// Longer names are no commands.
+const LONGEST_NAME: usize = 24;
 
-/// Index by hash, open addressing with linear probing; built by the compiler.
-static INDEX: [u16; SLOTS] = index();
-
-/// Hashes a name whatever its letter case: its first eight bytes in one multiplication, and its length.
-#[inline]
-const fn hash(name: &[u8]) -> usize {
-    let head = match name {
-        [a, b, c, d, e, f, g, h, ..] => u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
-        short => {
-            let mut head = 0;
-            let mut at = 0;
-            while at < short.len() {
-                head = head << 8 | short[at] as u64;
-                at += 1;
-            }
-            head
-        }
-    };
-    // This bit tells capital letters from small ones.
-    let folded = head | 0x2020_2020_2020_2020;
-    let mixed = (folded ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (u64::BITS - SLOTS.trailing_zeros())) as usize
+/// A name in lower case as three words, zeros after its end, and its length: compared in three steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Folded {
+    words: [u64; 3],
+    len: usize,
 }
 
-const fn index() -> [u16; SLOTS] {
+impl Folded {
+    const fn slot(&self) -> usize {
+        let [a, b, c] = self.words;
+        let mixed = (a ^ b.rotate_left(21) ^ c.rotate_left(42)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> (u64::BITS - SLOTS.trailing_zeros())) as usize
+    }
+}
+
+/// Folds a name of at most [`LONGEST_NAME`] bytes.
+#[inline]
+const fn fold(name: &[u8]) -> Folded {
+    let mut words = [0; 3];
+    words[0] = fold_word(name, 0);
+    if name.len() > 8 {
+        words[1] = fold_word(name, 8);
+        words[2] = fold_word(name, 16);
+    }
+    Folded { words, len: name.len() }
+}
+
+/// Up to eight bytes from `from` on, in lower case, as a number.
+#[inline]
+const fn fold_word(name: &[u8], from: usize) -> u64 {
+    let mut word = 0u64;
+    let mut at = from;
+    while at < name.len() && at < from + 8 {
+        word = word << 8 | name[at] as u64;
+        at += 1;
+    }
+    // In each byte: bit 7 of the sums tells whether it is at least `A`, and beyond `Z`. Bytes that have it themselves
+    // are no letters.
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low = word & !HIGH;
+    let from_a = low + EACH * (0x80 - b'A' as u64);
+    let beyond_z = low + EACH * (0x80 - b'Z' as u64 - 1);
+    let capital = from_a & !beyond_z & !word & HIGH;
+    word | capital >> 2
+}
+
+/// The folded names of the table, in its order.
+static FOLDED: [Folded; TABLE.len()] = {
+    let mut folded = [Folded { words: [0; 3], len: 0 }; TABLE.len()];
+    let mut at = 0;
+    while at < TABLE.len() {
+        folded[at] = fold(TABLE[at].name.as_bytes());
+        at += 1;
+    }
+    folded
+};
+
+/// Index by hash, open addressing with linear probing; built by the compiler.
+static INDEX: [u16; SLOTS] = {
     let mut slots = [EMPTY; SLOTS];
     let mut at = 0;
     while at < TABLE.len() {
-        let mut slot = hash(TABLE[at].name.as_bytes());
+        let mut slot = fold(TABLE[at].name.as_bytes()).slot();
         while slots[slot] != EMPTY {
             slot = (slot + 1) & (SLOTS - 1);
         }
@@ -228,10 +265,7 @@ const fn index() -> [u16; SLOTS] {
         at += 1;
     }
     slots
-}
-
-/// Longer names are no commands.
-const LONGEST_NAME: usize = 32;
+};
 
 /// The index of the command of this name, in whatever letter case.
 #[must_use]
@@ -240,14 +274,15 @@ pub fn find(name: &[u8]) -> Option<usize> {
     if name.len() > LONGEST_NAME {
         return None;
     }
-    let mut slot = hash(name);
+    let wanted = fold(name);
+    let mut slot = wanted.slot();
     loop {
         let index = INDEX[slot];
         if index == EMPTY {
             return None;
         }
         let index = usize::from(index);
-        if COMMANDS[index].name.as_bytes().eq_ignore_ascii_case(name) {
+        if FOLDED[index] == wanted {
             return Some(index);
         }
         slot = (slot + 1) & (SLOTS - 1);

@@ -66,6 +66,11 @@ impl Server {
 
     /// Runs a cycle.
     pub(crate) fn expire_cycle(&mut self, world: &mut dyn World, cycle: Cycle) {
+        // First of all, because it is asked at the end of each batch: the fast cycle only goes on where a slow one ran
+        // out of time.
+        if cycle == Cycle::Fast && !self.keyspace.active.out_of_time {
+            return;
+        }
         if !self.keyspace.active.enabled || self.is_paused(self.clock.unix_ms()) {
             return;
         }
@@ -82,7 +87,7 @@ impl Server {
             Cycle::Slow => (SLOW_PERCENT * 10_000 / self.cron_hz.max(1).unsigned_abs()).max(1),
             Cycle::Fast => {
                 let too_early = active.last_fast_us.is_some_and(|last| start_us < last.saturating_add(2 * FAST_US));
-                if !active.out_of_time || too_early {
+                if too_early {
                     return;
                 }
                 active.last_fast_us = Some(start_us);

@@ -382,6 +382,9 @@ impl RequestParser {
                     if self.pos == self.filled {
                         return Ok(false);
                     }
+                    if first == b'*' && !limits.unauthenticated && self.whole(limits.max_bulk) {
+                        return Ok(true);
+                    }
                     self.state = if first == b'*' { State::Count } else { State::Inline };
                     continue;
                 }
@@ -485,6 +488,33 @@ impl RequestParser {
         }
     }
 
+    /// Reads a whole request at once where it is all there and as plain as nearly all requests are: a few short
+    /// arguments. Otherwise changes nothing but `spans`, which begins anew, and leaves the request to the states.
+    #[inline]
+    fn whole(&mut self, max_bulk: i64) -> bool {
+        let input = self.buffer.get(self.pos..self.filled).unwrap_or_default();
+        let Some((count @ 1..=MAX_PLAIN_ARGUMENTS, mut at)) = plain_number(input) else {
+            return false;
+        };
+        for _ in 0..count {
+            let header = input.get(at..).unwrap_or_default();
+            let Some((len, header_len)) = plain_number(header).filter(|_| header.first() == Some(&b'$')) else {
+                self.spans.clear();
+                return false;
+            };
+            let start = at + header_len;
+            at = start + len + 2;
+            if at > input.len() || len as i64 > max_bulk {
+                self.spans.clear();
+                return false;
+            }
+            self.spans.push(Span { source: 0, start: self.pos + start, len });
+        }
+        self.pos += at;
+        self.scanned = self.pos;
+        true
+    }
+
     /// Looks for `wanted` from where the search stopped before; its place, or `None` when it has not come.
     fn find(&mut self, wanted: u8, too_long: ProtocolError) -> Result<Option<usize>, ProtocolError> {
         let limit = self.pos.saturating_add(MAX_LINE + 1).min(self.filled);
@@ -532,19 +562,7 @@ impl RequestParser {
 
     /// The number in a header line which begins at `pos` with one marker byte; `None` until the whole line, with the
     /// byte after its CR, has come. That byte is not looked at, as in Redis.
-    #[inline]
     fn header(&mut self, too_long: ProtocolError) -> Result<Option<(u8, Option<i64>)>, ProtocolError> {
-        let line = self.buffer.get(self.pos..self.filled).unwrap_or_default();
-        // Nearly all headers are a marker, one or two digits and CRLF.
-        if let [marker, digit @ b'1'..=b'9', b'\r', _, ..] = line {
-            self.pos += 4;
-            return Ok(Some((*marker, Some(i64::from(digit - b'0')))));
-        }
-        if let [marker, tens @ b'1'..=b'9', digit @ b'0'..=b'9', b'\r', _, ..] = line {
-            self.pos += 5;
-            let number = i64::from(tens - b'0') * 10 + i64::from(digit - b'0');
-            return Ok(Some((*marker, Some(number))));
-        }
         let Some(end) = self.find(b'\r', too_long)? else {
             return Ok(None);
         };
@@ -604,7 +622,6 @@ impl RequestParser {
         Ok(true)
     }
 
-    #[inline]
     fn bulk(&mut self, len: usize) -> bool {
         let whole = len.saturating_add(2);
         if let Some(growing) = &self.growing {
@@ -634,5 +651,26 @@ impl RequestParser {
         self.remaining -= 1;
         self.state = if self.remaining == 0 { State::Idle } else { State::Length };
         true
+    }
+}
+
+/// Most arguments of a request that is read at once.
+const MAX_PLAIN_ARGUMENTS: usize = 64;
+
+/// The number in a header line of one marker byte and one to four digits, and the length of the line; `None` for any
+/// other line, and when it is not wholly there.
+#[inline]
+fn plain_number(line: &[u8]) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    match *line {
+        [_, a @ b'0'..=b'9', b'\r', _, ..] => Some((digit(a), 4)),
+        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => Some((digit(a) * 10 + digit(b), 5)),
+        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] => {
+            Some((digit(a) * 100 + digit(b) * 10 + digit(c), 6))
+        }
+        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', d @ b'0'..=b'9', b'\r', _, ..] => {
+            Some((digit(a) * 1000 + digit(b) * 100 + digit(c) * 10 + digit(d), 7))
+        }
+        _ => None,
     }
 }
