@@ -40,6 +40,8 @@ pub struct Discovery {
     pub episode: u64,
 }
 
+/// Commands withheld one after the other before something else is tried.
+const MOST_WITHHELD: u32 = 100;
 /// Keys asked for at the end of an episode.
 const AUDITED_KEYS: usize = 200;
 
@@ -76,7 +78,22 @@ pub fn run_episode(
     enough: &mut dyn FnMut(&Coverage) -> bool,
 ) -> Result<Option<Discovery>, TargetError> {
     let mut choice = ChaCha8Rng::seed_from_u64(plan.seed ^ episode.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let swarm = Swarm::draw(&mut choice, &plan.limits);
+    run_drawn(target, plan, episode, &mut choice, coverage, enough)
+}
+
+/// Runs an episode drawn from any source of choices, for example a fuzzer's bytes; the number only names it.
+///
+/// # Errors
+/// When the target cannot be reset.
+pub fn run_drawn(
+    target: &mut dyn Target,
+    plan: &Plan,
+    episode: u64,
+    choice: &mut impl Choice,
+    coverage: &mut Coverage,
+    enough: &mut dyn FnMut(&Coverage) -> bool,
+) -> Result<Option<Discovery>, TargetError> {
+    let swarm = Swarm::draw(choice, &plan.limits);
     let (config, commands) = split_config(&swarm.config);
     let script = Script { seed: choice.int(1..=i64::MAX) as u64, config, chunked: swarm.chunked, steps: Vec::new() };
     let mut chunked;
@@ -89,7 +106,7 @@ pub fn run_episode(
     };
     let session = Session::begin(target, plan.profile.clone(), &setup(&script), coverage)?;
     let mut episode_run = Episode { session, script, swarm, plan, follow_ups: Vec::new() };
-    let outcome = episode_run.run(&mut choice, &commands, enough);
+    let outcome = episode_run.run(choice, &commands, enough);
     let Episode { session, mut script, .. } = episode_run;
     session.coverage.add_witnessed(&session.model);
     match outcome {
@@ -140,7 +157,7 @@ struct Episode<'a, 'p> {
 impl Episode<'_, '_> {
     fn run(
         &mut self,
-        choice: &mut ChaCha8Rng,
+        choice: &mut impl Choice,
         directives: &Directives,
         enough: &mut dyn FnMut(&Coverage) -> bool,
     ) -> Result<(), Box<Finding>> {
@@ -171,13 +188,15 @@ impl Episode<'_, '_> {
             }
             let wanted = 1 + choice.below(self.swarm.pipeline) as usize;
             let mut length = 0;
-            while length < wanted {
+            // A source that ran dry may draw what is withheld again and again.
+            let mut withheld = 0;
+            while length < wanted && withheld < MOST_WITHHELD {
                 if batch.len() == length {
                     batch.push(Sent::default());
                 }
                 let alone = self.generate(choice, slot, &mut batch[length]);
                 match alone {
-                    None => {}
+                    None => withheld += 1,
                     Some(false) => length += 1,
                     Some(true) => {
                         pending = batch.get(length).cloned();
@@ -193,7 +212,7 @@ impl Episode<'_, '_> {
         self.session.validate()
     }
 
-    fn pause(&mut self, choice: &mut ChaCha8Rng) -> Result<(), Box<Finding>> {
+    fn pause(&mut self, choice: &mut impl Choice) -> Result<(), Box<Finding>> {
         let ms = self.swarm.pause(choice);
         self.script.steps.push(Step::Pass(ms));
         self.session.pass(ms).map_err(|error| {
@@ -203,7 +222,7 @@ impl Episode<'_, '_> {
     }
 
     /// Makes one command; none when it has to be withheld. True when it has to be sent alone.
-    fn generate(&mut self, choice: &mut ChaCha8Rng, slot: Slot, sent: &mut Sent) -> Option<bool> {
+    fn generate(&mut self, choice: &mut impl Choice, slot: Slot, sent: &mut Sent) -> Option<bool> {
         let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
         let view = ModelView { session: &self.session, db };
         sent.request.clear();

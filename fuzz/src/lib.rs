@@ -1,1 +1,77 @@
 //! Fuzz targets: each calls one property of `tally-check`.
+//!
+//! Under cargo fuzz, which sets `cfg(fuzzing)`, a target is driven by libFuzzer. On stable each is a program that runs
+//! the property over the files and folders it is given, by default over its seed corpus; that is what the smoke tests
+//! do, and how an artifact is replayed without nightly.
+
+use std::cell::RefCell;
+
+use tally_check::properties;
+use tally_check::properties::rdb::Loader;
+
+thread_local! {
+    static LOADER: RefCell<Loader> = RefCell::default();
+}
+
+/// See [`Loader::judges_as_the_model`].
+pub fn rdb_load(bytes: &[u8]) {
+    LOADER.with_borrow_mut(|loader| loader.judges_as_the_model(bytes));
+}
+
+/// See [`properties::resp::any_stream_in_any_pieces`].
+pub fn resp_parse(bytes: &[u8]) {
+    properties::resp::any_stream_in_any_pieces(bytes);
+}
+
+/// See [`properties::commands::the_engine_answers_what_the_model_allows`].
+pub fn commands(bytes: &[u8]) {
+    properties::commands::the_engine_answers_what_the_model_allows(bytes);
+}
+
+/// Makes a program of a property.
+#[cfg(fuzzing)]
+#[macro_export]
+macro_rules! target {
+    ($($property:tt)*) => {
+        libfuzzer_sys::fuzz_target!($($property)*);
+    };
+}
+
+/// Makes a program of a property.
+#[cfg(not(fuzzing))]
+#[macro_export]
+macro_rules! target {
+    ($property:expr) => {
+        fn main() -> std::process::ExitCode {
+            $crate::replay(env!("CARGO_BIN_NAME"), $property)
+        }
+    };
+}
+
+/// Runs a property over the files named on the command line, or over the seed corpus of `target`.
+#[cfg(not(fuzzing))]
+pub fn replay(target: &str, property: fn(&[u8])) -> std::process::ExitCode {
+    use std::path::{Path, PathBuf};
+
+    let mut waiting: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if waiting.is_empty() {
+        waiting.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target));
+    }
+    let mut inputs = 0;
+    while let Some(path) = waiting.pop() {
+        let outcome = if path.is_dir() {
+            std::fs::read_dir(&path).map(|entries| waiting.extend(entries.flatten().map(|entry| entry.path())))
+        } else {
+            std::fs::read(&path).map(|bytes| {
+                property(&bytes);
+                inputs += 1;
+            })
+        };
+        if let Err(error) = outcome {
+            eprintln!("{target}: {}: {error}", path.display());
+            return std::process::ExitCode::from(2);
+        }
+    }
+    println!("{target}: {inputs} inputs hold");
+    std::process::ExitCode::SUCCESS
+}

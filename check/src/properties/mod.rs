@@ -4,6 +4,7 @@
 //! that there is one place that says what holds.
 
 pub mod aof;
+pub mod commands;
 pub mod config;
 pub mod dict;
 pub mod lzf;

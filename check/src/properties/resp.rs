@@ -93,3 +93,13 @@ fn shown(line: &[u8]) -> Vec<u8> {
     let words = words.strip_prefix(b"-").unwrap_or(words);
     words.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect()
 }
+
+/// [`chunking_is_invisible`] for a fuzzer's bytes: the first two say how the rest is cut, and whether the client has
+/// yet to authenticate.
+pub fn any_stream_in_any_pieces(bytes: &[u8]) {
+    if let Some((&[first, second], stream)) = bytes.split_first_chunk() {
+        let pieces = [usize::from(first), usize::from(second) * 16];
+        let limits = Limits { max_bulk: 512 * 1024 * 1024, unauthenticated: second % 8 == 7 };
+        chunking_is_invisible(stream, &pieces, &limits);
+    }
+}

@@ -1,0 +1,4 @@
+//! Loads any bytes as an RDB file, the naive decoder beside the engine.
+#![cfg_attr(fuzzing, no_main)]
+
+tally_fuzz::target!(|bytes: &[u8]| tally_fuzz::rdb_load(bytes));
