@@ -15,12 +15,7 @@ const REFUSED: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.
 
 impl Model {
     /// Whether the outcome is that memory was short, and may be. How much is in use is not for the model to know. [OOM-1] [OOM-2]
-    pub(crate) fn was_refused_for_memory(
-        &self,
-        client: ClientId,
-        command: &[&[u8]],
-        outcome: &Outcome<'_>,
-    ) -> bool {
+    pub(crate) fn was_refused_for_memory(&self, client: ClientId, command: &[&[u8]], outcome: &Outcome<'_>) -> bool {
         let limit = self.server.config.value("maxmemory").and_then(integer).unwrap_or(0);
         if limit == 0 || outcome.closed {
             return false;

@@ -158,14 +158,11 @@ fn items_are_read_as_their_opcodes_say() {
     let file = rdb::file(&bytes).unwrap();
     assert_eq!(file.aux(b"n"), Some(b"7".as_slice()));
     assert!(file.items.iter().any(|(_, item)| *item == Item::ResizeDb { keys: 64, expires: 0 }));
-    let keys: Vec<_> = file.keys().map(|key| (key.db, key.key.as_slice(), key.deadline_ms, key.idle_seconds, key.frequency)).collect();
+    let keys: Vec<_> =
+        file.keys().map(|key| (key.db, key.key.as_slice(), key.deadline_ms, key.idle_seconds, key.frequency)).collect();
     assert_eq!(
         keys,
-        [
-            (0, b"a".as_slice(), None, None, None),
-            (3, b"b", Some(1), Some(5), Some(255)),
-            (3, b"c", None, None, None),
-        ]
+        [(0, b"a".as_slice(), None, None, None), (3, b"b", Some(1), Some(5), Some(255)), (3, b"c", None, None, None),]
     );
     assert_eq!(file.items[0].0, 9);
 }
@@ -174,7 +171,9 @@ fn items_are_read_as_their_opcodes_say() {
 //# [RDB-25] (file) Opcode 247 (MODULE_AUX) MUST be read over by a tool, and by a server that lacks the module be refused by name.
 #[test]
 fn module_data_is_read_over() {
-    let bytes = file_of(b"\xf7\x05\x02\x00\x02\x07\x05\x03abc\x04\0\0\0\0\0\0\0\0\x03\0\0\0\0\x00\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0");
+    let bytes = file_of(
+        b"\xf7\x05\x02\x00\x02\x07\x05\x03abc\x04\0\0\0\0\0\0\0\0\x03\0\0\0\0\x00\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0",
+    );
     let file = rdb::file(&bytes).unwrap();
     assert_eq!(file.items[0], (9, Item::ModuleAux { id: 5 }));
     assert_eq!(file.keys().count(), 1);

@@ -90,11 +90,14 @@ fn recorded_propagation_is_what_the_model_says() {
         for (command, reply) in &asked {
             let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
             let reply = recorded::reply(reply).unwrap();
-            model.step(client, &words, &Outcome::reply(&reply), now).unwrap_or_else(|deviation| panic!("{name}: {deviation}"));
+            model
+                .step(client, &words, &Outcome::reply(&reply), now)
+                .unwrap_or_else(|deviation| panic!("{name}: {deviation}"));
             let propagated = model.take_propagated();
             assert!(!propagated.unspecified, "{name}");
             for (db, key) in propagated.expired {
-                let removal = vec![if name.contains("lazyfree-lazy-expire") { b"UNLINK".to_vec() } else { b"DEL".to_vec() }, key];
+                let removal =
+                    vec![if name.contains("lazyfree-lazy-expire") { b"UNLINK".to_vec() } else { b"DEL".to_vec() }, key];
                 to_aof.push((db, removal.clone()));
                 to_replicas.push((db, removal));
             }

@@ -9,9 +9,6 @@ use crate::number::parse_i64;
 /// Longest `requirepass`, bytes.
 const PASSWORD_MAX: usize = 512;
 
-/// Longest `cluster-announce-ip`, bytes: the text of an IPv6 address.
-const ADDRESS_MAX: usize = 46;
-
 /// Why a directive was not set. Nothing changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetError {
@@ -81,7 +78,6 @@ pub(super) fn check_text(name: &str, value: &[u8]) -> Result<(), SetError> {
     match name {
         "dbfilename" if value.iter().any(|byte| matches!(byte, b'/' | b'\\')) => Err(SetError::DbfilenameIsPath),
         "requirepass" if value.len() > PASSWORD_MAX => Err(SetError::Invalid),
-        "cluster-announce-ip" if value.len() > ADDRESS_MAX => Err(SetError::Invalid),
         _ => Ok(()),
     }
 }
