@@ -232,6 +232,11 @@ impl Engine {
             return;
         };
         server.stats.input_bytes += bytes as u64;
+        if client.closing {
+            // It only waits for its last output; nothing more is read.
+            server.clients.put(client);
+            return;
+        }
         client.last_interaction_ms = server.clock.unix_ms();
         let mut parser = client.parser.take().unwrap_or_default();
         let lent = self.room_of.take() == Some(id);

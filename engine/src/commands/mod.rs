@@ -187,8 +187,9 @@ fn admit(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if config.maxmemory > 0 && command.has(table::DENYOOM) && cx.world.used_memory() as u64 > config.maxmemory {
         return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'."));
     }
+    let failing = !cx.server.saving.last_ok || cx.server.aof.failure().is_some();
     // PING too, so that who watches over the server learns of it.
-    if command.has(table::WRITE) || command.name == "ping" {
+    if failing && (command.has(table::WRITE) || command.name == "ping") {
         let guarded = config.stop_writes_on_bgsave_error && !config.save.is_empty();
         if !cx.server.saving.last_ok && guarded {
             return Err(Refusal::Fixed(MISCONF));

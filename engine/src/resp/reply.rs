@@ -6,11 +6,9 @@
 //! ```
 //!
 //! A chunk is complete when the next piece would take it over [`CHUNK`] bytes, so that a long reply is never copied to
-//! a bigger place, and memory goes back as it is sent. A mark for a length that is known only later
-//! ([`Reply::later_array`]) completes the chunk too: the header is then appended to it without moving anything.
+//! a bigger place, and memory goes back as it is sent.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
 
 use crate::number::{I64_TEXT_MAX, format_i64};
 
@@ -161,11 +159,12 @@ impl Output {
     }
 }
 
-/// A place kept for an array header whose length is known only later.
+/// A place for an array header whose length is known only later.
 #[derive(Debug)]
 #[must_use = "the array's length has to be told"]
 pub struct LaterArray {
     chunk: usize,
+    offset: usize,
 }
 
 /// Writes replies in the protocol's form.
@@ -263,20 +262,26 @@ impl Reply<'_> {
         self.header(b'*', i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// Keeps a place for an array header; the elements follow as replies, then [`Reply::set_array`] tells their number.
+    /// Remembers the place of an array header; the elements follow as replies, then [`Reply::set_array`] tells their
+    /// number.
     pub fn later_array(&mut self) -> LaterArray {
-        self.out.complete(0);
-        LaterArray { chunk: self.out.full.len() - 1 }
+        LaterArray { chunk: self.out.full.len(), offset: self.out.current.len() }
     }
 
-    /// Fills the place that [`Reply::later_array`] kept.
+    /// Puts the header where [`Reply::later_array`] was called. Only the rest of one chunk moves.
     pub fn set_array(&mut self, place: LaterArray, count: usize) {
-        if let Some(chunk) = self.out.full.get_mut(place.chunk) {
-            let before = chunk.len();
-            // Writing to a Vec cannot fail.
-            let _ = write!(chunk, "*{count}\r\n");
-            self.out.in_full += chunk.len() - before;
-        }
+        let mut digits = [0; I64_TEXT_MAX];
+        let text = format_i64(i64::try_from(count).unwrap_or(i64::MAX), &mut digits);
+        let header = [&b"*"[..], text, b"\r\n"].into_iter().flatten().copied();
+        let added = text.len() + 3;
+        let chunk = match self.out.full.get_mut(place.chunk) {
+            Some(full) => {
+                self.out.in_full += added;
+                full
+            }
+            None => &mut self.out.current,
+        };
+        chunk.splice(place.offset..place.offset, header);
     }
 
     /// An array of statuses, one per line: the form of all HELP texts.
@@ -285,5 +290,88 @@ impl Reply<'_> {
         for line in lines {
             self.status(line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(output: &Output) -> Vec<u8> {
+        output.slices().collect::<Vec<_>>().concat()
+    }
+
+    //= SPEC.md#resp-replies
+    //# [REPLY-1] (wire) A status MUST be sent as `+`, its text and CR LF, an error as `-`, its text and CR LF, and an integer as `:`, its decimal digits and CR LF.
+    //# [REPLY-2] (wire) A bulk string MUST be sent as `$`, its length, CR LF, its bytes and CR LF, and the absent bulk string as `$-1` and CR LF.
+    //# [REPLY-3] (wire) An array MUST be sent as `*`, its length, CR LF and its elements, and the absent array as `*-1` and CR LF.
+    //# [REPLY-4] (wire) CR and LF in the text of an error MUST be replaced by one space each, so that it stays one line.
+    #[test]
+    fn replies_have_the_protocols_form() {
+        let mut output = Output::default();
+        let mut reply = output.reply();
+        reply.array(7);
+        reply.status("OK");
+        reply.error(b"ERR a\r\nb");
+        reply.integer(i64::MIN);
+        reply.bulk(b"x\r\n");
+        reply.bulk_integer(-1);
+        reply.nil();
+        reply.nil_array();
+        let wanted: &[u8] =
+            b"*7\r\n+OK\r\n-ERR a  b\r\n:-9223372036854775808\r\n$3\r\nx\r\n\r\n$2\r\n-1\r\n$-1\r\n*-1\r\n";
+        assert_eq!(bytes(&output), wanted);
+    }
+
+    #[test]
+    fn a_length_told_later_stands_before_its_elements_in_whatever_chunk() {
+        for (before, size) in [(0, 1), (3, 10), (3, CHUNK / 3), (CHUNK - 10, 100), (2 * CHUNK, 3 * CHUNK)] {
+            let mut output = Output::default();
+            output.push(&vec![b'b'; before]);
+            output.written(before / 2);
+            let place = output.reply().later_array();
+            for _ in 0..10 {
+                output.reply().bulk(&vec![b'e'; size]);
+            }
+            output.reply().set_array(place, 10);
+            let element = [format!("${size}\r\n").as_bytes(), &vec![b'e'; size], b"\r\n"].concat();
+            let wanted = [&vec![b'b'; before - before / 2][..], b"*10\r\n", &element.repeat(10)].concat();
+            assert!(bytes(&output) == wanted, "{before} {size}");
+            assert_eq!(output.len(), wanted.len());
+        }
+    }
+
+    #[test]
+    fn output_is_sent_in_pieces_of_any_size() {
+        let mut output = Output::default();
+        let mut wanted = Vec::new();
+        for number in 0..2000 {
+            output.reply().bulk(&vec![number as u8; number]);
+            wanted.extend(format!("${number}\r\n").into_bytes());
+            wanted.extend(vec![number as u8; number]);
+            wanted.extend(b"\r\n");
+        }
+        let mut sent = Vec::new();
+        for step in (1..).map(|step| step * 7 % 40_000 + 1) {
+            let Some(slice) = output.slices().next() else { break };
+            let piece = slice[..slice.len().min(step)].to_vec();
+            output.written(piece.len());
+            sent.extend(piece);
+            assert_eq!(output.len(), wanted.len() - sent.len());
+        }
+        assert!(sent == wanted && output.is_empty());
+    }
+
+    #[test]
+    fn what_came_after_a_mark_can_be_taken_back() {
+        let mut output = Output::default();
+        output.push(&[b'a'; 100]);
+        let mark = output.mark();
+        for _ in 0..5 {
+            output.push(&[b'b'; CHUNK / 2]);
+        }
+        output.truncate(mark);
+        assert_eq!(bytes(&output), [b'a'; 100]);
+        assert_eq!(output.len(), 100);
     }
 }
