@@ -222,7 +222,7 @@ impl Table {
 
     fn fill(&mut self, numbers: std::ops::Range<u32>) {
         for number in numbers {
-            let value = tally_engine::structures::key_entry::Payload::Embstr(b"v");
+            let value = tally_engine::structures::key_entry::Payload::Embstr(b"v".into());
             self.0.insert_new(number.to_string().as_bytes(), value, 0, None);
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! The value lives in its key's entry ([`crate::structures::key_entry`]); what is here are views of it.
 
+use std::borrow::Cow;
+
 use crate::commands::Refusal;
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
@@ -71,14 +73,15 @@ impl<'a> NewString<'a> {
         match self {
             NewString::Bytes(bytes) => match integer(bytes) {
                 Some(value) => int(value, share),
-                None if bytes.len() <= EMBSTR_MAX => Payload::Embstr(bytes),
+                None if bytes.len() <= EMBSTR_MAX => Payload::Embstr(Cow::Borrowed(bytes)),
                 None => Payload::Raw(bytes.to_vec()),
             },
             NewString::Int(value) => int(value, share),
-            NewString::Text(bytes) if bytes.len() <= EMBSTR_MAX => Payload::Embstr(bytes),
+            NewString::Text(bytes) if bytes.len() <= EMBSTR_MAX => Payload::Embstr(Cow::Borrowed(bytes)),
             NewString::Text(bytes) => Payload::Raw(bytes.to_vec()),
             NewString::Owned(bytes) => match integer(&bytes) {
                 Some(value) => int(value, share),
+                None if bytes.len() <= EMBSTR_MAX => Payload::Embstr(Cow::Owned(bytes)),
                 None => Payload::Raw(bytes),
             },
             NewString::RawOwned(bytes) => Payload::Raw(bytes),

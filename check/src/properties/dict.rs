@@ -59,7 +59,7 @@ impl Value {
     fn payload(&self) -> Payload<'_> {
         match self {
             Value::Int(value) => Payload::Int { value: *value, shared: (0..10_000).contains(value) },
-            Value::Bytes(bytes) if bytes.len() <= EMBSTR_MAX => Payload::Embstr(bytes),
+            Value::Bytes(bytes) if bytes.len() <= EMBSTR_MAX => Payload::Embstr(bytes.into()),
             Value::Bytes(bytes) | Value::Raw(bytes) => Payload::Raw(bytes.clone()),
         }
     }

@@ -17,6 +17,7 @@
 //! more than its capacity; a shared integer is in 0..10000.
 
 use std::alloc::{self, Layout};
+use std::borrow::Cow;
 use std::ptr::NonNull;
 
 use super::dict::{EntryRef, Link, Node, Owned};
@@ -85,7 +86,7 @@ pub enum Payload<'a> {
         shared: bool,
     },
     /// At most [`EMBSTR_MAX`] bytes.
-    Embstr(&'a [u8]),
+    Embstr(Cow<'a, [u8]>),
     /// A growable string.
     Raw(Vec<u8>),
 }
@@ -307,7 +308,7 @@ impl KeyEntry {
                     if bytes.len() > capacity.min(EMBSTR_MAX) {
                         return Err(Payload::Embstr(bytes));
                     }
-                    place.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
+                    place.copy_from_nonoverlapping(NonNull::from(&*bytes).cast(), bytes.len());
                     place.sub(2).write(len);
                 }
                 (Form::Raw, Payload::Raw(bytes)) => *Self::vec(this).as_ptr() = bytes,
@@ -325,7 +326,7 @@ impl KeyEntry {
                 Form::Raw => Payload::Raw(std::mem::take(&mut *Self::vec(this).as_ptr())),
                 form => match Self::stored(this) {
                     Stored::Int(value) => Payload::Int { value, shared: form == Form::SharedInt },
-                    Stored::Bytes(bytes) => Payload::Embstr(bytes),
+                    Stored::Bytes(bytes) => Payload::Embstr(Cow::Borrowed(bytes)),
                 },
             }
         }
@@ -393,7 +394,7 @@ pub fn new_entry(key: &[u8], payload: Payload<'_>, lru: u32, with_slot: bool) ->
                 let place = key_place.add(key.len());
                 place.write(bytes.len() as u8);
                 place.add(1).write((layout.size() - end - 2) as u8);
-                place.add(2).copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
+                place.add(2).copy_from_nonoverlapping(NonNull::from(&*bytes).cast(), bytes.len());
             }
         }
         Owned::from_raw(this)

@@ -427,3 +427,76 @@ impl Drop for RawMut<'_> {
         *self.account = *self.account - self.before + self.bytes.capacity();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Small enough for Miri, which checks what the property tests cannot see: that every pointer may do what it does.
+    #[test]
+    fn every_operation_keeps_the_invariants_in_every_form_of_value() {
+        let mut table = KeyTable::new(HashKey(1, 2));
+        let payloads: [fn() -> Payload<'static>; 5] = [
+            || Payload::Int { value: 77, shared: true },
+            || Payload::Int { value: -1, shared: false },
+            || Payload::Embstr(b"short"[..].into()),
+            || Payload::Embstr(b"longer than the other one"[..].into()),
+            || Payload::Raw(vec![b'x'; 60]),
+        ];
+        let keys: Vec<Vec<u8>> = (0u8..25).map(|n| vec![n; usize::from(n)]).collect();
+        for (n, key) in keys.iter().enumerate() {
+            table.insert_new(key, payloads[n % 5](), 5, (n % 3 == 0).then_some(n as i64));
+            table.validate();
+        }
+        for (n, key) in keys.iter().enumerate() {
+            let mut found = table.find(key).unwrap();
+            found.set_expiry(100);
+            found.overwrite(payloads[n / 5]());
+            found.set_lru(9);
+            assert_eq!(found.get().expiry(), Some(100));
+            assert_eq!(found.get().lru(), 9);
+            if n % 2 == 0 {
+                found.raw().extend_from_slice(b"tail");
+                assert_eq!(found.get().form(), Form::Raw);
+            }
+            table.validate();
+        }
+        for (n, key) in keys.iter().enumerate() {
+            let mut found = table.find(key).unwrap();
+            match n % 4 {
+                0 => found.assign(payloads[n % 5](), 3),
+                1 => assert!(found.persist()),
+                2 => {
+                    let detached = found.detach().renamed(&[b'z'; 30]);
+                    table.attach(detached);
+                    assert_eq!(table.find(&[b'z'; 30]).unwrap().get().expiry(), Some(100));
+                    table.find(&[b'z'; 30]).unwrap().remove();
+                }
+                _ => found.remove(),
+            }
+            table.validate();
+        }
+        let mut cursor = 0;
+        let mut seen = 0;
+        loop {
+            cursor = table.scan(cursor, |entry| seen += usize::from(!entry.key().is_empty() || entry.bytes() > 0));
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert!(seen >= table.len());
+        let mut expired = false;
+        assert!(table.random(|bound| bound / 2).is_some());
+        table.find(&keys[5]).unwrap().set_expiry(7);
+        assert!(table.find_alive(&keys[5], 7, &mut expired).is_some());
+        assert!(table.find_alive(&keys[5], 8, &mut expired).is_none());
+        assert!(expired);
+        table.shrink_if_sparse();
+        while table.rehash(1) {}
+        table.validate();
+        table.clear();
+        table.validate();
+        assert_eq!(table.bytes(), 0);
+    }
+}

@@ -184,3 +184,41 @@ impl UnsafeIterator {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::super::key_entry::{KeyEntry, Payload, new_entry};
+    use super::super::HashKey;
+    use super::*;
+
+    fn entry(key: &[u8]) -> Owned<KeyEntry> {
+        new_entry(key, Payload::Int { value: 0, shared: true }, 0, false)
+    }
+
+    #[test]
+    fn an_entry_may_be_removed_while_an_iterator_is_about_to_return_it() {
+        let mut dict: Dict<KeyEntry> = Dict::new(HashKey(7, 7));
+        for key in 0u8..20 {
+            dict.insert_new(entry(&[key]));
+        }
+        let mut iterator = dict.safe_iter();
+        let mut returned = 0;
+        while let Some(current) = iterator.next().map(|entry| entry.key()[0]) {
+            returned += 1;
+            // The one just returned, and others that may come next.
+            for key in [current, current ^ 1, current ^ 2] {
+                drop(iterator.remove(&[key]));
+            }
+            // Refused where the iterator returned that one, too.
+            drop(iterator.insert(entry(&[current, 1])));
+        }
+        drop(iterator);
+        assert!(returned > 0);
+        dict.validate();
+        let mut iterator = dict.unsafe_iter();
+        assert!(iterator.next(&dict).unwrap().is_some());
+        drop(dict.remove(dict.iter().next().unwrap().key().to_vec().as_slice()));
+        assert_eq!(iterator.next(&dict).map(|_| ()), Err(Changed));
+    }
+}

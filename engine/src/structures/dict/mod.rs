@@ -54,7 +54,7 @@ pub enum Growth {
 
 /// Most entries of one chain that [`Dict::random`] weighs against each other.
 const FAIR_CHAIN: usize = 8;
-/// Draws after which [`Dict::random`] takes any entry it finds.
+/// Draws after which [`Dict::random`] takes the next entry it finds.
 const FAIR_DRAWS: usize = 400;
 
 /// The table, see the [module](self).
@@ -265,24 +265,25 @@ impl<N: Node> Dict<N> {
         let passed = self.rehash_index.unwrap_or(0);
         let first = self.tables[0].size() - passed;
         let buckets = (first + self.tables[1].size()) as u64;
-        let mut draws = 0;
-        loop {
+        let chain = |index: usize| {
+            if index < first { self.tables[0].chain(passed + index) } else { self.tables[1].chain(index - first) }
+        };
+        for _ in 0..FAIR_DRAWS {
             let index = below(buckets) as usize;
-            let chain =
-                if index < first { self.tables[0].chain(passed + index) } else { self.tables[1].chain(index - first) };
-            let length = chain.count();
+            let length = chain(index).count();
             // A place in the bucket is drawn too, and the draw repeated if nothing is there: this makes an entry of a
             // long chain as likely as one that is alone.
-            let fair = draws < FAIR_DRAWS && length <= FAIR_CHAIN;
-            let position = below(if fair { FAIR_CHAIN } else { length.max(1) } as u64) as usize;
-            let mut chain =
-                if index < first { self.tables[0].chain(passed + index) } else { self.tables[1].chain(index - first) };
-            if let Some(node) = chain.nth(position) {
+            let position = below(FAIR_CHAIN.max(length) as u64) as usize;
+            if let Some(node) = chain(index).nth(position) {
                 // SAFETY: the entry lives and cannot be changed while the dict is borrowed.
                 return Some(unsafe { EntryRef::new(node) });
             }
-            draws += 1;
         }
+        // So little is there that nothing was met: the next entry after a random place will do.
+        let start = below(buckets);
+        let mut following = (start..buckets).chain(0..start).filter_map(|index| chain(index as usize).next());
+        // SAFETY: as above.
+        following.next().map(|node| unsafe { EntryRef::new(node) })
     }
 
     /// Number of buckets of table `table` (0 or 1) by the length of their chain; the last counts all longer ones.
