@@ -110,6 +110,11 @@ impl Model {
         span: Span,
     ) -> Result<Verdict, Box<Deviation>> {
         self.propagated = Propagated::default();
+        if command.is_empty() && outcome.replies.is_empty() && !outcome.closed {
+            // An inline request whose arguments are all empty is none.
+            self.witness(Clause::INLINE_2);
+            return Ok(Verdict::default());
+        }
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
             return Ok(Verdict::default());
