@@ -80,19 +80,20 @@ impl Natural {
         Self(limbs).trimmed()
     }
 
-    /// `self - other`, which is not greater.
-    pub(crate) fn minus(&self, other: &Self) -> Self {
-        let mut limbs = Vec::new();
+    /// Loses `other`, which is not greater.
+    pub(crate) fn subtract(&mut self, other: &Self) {
         let mut borrow = 0i64;
-        for (index, &limb) in self.0.iter().enumerate() {
-            let mut difference = i64::from(limb) - i64::from(other.0.get(index).copied().unwrap_or(0)) - borrow;
+        for (index, limb) in self.0.iter_mut().enumerate() {
+            let mut difference = i64::from(*limb) - i64::from(other.0.get(index).copied().unwrap_or(0)) - borrow;
             borrow = i64::from(difference < 0);
             if difference < 0 {
                 difference += 1 << 32;
             }
-            limbs.push(difference as u32);
+            *limb = difference as u32;
         }
-        Self(limbs).trimmed()
+        while self.0.last() == Some(&0) {
+            self.0.pop();
+        }
     }
 
     /// Its decimal digits.

@@ -7,10 +7,11 @@ use std::cell::RefCell;
 
 use crate::clause::Clause;
 use crate::client::{Client, ClientId};
+use crate::commands::Command;
 use crate::keyspace::{Entry, Fate, Slot};
 use crate::model::Model;
 use crate::plan::{Plan, Refusal};
-use crate::reply::Bytes;
+use crate::reply::{Bytes, Reply};
 use crate::span::Span;
 use crate::value::{StringValue, Value};
 
@@ -37,8 +38,12 @@ pub struct Call<'a> {
     pub client: &'a Client,
     /// The command, name first.
     pub args: &'a [&'a [u8]],
+    /// What the command table says of it, if it is known.
+    pub command: Option<&'static Command>,
     /// When it ran.
     pub span: Span,
+    /// The answer being judged, if there is one: where very much is allowed, a handler need name only what bears on it.
+    pub answer: Option<&'a Reply>,
     pub(crate) choices: RefCell<Vec<Choice>>,
     pub(crate) cited: RefCell<Vec<Clause>>,
 }

@@ -118,8 +118,8 @@ pub static COMMANDS: &[Command] = &[
 
 /// Finds a command by its name in any letter case.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
-    let name = name.to_ascii_lowercase();
-    let index = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(&name)).ok()?;
+    let lower = || name.iter().map(u8::to_ascii_lowercase);
+    let index = COMMANDS.binary_search_by(|command| command.name.bytes().cmp(lower())).ok()?;
     COMMANDS.get(index)
 }
 
@@ -169,7 +169,7 @@ pub(crate) fn plan(call: &Call<'_>) -> Plan {
 }
 
 fn dispatch(call: &Call<'_>) -> Result<Plan, Refusal> {
-    let Some(command) = find(call.args[0]) else {
+    let Some(command) = call.command else {
         return Err(unknown(call));
     };
     if !command.takes(call.args.len()) {

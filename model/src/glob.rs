@@ -60,25 +60,34 @@ impl Pattern {
 
     /// Whether a text matches ([GLOB-1] to [GLOB-9]).
     pub fn matches(&self, text: &[u8]) -> bool {
-        // reached[i]: the steps so far can match the first i bytes.
-        let mut reached = vec![false; text.len() + 1];
-        reached[0] = true;
-        for step in &self.0 {
-            let mut next = vec![false; text.len() + 1];
-            if *step == Step::Any {
-                let mut any = false;
-                for (index, &here) in reached.iter().enumerate() {
-                    any |= here;
-                    next[index] = any;
+        let (mut step, mut index) = (0, 0);
+        // The last `*` passed, and where the text it stands for ends so far. Should the rest not match, it takes one more byte;
+        // an earlier `*` need not be tried again, because the last one can take whatever that would.
+        let mut retry: Option<(usize, usize)> = None;
+        loop {
+            match self.0.get(step) {
+                None if index == text.len() => return true,
+                Some(Step::Any) => {
+                    retry = Some((step, index));
+                    step += 1;
+                    continue;
                 }
-            } else {
-                for (index, &byte) in text.iter().enumerate() {
-                    next[index + 1] = reached[index] && step.takes(byte);
+                Some(one) if index < text.len() && one.takes(text[index]) => {
+                    step += 1;
+                    index += 1;
+                    continue;
                 }
+                _ => {}
             }
-            reached = next;
+            match retry {
+                Some((star, end)) if end < text.len() => {
+                    retry = Some((star, end + 1));
+                    step = star + 1;
+                    index = end + 1;
+                }
+                _ => return false,
+            }
         }
-        reached[text.len()]
     }
 }
 
@@ -154,4 +163,35 @@ fn parse_class(pattern: &[u8]) -> (Step, &[u8]) {
         }
     }
     (Step::Class { negated, ranges }, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        Pattern::new(pattern.as_bytes()).matches(text.as_bytes())
+    }
+
+    #[test]
+    fn each_kind_of_step_matches_what_it_stands_for() {
+        for (pattern, text) in [
+            ("", ""), ("*", ""), ("**", "ab"), ("a?c", "abc"), ("*c*", "abcd"), ("a*b*c", "a-b-b-c"), ("[a-c]x", "bx"),
+            ("[c-a]x", "bx"), ("[^a]", "b"), ("[^]", "z"), ("\\*", "*"), ("[\\]]", "]"), ("a\\", "a\\"),
+            ("[ab", "b"), ("[^", "x"), ("*[0-9]?", "k12"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [
+            ("", "a"), ("?", ""), ("a", "A"), ("[a-c]", "d"), ("[]", "a"), ("[^a]", ""), ("\\*", "x"), ("a*b", "ac"), ("[^ab", "a"),
+        ] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn many_asterisks_take_no_exponential_time() {
+        assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
+        assert!(matches(&"*a".repeat(200), &"a".repeat(5000)));
+    }
 }

@@ -156,6 +156,16 @@ pub(crate) struct Present {
     pub(crate) perhaps: BTreeSet<Bytes>,
 }
 
+impl Present {
+    fn add(&mut self, key: &[u8], fate: Fate) {
+        match fate {
+            Fate::Alive => self.surely.insert(key.to_vec()),
+            Fate::Perhaps => self.perhaps.insert(key.to_vec()),
+            Fate::Gone => false,
+        };
+    }
+}
+
 impl Call<'_> {
     /// The keys of the sender's database that match.
     pub(crate) fn present(&self, pattern: Option<&Pattern>) -> Present {
@@ -165,11 +175,21 @@ impl Call<'_> {
             if pattern.is_some_and(|pattern| !pattern.matches(key)) {
                 continue;
             }
-            match slot.fate(self.span) {
-                Fate::Alive => present.surely.insert(key.clone()),
-                Fate::Perhaps => present.perhaps.insert(key.clone()),
-                Fate::Gone => false,
-            };
+            present.add(key, slot.fate(self.span));
+        }
+        present
+    }
+
+    /// Those of some keys that are in the sender's database and match.
+    pub(crate) fn present_among(&self, keys: &[Reply], pattern: Option<&Pattern>) -> Present {
+        let mut present = Present::default();
+        for key in keys {
+            let Reply::Bulk(key) = key else { continue };
+            if pattern.is_none_or(|pattern| pattern.matches(key))
+                && let Some(slot) = self.model.keyspace.slot(self.db(), key)
+            {
+                present.add(key, slot.fate(self.span));
+            }
         }
         present
     }
@@ -202,6 +222,11 @@ pub(crate) fn keys(call: &Call<'_>) -> Result<Plan, Refusal> {
 }
 
 pub(crate) fn randomkey(call: &Call<'_>) -> Result<Plan, Refusal> {
+    if let Some(key @ Reply::Bulk(_)) = call.answer {
+        let mut present = call.present_among(std::slice::from_ref(key), None);
+        present.surely.append(&mut present.perhaps);
+        return Ok(Plan::new(Clause::RANDOMKEY_1, Allowed::OneOf(present.surely)));
+    }
     let present = call.present(None);
     if present.surely.is_empty() && present.perhaps.is_empty() {
         return Ok(Plan::reply(Clause::RANDOMKEY_2, Reply::NilBulk));

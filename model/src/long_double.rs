@@ -75,13 +75,15 @@ impl LongDouble {
         let scaled = |significand: u64, from: i64| {
             Natural::new(significand).shifted_left(usize::try_from(from - exponent).unwrap_or(0))
         };
-        let (a, b) = (scaled(a, a_exponent), scaled(b, b_exponent));
+        let (mut a, mut b) = (scaled(a, a_exponent), scaled(b, b_exponent));
         let (negative, sum) = if self.negative == other.negative {
             (self.negative, a.plus(&b))
         } else if a >= b {
-            (self.negative, a.minus(&b))
+            a.subtract(&b);
+            (self.negative, a)
         } else {
-            (other.negative, b.minus(&a))
+            b.subtract(&a);
+            (other.negative, b)
         };
         if sum.is_zero() {
             // Opposite numbers make a positive zero; two negative zeros a negative one.
@@ -150,10 +152,10 @@ fn round(numerator: Natural, denominator: Natural, exponent: i64) -> Magnitude {
     for _ in 0..(top - last + 1).max(0) {
         quotient *= 2;
         if rest >= divisor {
-            rest = rest.minus(&divisor);
+            rest.subtract(&divisor);
             quotient += 1;
         }
-        rest = rest.shifted_left(1);
+        rest.multiply_add(2, 0);
     }
     // `rest / divisor` is now twice what is left over, in units of the last place; or less still if no place was reached.
     let up = if top < last - 1 {

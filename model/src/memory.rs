@@ -4,7 +4,6 @@ use crate::client::{ClientId, Replies};
 use crate::commands;
 use crate::model::Model;
 use crate::reply::Reply;
-use crate::server::integer;
 use crate::span::Outcome;
 
 /// No server serves with so little, in bytes.
@@ -16,7 +15,7 @@ const REFUSED: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.
 impl Model {
     /// Whether the outcome is that memory was short, and may be. How much is in use is not for the model to know. [OOM-1] [OOM-2]
     pub(crate) fn was_refused_for_memory(&self, client: ClientId, command: &[&[u8]], outcome: &Outcome<'_>) -> bool {
-        let limit = self.server.config.value("maxmemory").and_then(integer).unwrap_or(0);
+        let limit = self.server.config.effects().memory_limit;
         if limit == 0 || outcome.closed {
             return false;
         }

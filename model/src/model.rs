@@ -7,7 +7,7 @@ use crate::allowed::Allowed;
 use crate::call::{Call, Choice};
 use crate::clause::Clause;
 use crate::client::{Client, ClientId, Peer};
-use crate::commands;
+use crate::commands::{self, Command};
 use crate::deviation::{Deviation, DeviationKind, Verdict};
 use crate::erratum::Erratum;
 use crate::keyspace::{Access, Entry, Fate, Keyspace, Slot};
@@ -25,6 +25,7 @@ const MOST_WORLDS: usize = 256;
 
 /// One way the open keys may stand, and what follows in it.
 struct World {
+    command: Option<&'static Command>,
     choices: Vec<Choice>,
     cited: Vec<Clause>,
     plan: Plan,
@@ -96,7 +97,7 @@ impl Model {
 
     /// What would be accepted as the answer to this command. Changes nothing.
     pub fn allowed(&self, client: ClientId, command: &[&[u8]], span: Span) -> Allowed {
-        let mut worlds = self.worlds(client, command, span).into_iter().map(|world| world.plan.allowed);
+        let mut worlds = self.worlds(client, command, span, None).into_iter().map(|world| world.plan.allowed);
         let first = worlds.next().unwrap_or(Allowed::Unspecified(Clause::DISPATCH_1));
         worlds.fold(first, |one, other| Allowed::Either(Box::new(one), Box::new(other)))
     }
@@ -124,7 +125,7 @@ impl Model {
             self.note_refusal(client);
             return Ok(Verdict::default());
         }
-        let mut worlds = self.worlds(client, command, span);
+        let mut worlds = self.worlds(client, command, span, outcome.replies.first());
         let errors = self.profile.errors;
         if worlds.len() >= MOST_WORLDS {
             worlds.truncate(1);
@@ -136,7 +137,7 @@ impl Model {
         let mut verdict = Verdict::default();
         if !worlds.iter().any(|world| world.plan.allowed.admits(outcome, errors)) {
             let Some(erratum) = self.admit_erratum(&mut worlds, outcome) else {
-                return Err(self.deviation(worlds, outcome));
+                return Err(self.deviation(self.worlds(client, command, span, None), outcome));
             };
             verdict.erratum = Some(erratum);
         }
@@ -239,10 +240,17 @@ impl Model {
     }
 
     /// Judges the command in every world: each way the look-ups it makes may turn out.
-    fn worlds(&self, client_id: ClientId, command: &[&[u8]], span: Span) -> Vec<World> {
+    fn worlds(
+        &self,
+        client_id: ClientId,
+        command: &[&[u8]],
+        span: Span,
+        answer: Option<&Reply>,
+    ) -> Vec<World> {
         let (Some(client), Some(_)) = (self.clients.get(&client_id), command.first()) else {
             return Vec::new();
         };
+        let spec = command.first().and_then(|name| commands::find(name));
         let mut worlds = Vec::with_capacity(1);
         let mut choices: Vec<Choice> = Vec::new();
         loop {
@@ -251,14 +259,16 @@ impl Model {
                 client_id,
                 client,
                 args: command,
+                command: spec,
                 span,
+                answer,
                 choices: RefCell::new(choices),
                 cited: RefCell::new(Vec::new()),
             };
             let plan = commands::plan(&call);
             let (made, cited) = (call.choices.into_inner(), call.cited.into_inner());
             choices = next_choices(&made);
-            worlds.push(World { choices: made, cited, plan });
+            worlds.push(World { command: spec, choices: made, cited, plan });
             if choices.is_empty() || worlds.len() >= MOST_WORLDS {
                 return worlds;
             }
@@ -290,7 +300,7 @@ impl Model {
                 let differs = erratum.changes != world.plan.changes;
                 if known && differs && erratum.allowed.admits(outcome, self.profile.errors) {
                     let plan = Plan { changes: erratum.changes.clone(), ..world.plan.clone() };
-                    disguised.push(World { choices: world.choices.clone(), cited: Vec::new(), plan });
+                    disguised.push(World { command: world.command, choices: world.choices.clone(), cited: Vec::new(), plan });
                 }
             }
         }
@@ -312,7 +322,7 @@ impl Model {
         if self.records_propagation {
             self.note_propagation(client, command, &world);
         }
-        self.use_keys(client, command, outcome, span);
+        self.use_keys(client, world.command, command, outcome, span);
         for change in world.plan.changes {
             self.apply(client, change, outcome, span);
         }
@@ -386,11 +396,12 @@ impl Model {
     }
 
     /// The command's keys were used now; if it failed, perhaps.
-    fn use_keys(&mut self, client: ClientId, command: &[&[u8]], outcome: &Outcome<'_>, span: Span) {
-        let Some(spec) = command.first().and_then(|name| commands::find(name)) else { return };
-        if !spec.uses_keys() {
-            return;
-        }
+    fn use_keys(
+        &mut self,
+        client: ClientId,
+        spec: Option<&Command>,
+        command: &[&[u8]], outcome: &Outcome<'_>, span: Span) {
+        let Some(spec) = spec.filter(|spec| spec.uses_keys()) else { return };
         let db = self.selected_db(client);
         let failed = matches!(outcome.replies, [Reply::Error(_)]);
         for position in spec.used_keys(command.len()) {

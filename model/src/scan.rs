@@ -145,6 +145,20 @@ pub(crate) fn scan(call: &Call<'_>) -> Result<Plan, Refusal> {
 }
 
 fn page(call: &Call<'_>, cursor: u64, pattern: Option<&Pattern>) -> Allowed {
+    call.cite(Clause::CURSOR_2);
+    let answered = call.answer.and_then(|answer| match answer {
+        Reply::Array(parts) => match parts.as_slice() {
+            [Reply::Bulk(next), Reply::Array(keys)] if next != b"0" => Some(keys),
+            _ => None,
+        },
+        _ => None,
+    });
+    if let Some(keys) = answered {
+        // Nothing is owed before the end, and of the pool only what was answered counts.
+        let mut present = call.present_among(keys, pattern);
+        present.surely.append(&mut present.perhaps);
+        return Allowed::Page { pool: present.surely, missing: BTreeSet::new() };
+    }
     let present = call.present(pattern);
     let iteration = call.model.iterations.find(call.db(), cursor);
     let mut missing = BTreeSet::new();
@@ -169,7 +183,6 @@ fn page(call: &Call<'_>, cursor: u64, pattern: Option<&Pattern>) -> Allowed {
     if !missing.is_empty() {
         call.cite(Clause::CURSOR_1);
     }
-    call.cite(Clause::CURSOR_2);
     let mut pool = present.surely;
     pool.extend(present.perhaps);
     Allowed::Page { pool, missing }

@@ -116,7 +116,10 @@ fn recorded_answers_at_the_edge_of_errors_are_accepted() {
     let mut skipped = 0;
     let mut deviations = Vec::new();
     for row in rows("reference/accepted-5.0.tsv") {
-        let model = if ELSEWHERE.contains(&row.group.as_str()) { None } else { after(&row.setup) };
+        // Strings of half a gigabyte cost more than they show.
+        let huge = row.command.contains(" 42949672");
+        let elsewhere = huge || ELSEWHERE.contains(&row.group.as_str());
+        let model = if elsewhere { None } else { after(&row.setup) };
         let reply = serde_json::from_str(&row.answer).ok().and_then(|value| recorded::reply(&value));
         let (Some(mut model), Some(reply)) = (model, reply) else {
             skipped += 1;

@@ -21,6 +21,6 @@ pub(crate) fn auth(call: &Call<'_>) -> Result<Plan, Refusal> {
 
 /// [AUTH-4] [AUTH-5]
 pub(crate) fn refuse_unauthenticated(call: &Call<'_>, name: &str) -> Result<(), Refusal> {
-    let admitted = call.model.server.config.password().is_empty() || call.client.authenticated || name == "auth";
+    let admitted = !call.model.server.config.effects().has_password || call.client.authenticated || name == "auth";
     if admitted { Ok(()) } else { Err(Refusal::new(Clause::AUTH_4, "NOAUTH Authentication required.")) }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::config_rules::Rule;
+use crate::numbers::parse_integer;
 use crate::reply::Bytes;
 
 /// One directive.
@@ -168,6 +169,22 @@ enum Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     values: BTreeMap<&'static str, Known>,
+    effects: Effects,
+}
+
+/// What the values mean for commands that ask at every call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// `maxmemory` in bytes, 0 for none or if it is not known.
+    pub memory_limit: i64,
+    /// Connections have to authenticate.
+    pub has_password: bool,
+    /// Expired keys are propagated as UNLINK.
+    pub lazy_expire: bool,
+    /// Integers 0 to 9999 are shared objects.
+    pub shares_integers: bool,
+    /// The policy is an LFU one.
+    pub counts_frequency: bool,
 }
 
 impl Default for Configuration {
@@ -176,7 +193,10 @@ impl Default for Configuration {
             Some(value) => Known::Assumed(value.as_bytes().to_vec()),
             None => Known::Not,
         };
-        Self { values: DIRECTIVES.iter().map(|directive| (directive.name, known(directive))).collect() }
+        let values = DIRECTIVES.iter().map(|directive| (directive.name, known(directive))).collect();
+        let mut configuration = Self { values, effects: Effects::default() };
+        configuration.effects = configuration.worked_out();
+        configuration
     }
 }
 
@@ -206,6 +226,24 @@ impl Configuration {
         }
     }
 
+    /// What the present values mean.
+    pub fn effects(&self) -> Effects {
+        self.effects
+    }
+
+    fn worked_out(&self) -> Effects {
+        let limited = self.value("maxmemory") != Some(b"0");
+        let policy = self.value("maxmemory-policy").unwrap_or(b"noeviction");
+        let counts_frequency = policy.ends_with(b"-lfu");
+        Effects {
+            memory_limit: self.value("maxmemory").and_then(parse_integer).unwrap_or(0),
+            has_password: !self.password().is_empty(),
+            lazy_expire: self.value("lazyfree-lazy-expire") == Some(b"yes"),
+            shares_integers: !(limited && (policy.ends_with(b"-lru") || counts_frequency)),
+            counts_frequency,
+        }
+    }
+
     /// The password, empty for none. [AUTH-1]
     pub fn password(&self) -> &[u8] {
         self.value("requirepass").unwrap_or_default()
@@ -221,5 +259,6 @@ impl Configuration {
     /// The directive has this value from now on; `None` if it cannot be told which.
     pub(crate) fn set(&mut self, name: &'static str, value: Option<Bytes>) {
         self.values.insert(name, value.map_or(Known::Not, Known::Surely));
+        self.effects = self.worked_out();
     }
 }

@@ -67,18 +67,16 @@ impl Server {
 
     /// Keys expire through UNLINK instead of DEL (`lazyfree-lazy-expire`).
     pub fn lazy_expire(&self) -> bool {
-        self.config.value("lazyfree-lazy-expire") == Some(b"yes")
+        self.config.effects().lazy_expire
     }
 
     /// Integers 0 to 9999 are shared objects: not while maxmemory needs each key's own access time.
     pub fn shares_integers(&self) -> bool {
-        let limited = self.config.value("maxmemory") != Some(b"0");
-        let policy = self.config.value("maxmemory-policy").unwrap_or(b"noeviction");
-        !(limited && (policy.ends_with(b"-lru") || policy.ends_with(b"-lfu")))
+        self.config.effects().shares_integers
     }
 
     /// The access counter is kept instead of the access time (an LFU policy).
     pub fn counts_frequency(&self) -> bool {
-        self.config.value("maxmemory-policy").is_some_and(|policy| policy.ends_with(b"-lfu"))
+        self.config.effects().counts_frequency
     }
 }
