@@ -146,3 +146,88 @@ fn a_cut_file_ends_the_start_where_that_is_wanted_and_other_damage_always() {
         assert!(said.contains("Fatal error loading the DB from appendonly.aof"), "{said}");
     }
 }
+
+//= SPEC.md#aof-file
+//# [AOF-9] (file) A server with `appendonly` on MUST load the AOF file at start, and the RDB file only when `appendonly` is off.
+//= SPEC.md#aof-file
+//# [AOF-10] (file) A server with `appendonly` on that finds no AOF file MUST start with an empty dataset and create one.
+#[test]
+fn with_an_append_only_file_the_dump_is_not_looked_at() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    ask(&server, &["SET", "from", "dump"]);
+    assert_eq!(ask(&server, &["SAVE"]), "+OK\r\n");
+    drop(server);
+    let server = Server::start(folder.path(), &["--appendonly", "yes"]);
+    assert_eq!(ask(&server, &["DBSIZE"]), ":0\r\n");
+    assert!(folder.path().join("appendonly.aof").exists());
+    ask(&server, &["SET", "from", "file"]);
+    drop(server);
+    for (switch, origin) in [("yes", "file"), ("no", "dump")] {
+        let server = Server::start(folder.path(), &["--appendonly", switch]);
+        assert_eq!(ask(&server, &["GET", "from"]), format!("$4\r\n{origin}\r\n"));
+    }
+}
+
+//= SPEC.md#aof-file
+//# [AOF-11] (file) The AOF file MUST be named by the directives `dir` and `appendfilename`, by default `appendonly.aof`.
+//= SPEC.md#aof-file
+//# [AOF-12] (file) A failed command MUST NOT be written to the AOF file.
+#[test]
+fn the_file_has_its_name_and_holds_only_what_succeeded() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let options = ["--appendonly", "yes", "--appendfsync", "always", "--dir", "data", "--appendfilename", "log.aof"];
+    let server = Server::start(folder.path(), &options);
+    let commands =
+        [request(&["SET", "a", "text"]), request(&["INCR", "a"]), request(&["GET", "a"]), request(&["SETRANGE", "a"])];
+    exchange(server.socket(), &commands.concat());
+    let written = fs::read(folder.path().join("data/log.aof")).unwrap();
+    let expected = [request(&["SELECT", "0"]), request(&["SET", "a", "text"])].concat();
+    assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(&expected));
+}
+
+/// Starts a server whose files may not grow beyond `kilobytes`.
+fn start_on_a_full_disk(folder: &std::path::Path, kilobytes: u32, options: &[&str]) -> Server {
+    let port = free_port();
+    let mut command = std::process::Command::new("bash");
+    let limits = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\"");
+    command.args(["-c", &limits, "bash", env!("CARGO_BIN_EXE_tally"), "serve", "--port", &port.to_string()]);
+    command.args(options).current_dir(folder);
+    Server::run(command, port, folder)
+}
+
+//= SPEC.md#aof-durability
+//# [DURABLE-5] (file) A write that falls short MUST be undone by cutting the file back to the end of the last whole batch, or where that fails be completed later from the byte where it stopped.
+#[test]
+fn a_write_that_falls_short_leaves_a_whole_file_and_refuses_further_writes() {
+    let folder = folder();
+    let server = start_on_a_full_disk(folder.path(), 64, &["--appendonly", "yes", "--appendfsync", "no"]);
+    let value = "x".repeat(10_000);
+    let mut taken = 0;
+    let refused = (0..20)
+        .map(|number| ask(&server, &["SET", &format!("key:{number}"), &value]))
+        .inspect(|answer| taken += usize::from(answer == "+OK\r\n"))
+        .find(|answer| answer != "+OK\r\n");
+    assert!(refused.unwrap().starts_with("-MISCONF Errors writing to the AOF file: File too large"));
+    assert_eq!(ask(&server, &["STRLEN", "key:0"]), ":10000\r\n");
+    let length = fs::metadata(folder.path().join("appendonly.aof")).unwrap().len();
+    drop(server);
+    let server = Server::start(folder.path(), &["--appendonly", "yes", "--aof-load-truncated", "no"]);
+    assert_eq!(fs::metadata(folder.path().join("appendonly.aof")).unwrap().len(), length);
+    // The command whose append failed was carried out, and answered, before that was known.
+    assert_eq!(ask(&server, &["DBSIZE"]), format!(":{}\r\n", taken - 1));
+}
+
+#[test]
+fn under_always_a_write_that_fails_ends_the_server_before_it_answers() {
+    let folder = folder();
+    let mut server = start_on_a_full_disk(folder.path(), 64, &["--appendonly", "yes", "--appendfsync", "always"]);
+    let value = "x".repeat(10_000);
+    let answers: Vec<String> = (0..7).map(|number| ask(&server, &["SET", &format!("key:{number}"), &value])).collect();
+    assert_eq!(answers.iter().filter(|answer| *answer == "+OK\r\n").count(), 6, "{answers:?}");
+    assert_eq!(answers[6], "");
+    assert_eq!(server.end().code(), Some(1));
+    let server = Server::start(folder.path(), &["--appendonly", "yes"]);
+    assert_eq!(ask(&server, &["DBSIZE"]), ":6\r\n");
+}

@@ -526,3 +526,75 @@ fn a_damaged_dump_ends_the_start_and_is_left_as_it_was() {
     assert!(said.contains("Fatal error loading the DB from dump.rdb"), "{said}");
     assert_eq!(fs::read(folder.path().join("dump.rdb")).unwrap(), damaged);
 }
+
+//= SPEC.md#signals-and-stopping
+//# [SIGNAL-3] (inside) A second SIGINT while the server stops SHOULD end it at once with exit code 1 and without saving.
+#[test]
+fn a_second_interrupt_ends_a_busy_server_at_once() {
+    let folder = folder();
+    let mut server = Server::start(folder.path(), &["--save", "900", "1"]);
+    fill(&mut server.client());
+    let mut sleeper = server.socket();
+    sleeper.write_all(&request(&["DEBUG", "SLEEP", "15"])).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal("INT");
+    eventually("the first one is seen", || server.output().contains("Received SIGINT scheduling shutdown..."));
+    server.signal("INT");
+    assert_eq!(server.end().code(), Some(1));
+    assert!(server.output().contains("You insist... exiting now."));
+    assert!(!folder.path().join("dump.rdb").exists());
+}
+
+//= SPEC.md#signals-and-stopping
+//# [SIGNAL-4] (inside) SIGHUP and SIGPIPE MUST be ignored.
+#[test]
+fn a_lost_terminal_and_a_broken_pipe_are_ignored() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    for signal in ["HUP", "PIPE"] {
+        server.signal(signal);
+        assert_eq!(text(&mut server.client(), &["PING"]), "PONG", "{signal}");
+    }
+}
+
+//= SPEC.md#bgsave
+//# [BGSAVE-2] (wire) BGSAVE while a background save runs MUST answer `-ERR Background save already in progress`.
+//= SPEC.md#save
+//# [SAVE-2] (wire) SAVE while a background save runs MUST answer `-ERR Background save already in progress`.
+#[test]
+fn one_background_save_runs_at_a_time() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    let commands = [
+        request(&["DEBUG", "POPULATE", "200000"]),
+        request(&["BGSAVE"]),
+        request(&["BGSAVE"]),
+        request(&["SAVE"]),
+        request(&["DBSIZE"]),
+    ];
+    let refused = "-ERR Background save already in progress\r\n";
+    assert_eq!(
+        exchange(server.socket(), &commands.concat()),
+        format!("+OK\r\n+Background saving started\r\n{refused}{refused}:200000\r\n")
+    );
+    eventually("the save ends", || server.output().contains("Background saving terminated with success"));
+}
+
+#[test]
+fn a_killed_child_leaves_the_old_dump_and_nothing_else() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    let client = &mut server.client();
+    fill(client);
+    assert_eq!(text(client, &["SAVE"]), "OK");
+    let before = fs::read(folder.path().join("dump.rdb")).unwrap();
+    assert_eq!(text(client, &["DEBUG", "POPULATE", "500000"]), "OK");
+    text(client, &["BGSAVE"]);
+    let output = server.output();
+    let pid = output.split("Background saving started by pid ").nth(1).unwrap().split_whitespace().next().unwrap();
+    assert!(std::process::Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    eventually("the loss is noticed", || server.output().contains("Background saving error"));
+    assert!(text(client, &["INFO", "persistence"]).contains("rdb_last_bgsave_status:err"));
+    assert_eq!(fs::read(folder.path().join("dump.rdb")).unwrap(), before);
+    assert!(!folder.path().join(format!("temp-{pid}.rdb")).exists());
+}

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The most a test waits for anything that should happen at once.
@@ -19,9 +20,30 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A port nobody listens on at the moment.
+/// A port nobody listens on, and which this process gives out once.
+///
+/// It lies below the range from which systems take ports for outgoing connections, so that none of these takes it
+/// before the server does; processes begin at different places of it.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 20_000;
+    let begin = std::process::id().wrapping_mul(151) % PORTS;
+    loop {
+        let next = (begin + TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(FIRST + next).unwrap();
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Whether a server on this port answers anything; it listens before it has loaded, so a connection says little.
+fn answers(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok_and(|mut socket| {
+        let waits = socket.set_read_timeout(Some(Duration::from_millis(200)));
+        waits.is_ok() && socket.write_all(b"PING\r\n").is_ok() && socket.read(&mut [0]).is_ok_and(|bytes| bytes > 0)
+    })
 }
 
 /// A folder that is removed with the value.
@@ -62,7 +84,7 @@ impl Server {
             if let Some(status) = server.process.try_wait().unwrap() {
                 panic!("the server ended with {status}: {}", server.output());
             }
-            server.output().contains("eady to accept connections") || TcpStream::connect(("127.0.0.1", port)).is_ok()
+            server.output().contains("eady to accept connections") || answers(port)
         });
         server
     }
