@@ -6,6 +6,7 @@
 
 mod dump;
 mod pools;
+mod smallest;
 mod terms;
 
 pub use dump::{Body, classify, serialize, string_body};

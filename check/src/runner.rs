@@ -209,7 +209,7 @@ impl Episode<'_, '_> {
         for question in self.session.audit(AUDITED_KEYS).chunks(32) {
             self.send(slot, question)?;
         }
-        self.session.validate()
+        self.session.conclude()
     }
 
     fn pause(&mut self, choice: &mut impl Choice) -> Result<(), Box<Finding>> {
@@ -228,7 +228,11 @@ impl Episode<'_, '_> {
         sent.request.clear();
         let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
         let live = self.session.target.can().live;
-        sent.inline = self.swarm.inline > 0 && self.swarm.inline > choice.below(256) && sent.request.payload() < 10_000;
+        // A line that begins with `*` is no inline request.
+        sent.inline = self.swarm.inline > 0
+            && self.swarm.inline > choice.below(256)
+            && sent.request.payload() < 10_000
+            && !sent.request.name().starts_with(b"*");
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some();
@@ -350,5 +354,5 @@ pub fn run_script(
         }
     }
     session.coverage.add_witnessed(&session.model);
-    session.validate()
+    session.conclude()
 }

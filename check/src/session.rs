@@ -13,6 +13,9 @@ use crate::request::Request;
 use crate::script::Slot;
 use crate::target::{Connection, Received, Setup, Target, TargetError, Wait};
 
+/// Keys asked for after the AOF was loaded.
+const AOF_KEYS: usize = 500;
+
 /// What was found wrong.
 #[derive(Clone, Debug)]
 pub enum Wrong {
@@ -401,18 +404,44 @@ impl<'a> Session<'a> {
             }
             ask(&[b"TYPE", record.key]);
             ask(&[b"PTTL", record.key]);
-            ask(&[b"OBJECT", b"ENCODING", record.key]);
             ask(&[b"GET", record.key]);
+            ask(&[b"OBJECT", b"ENCODING", record.key]);
         }
         questions
     }
 
-    /// Checks the target's invariants.
-    pub fn validate(&self) -> Result<(), Box<Finding>> {
-        self.target.validate().map_err(|text| {
-            let request = Request::from(&[b"(end)"][..]);
-            Box::new(Finding { command: self.commands, client: 0, request, wrong: Wrong::Invariant(text) })
-        })
+    /// Checks what no client can see: the target's invariants, and that its AOF holds the dataset.
+    pub fn conclude(&mut self) -> Result<(), Box<Finding>> {
+        let at_end = |wrong: Wrong, request: &Request| {
+            Box::new(Finding { command: self.commands, client: 0, request: request.clone(), wrong })
+        };
+        let end = Request::from(&[b"(end)"][..]);
+        self.target.validate().map_err(|text| at_end(Wrong::Invariant(text), &end))?;
+        let restarted = self.target.restarted_from_aof();
+        let restarted = restarted.map_err(|error| at_end(Wrong::File(error.to_string()), &end))?;
+        let Some(mut second) = restarted else { return Ok(()) };
+        // Encodings may differ: a value that came in pieces is written to the file as one.
+        let questions: Vec<Sent> =
+            self.audit(AOF_KEYS).into_iter().filter(|sent| !sent.request.is(0, "object")).collect();
+        let mut uncounted = Coverage::default();
+        let mut session = Session {
+            target: &mut *second,
+            model: self.model.clone(),
+            coverage: &mut uncounted,
+            harvest: Harvest::default(),
+            clients: Vec::new(),
+            commands: 0,
+            outgoing: Vec::new(),
+            replies: Vec::new(),
+            ledger: None,
+        };
+        for batch in questions.chunks(32) {
+            session.batch(1, batch, |_, _| {}).map_err(|finding| {
+                let text = format!("after loading the AOF {} answers {}", finding.request, finding.received());
+                at_end(Wrong::File(text), &end)
+            })?;
+        }
+        Ok(())
     }
 
     /// When the next command will have run, for the generator: the middle of what is known.

@@ -23,7 +23,7 @@ pub struct Budget {
 
 impl Budget {
     /// For the embedded engine: a second or two.
-    pub const EMBEDDED: Self = Self { commands: 400_000, attempts: 1 };
+    pub const EMBEDDED: Self = Self { commands: 1_000_000, attempts: 1 };
     /// For a live server.
     pub const LIVE: Self = Self { commands: 60_000, attempts: 3 };
 }
@@ -197,12 +197,10 @@ impl Shrinker<'_> {
             match self.best.steps[step].clone() {
                 Step::Command { request, .. } => self.simplify_request(step, &request),
                 Step::Pass(ms) => {
-                    let mut ms = ms;
                     for shorter in [1, 10, 100, 1000, 10_000] {
                         let mut candidate = self.best.clone();
                         candidate.steps[step] = Step::Pass(shorter);
                         if shorter < ms && self.accepts(candidate) {
-                            ms = shorter;
                             break;
                         }
                     }

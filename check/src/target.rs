@@ -146,9 +146,12 @@ pub trait Target {
         Ok(())
     }
 
-    /// The AOF as it stands on the target's disk, where that can be told.
-    fn aof(&self) -> Option<&[u8]> {
-        None
+    /// A second target that has just loaded the AOF which stands on this one's disk; none where there is no AOF.
+    ///
+    /// # Errors
+    /// When the file cannot be loaded.
+    fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        Ok(None)
     }
 }
 
@@ -197,8 +200,8 @@ impl<T: Target + ?Sized> Target for Box<T> {
         (**self).validate()
     }
 
-    fn aof(&self) -> Option<&[u8]> {
-        (**self).aof()
+    fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        (**self).restarted_from_aof()
     }
 }
 
@@ -247,7 +250,7 @@ impl<T: Target + ?Sized> Target for &mut T {
         (**self).validate()
     }
 
-    fn aof(&self) -> Option<&[u8]> {
-        (**self).aof()
+    fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        (**self).restarted_from_aof()
     }
 }

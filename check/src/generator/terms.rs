@@ -43,7 +43,8 @@ impl<V: View> Terms<'_, V> {
             }
             Argument::Many(body) => {
                 self.sequence(choice, body, into);
-                while choice.ratio(2, 5) {
+                // A source that ran dry answers the least value, which must end the repetition.
+                while !choice.ratio(3, 5) {
                     self.sequence(choice, body, into);
                 }
                 return;

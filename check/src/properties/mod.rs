@@ -12,3 +12,4 @@ pub mod number;
 pub mod popcount;
 pub mod rdb;
 pub mod resp;
+pub mod scripts;

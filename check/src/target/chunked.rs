@@ -76,7 +76,7 @@ impl<T: Target> Target for Chunked<T> {
         self.inner.validate()
     }
 
-    fn aof(&self) -> Option<&[u8]> {
-        self.inner.aof()
+    fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        self.inner.restarted_from_aof()
     }
 }

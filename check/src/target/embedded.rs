@@ -386,7 +386,21 @@ impl Target for Embedded {
         }
     }
 
-    fn aof(&self) -> Option<&[u8]> {
-        self.disk.files.get(file_name(FileId::Aof)).map(Vec::as_slice)
+    fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        let Some(content) = self.disk.files.get(file_name(FileId::Aof)).filter(|_| self.engine.config().appendonly)
+        else {
+            return Ok(None);
+        };
+        let mut second = Self { world: self.world.clone(), ..Self::new() };
+        let mut failure = None;
+        second.drive(|this| {
+            this.engine.start(&mut this.world);
+            let loaded = this.engine.load_aof(&mut this.world, &mut content.as_slice());
+            failure = loaded.err().map(|error| error.to_string());
+        })?;
+        match failure {
+            Some(reason) => Err(TargetError::Connection(format!("the AOF cannot be loaded: {reason}"))),
+            None => Ok(Some(Box::new(second))),
+        }
     }
 }

@@ -1,0 +1,98 @@
+//! The engine holds: long runs of made-up commands, and every script of the smallest scope.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use tally_check::choice::{Choice, Enumerator};
+use tally_check::coverage::Coverage;
+use tally_check::generator::{Limits, Swarm};
+use tally_check::grammar::Family;
+use tally_check::profile::Version;
+use tally_check::properties::{commands, scripts};
+use tally_check::report::redis_cli;
+use tally_check::runner::{Plan, explore, run_script};
+use tally_check::script::{Script, Step};
+use tally_check::shrink::{Budget, shrink};
+use tally_check::target::Embedded;
+
+/// How much to try: `TALLY_CASES` scales the commands of each seed, 100 being the normal amount.
+fn scaled(commands: u64) -> u64 {
+    let cases = std::env::var("TALLY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(100u64);
+    (commands * cases / 100).max(100)
+}
+
+fn holds(seed: u64, families: &[Family], commands: u64) -> Coverage {
+    let profile = Version::REDIS_5_0.model(false, false);
+    let limits = Limits { families: families.to_vec(), ..Limits::default() };
+    let plan = Plan { seed, limits, profile: profile.clone(), lethal: false };
+    let (mut target, mut coverage) = (Embedded::new(), Coverage::default());
+    let mut enough = |coverage: &Coverage| coverage.commands >= commands;
+    if let Some(discovery) = explore(&mut target, &plan, &mut coverage, &mut enough).unwrap() {
+        let mut run = |script: &Script| {
+            run_script(&mut target, script, profile.clone(), &mut Coverage::default(), &mut |_, _| {}).err()
+        };
+        let shrunk = shrink(&discovery.script, &discovery.finding, Budget::EMBEDDED, &mut run);
+        panic!("seed {seed:#x}\n{}\n{}", redis_cli(&shrunk.script).join("\n"), shrunk.finding);
+    }
+    coverage
+}
+
+#[test]
+fn the_default_mix_finds_nothing_and_reaches_every_command() {
+    let coverage = holds(0x7a11, &[], scaled(200_000));
+    if coverage.commands >= 200_000 {
+        // SHUTDOWN would end what is checked.
+        let missing: Vec<_> = coverage.unexercised().filter(|name| *name != "shutdown").collect();
+        assert_eq!(missing, [] as [&str; 0]);
+        assert!(coverage.error_paths().len() > 100);
+    }
+}
+
+#[test]
+fn every_family_alone_finds_nothing() {
+    for family in Family::ALL {
+        holds(0x0fa1, &[family], scaled(20_000));
+    }
+}
+
+/// All scripts of two commands over two keys and three values, without malformed arguments: a proof for the small scope.
+#[test]
+fn every_script_of_two_string_commands_over_two_keys_holds() {
+    let swarm = Swarm::smallest(&[Family::Strings]);
+    let profile = Version::REDIS_5_0.model(false, false);
+    let (mut all, mut target, mut coverage) = (Enumerator::default(), Embedded::new(), Coverage::default());
+    let mut scripts = 0u64;
+    let most = scaled(20_000);
+    loop {
+        let steps = (0..2).map(|_| Step::command(1, swarm.simplest(&mut all))).collect();
+        let script = Script { steps, ..Script::default() };
+        if let Err(finding) = run_script(&mut target, &script, profile.clone(), &mut coverage, &mut |_, _| {}) {
+            panic!("{script}\n{finding}");
+        }
+        scripts += 1;
+        if !all.advance() || scripts == most {
+            break;
+        }
+    }
+    assert!(scripts > 1000, "{scripts}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: scaled(200) as u32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn scripts_from_structured_bytes_hold(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        commands::the_engine_answers_what_the_model_allows(&bytes);
+    }
+
+    #[test]
+    fn scripts_from_seeds_hold(script in scripts::script_strategy(Limits { commands: 60, ..Limits::default() })) {
+        scripts::the_engine_answers_what_the_model_allows(&script);
+    }
+}
+
+#[test]
+fn a_source_that_runs_dry_still_ends_its_script() {
+    commands::the_engine_answers_what_the_model_allows(&[]);
+    let mut dry = tally_check::choice::Recorded::new(Vec::new());
+    assert_eq!(dry.below(10), 0);
+}

@@ -1,0 +1,101 @@
+//! The checker finds every fault planted in the engine, from a fixed seed, and shrinks it to a few commands.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tally_check::coverage::Coverage;
+use tally_check::generator::Limits;
+use tally_check::profile::Version;
+use tally_check::runner::{Plan, explore, run_script};
+use tally_check::script::Script;
+use tally_check::shrink::{Budget, shrink};
+use tally_check::target::Embedded;
+use tally_engine::faults::{self, Fault};
+
+/// Commands within which every fault must show.
+const MOST_COMMANDS: u64 = 400_000;
+
+/// Faults that need more than five commands to show, with how many.
+fn commands_needed(fault: Fault) -> usize {
+    match fault {
+        // A dict must be made to grow first, which takes five keys, and be looked at during the move.
+        Fault::RehashMisplacesChainTail | Fault::ScanForgetsLargerTable => 30,
+        _ => 5,
+    }
+}
+
+fn finds(fault: Fault) {
+    faults::select(Some(fault));
+    let began = Instant::now();
+    let profile = Version::REDIS_5_0.model(false, false);
+    let plan = Plan { seed: 1, limits: Limits::default(), profile: profile.clone(), lethal: false };
+    let mut target = Embedded::new();
+    let mut coverage = Coverage::default();
+    let mut enough = |coverage: &Coverage| coverage.commands >= MOST_COMMANDS;
+    let discovery = explore(&mut target, &plan, &mut coverage, &mut enough).unwrap();
+    let Some(discovery) = discovery else { panic!("{fault:?} was not found in {} commands", coverage.commands) };
+    let found_after = began.elapsed();
+    let mut run = |script: &Script| {
+        run_script(&mut target, script, profile.clone(), &mut Coverage::default(), &mut |_, _| {}).err()
+    };
+    let shrunk = shrink(&discovery.script, &discovery.finding, Budget::EMBEDDED, &mut run);
+    faults::select(None);
+    let commands = shrunk.script.commands();
+    println!(
+        "{fault:?}: found after {} commands, {found_after:.1?}; {commands} commands after {:.1?}\n{}{}",
+        coverage.commands,
+        began.elapsed(),
+        shrunk.script,
+        shrunk.finding,
+    );
+    assert!(shrunk.reproduced, "{fault:?} did not show again");
+    assert!(commands <= commands_needed(fault), "{fault:?} needs no {commands} commands");
+    assert!(began.elapsed().as_secs() < 30, "{fault:?} took {:?}", began.elapsed());
+    // The script that was shrunk shows nothing on an engine without the fault.
+    let healthy = run_script(&mut target, &shrunk.script, profile, &mut Coverage::default(), &mut |_, _| {});
+    assert!(healthy.is_ok(), "{fault:?}: shows without the fault");
+}
+
+/// The faults are told apart by their number modulo this, so that test threads share the work.
+const SHARES: usize = 4;
+
+fn finds_share(share: usize) {
+    for fault in faults::ALL.iter().skip(share).step_by(SHARES) {
+        finds(*fault);
+    }
+}
+
+#[test]
+fn every_planted_fault_is_found_and_shrunk_first_share() {
+    finds_share(0);
+}
+
+#[test]
+fn every_planted_fault_is_found_and_shrunk_second_share() {
+    finds_share(1);
+}
+
+#[test]
+fn every_planted_fault_is_found_and_shrunk_third_share() {
+    finds_share(2);
+}
+
+#[test]
+fn every_planted_fault_is_found_and_shrunk_fourth_share() {
+    finds_share(3);
+}
+
+#[test]
+fn there_are_ten_faults_at_least_and_each_is_listed_once() {
+    let mut names: Vec<String> = faults::ALL.iter().map(|fault| format!("{fault:?}")).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), faults::ALL.len());
+    assert!(names.len() >= 10);
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("engine/src/faults.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let body = source.split_once("pub enum Fault {").unwrap().1.split_once('}').unwrap().0;
+    let variants = body.lines().filter(|line| !line.trim().starts_with("//") && line.trim().ends_with(',')).count();
+    assert_eq!(variants, names.len(), "a fault is missing in faults::ALL");
+}
