@@ -240,13 +240,7 @@ impl Model {
     }
 
     /// Judges the command in every world: each way the look-ups it makes may turn out.
-    fn worlds(
-        &self,
-        client_id: ClientId,
-        command: &[&[u8]],
-        span: Span,
-        answer: Option<&Reply>,
-    ) -> Vec<World> {
+    fn worlds(&self, client_id: ClientId, command: &[&[u8]], span: Span, answer: Option<&Reply>) -> Vec<World> {
         let (Some(client), Some(_)) = (self.clients.get(&client_id), command.first()) else {
             return Vec::new();
         };
@@ -300,7 +294,12 @@ impl Model {
                 let differs = erratum.changes != world.plan.changes;
                 if known && differs && erratum.allowed.admits(outcome, self.profile.errors) {
                     let plan = Plan { changes: erratum.changes.clone(), ..world.plan.clone() };
-                    disguised.push(World { command: world.command, choices: world.choices.clone(), cited: Vec::new(), plan });
+                    disguised.push(World {
+                        command: world.command,
+                        choices: world.choices.clone(),
+                        cited: Vec::new(),
+                        plan,
+                    });
                 }
             }
         }
@@ -400,7 +399,10 @@ impl Model {
         &mut self,
         client: ClientId,
         spec: Option<&Command>,
-        command: &[&[u8]], outcome: &Outcome<'_>, span: Span) {
+        command: &[&[u8]],
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) {
         let Some(spec) = spec.filter(|spec| spec.uses_keys()) else { return };
         let db = self.selected_db(client);
         let failed = matches!(outcome.replies, [Reply::Error(_)]);
