@@ -55,7 +55,18 @@ fn debug_log_writes_to_the_log() {
 fn the_append_only_file_holds_what_changed_the_data_and_nothing_else() {
     let folder = folder();
     let mut server = Server::start(folder.path(), &["--appendonly", "yes", "--appendfsync", "always"]);
-    let requests = ["SET a 1", "GET a", "INCR a", "INCR b x", "LPUSH", "SELECT 3", "SET c 9", "DEL missing", "SELECT 0", "APPEND a 0"];
+    let requests = [
+        "SET a 1",
+        "GET a",
+        "INCR a",
+        "INCR b x",
+        "LPUSH",
+        "SELECT 3",
+        "SET c 9",
+        "DEL missing",
+        "SELECT 0",
+        "APPEND a 0",
+    ];
     let bytes: Vec<u8> = requests.iter().flat_map(|line| request(&line.split(' ').collect::<Vec<_>>())).collect();
     let answer = exchange(server.socket(), &bytes);
     assert!(answer.ends_with(":2\r\n"), "{answer}");
@@ -66,10 +77,8 @@ fn the_append_only_file_holds_what_changed_the_data_and_nothing_else() {
     assert_eq!(words(&file), ["SELECT 0", "SET a 1", "INCR a", "SELECT 3", "SET c 9", "SELECT 0", "APPEND a 0"]);
 
     let server = Server::start(folder.path(), &["--appendonly", "yes"]);
-    let again: Vec<u8> = ["GET a", "SELECT 3", "GET c"]
-        .iter()
-        .flat_map(|line| request(&line.split(' ').collect::<Vec<_>>()))
-        .collect();
+    let again: Vec<u8> =
+        ["GET a", "SELECT 3", "GET c"].iter().flat_map(|line| request(&line.split(' ').collect::<Vec<_>>())).collect();
     assert_eq!(exchange(server.socket(), &again), "$2\r\n20\r\n+OK\r\n$1\r\n9\r\n");
 }
 

@@ -7,20 +7,20 @@ use crate::commands::table::Renames;
 /// commands works unchanged.
 #[rustfmt::skip] // A list of words.
 pub const COMMANDS_TO_COME: &[&str] = &[
-    "bgrewriteaof", "blpop", "brpop", "brpoplpush", "bzpopmax", "bzpopmin", "discard", "dump", "eval", "evalsha",
-    "exec", "geoadd", "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember",
+    "bgrewriteaof", "blpop", "brpop", "brpoplpush", "bzpopmax", "bzpopmin", "discard", "eval", "evalsha", "exec",
+    "geoadd", "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember",
     "georadiusbymember_ro", "hdel", "hexists", "hget", "hgetall", "hincrby", "hincrbyfloat", "hkeys", "hlen", "hmget",
     "hmset", "hscan", "hset", "hsetnx", "hstrlen", "hvals", "latency", "lindex", "linsert", "llen", "lpop", "lpush",
     "lpushx", "lrange", "lrem", "lset", "ltrim", "memory", "migrate", "monitor", "multi", "pfadd", "pfcount",
     "pfdebug", "pfmerge", "pfselftest", "psubscribe", "psync", "publish", "pubsub", "punsubscribe", "replconf",
-    "replicaof", "restore", "restore-asking", "role", "rpop", "rpoplpush", "rpush", "rpushx", "sadd", "scard",
-    "script", "sdiff", "sdiffstore", "sinter", "sinterstore", "sismember", "slaveof", "slowlog", "smembers", "smove",
-    "sort", "spop", "srandmember", "srem", "sscan", "subscribe", "sunion", "sunionstore", "sync", "unsubscribe",
-    "unwatch", "wait", "watch", "xack", "xadd", "xclaim", "xdel", "xgroup", "xinfo", "xlen", "xpending", "xrange",
-    "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim", "zadd", "zcard", "zcount", "zincrby", "zinterstore",
-    "zlexcount", "zpopmax", "zpopmin", "zrange", "zrangebylex", "zrangebyscore", "zrank", "zrem", "zremrangebylex",
-    "zremrangebyrank", "zremrangebyscore", "zrevrange", "zrevrangebylex", "zrevrangebyscore", "zrevrank", "zscan",
-    "zscore", "zunionstore",
+    "replicaof", "restore-asking", "role", "rpop", "rpoplpush", "rpush", "rpushx", "sadd", "scard", "script", "sdiff",
+    "sdiffstore", "sinter", "sinterstore", "sismember", "slaveof", "slowlog", "smembers", "smove", "sort", "spop",
+    "srandmember", "srem", "sscan", "subscribe", "sunion", "sunionstore", "sync", "unsubscribe", "unwatch", "wait",
+    "watch", "xack", "xadd", "xclaim", "xdel", "xgroup", "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup",
+    "xrevrange", "xsetid", "xtrim", "zadd", "zcard", "zcount", "zincrby", "zinterstore", "zlexcount", "zpopmax",
+    "zpopmin", "zrange", "zrangebylex", "zrangebyscore", "zrank", "zrem", "zremrangebylex", "zremrangebyrank",
+    "zremrangebyscore", "zrevrange", "zrevrangebylex", "zrevrangebyscore", "zrevrank", "zscan", "zscore",
+    "zunionstore",
 ];
 
 impl Config {
