@@ -89,6 +89,8 @@ fn every_policy_keeps_the_commands_of_a_polite_run() {
     }
 }
 
+//= SPEC.md#debug
+//# [DEBUG-12] (wire) DEBUG LOADAOF MUST flush the append-only file, load the dataset from it and answer `+OK`.
 #[test]
 fn debug_loadaof_rebuilds_the_dataset_from_the_file() {
     let folder = folder();
@@ -101,6 +103,8 @@ fn debug_loadaof_rebuilds_the_dataset_from_the_file() {
     assert_eq!(ask(&server, &["DBSIZE"]), ":3\r\n");
 }
 
+//= SPEC.md#config
+//# [CONFIG-32] (wire) CONFIG SET `appendonly yes` MUST turn the append-only file on with the present dataset as its base, and `no` ends it.
 #[test]
 fn the_file_can_be_switched_on_and_off_while_the_server_runs() {
     let folder = folder();
