@@ -13,6 +13,8 @@
 
 pub(crate) mod access;
 pub(crate) mod expire;
+#[cfg(test)]
+mod expire_tests;
 pub(crate) mod resize;
 
 use rand_chacha::ChaCha8Rng;
