@@ -152,6 +152,8 @@ const LINES: [&str; 16] = [
 
 //= SPEC.md#aof-file
 //# [AOF-13] (file) Loading the AOF file of a server MUST give the dataset that this server had, deadlines included.
+//= SPEC.md#aof-file
+//# [AOF-4] (file) Loading MUST execute the commands on an empty dataset in order, as a client would, without replies and without propagating them.
 #[test]
 fn a_replay_makes_the_same_dataset_after_every_command() {
     let mut server = Server::new("appendfsync always");

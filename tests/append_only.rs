@@ -15,6 +15,12 @@ fn ask(server: &Server, words: &[&str]) -> String {
     exchange(server.socket(), &request(words))
 }
 
+//= SPEC.md#aof-file
+//# [AOF-9] (file) A server with `appendonly` on MUST load the AOF file at start, and the RDB file only when `appendonly` is off.
+//= SPEC.md#aof-file
+//# [AOF-10] (file) A server with `appendonly` on that finds no AOF file MUST start with an empty dataset and create one.
+//= SPEC.md#aof-file
+//# [AOF-11] (file) The AOF file MUST be named by the directives `dir` and `appendfilename`, by default `appendonly.aof`.
 #[test]
 fn a_killed_server_under_always_has_lost_nothing_it_acknowledged() {
     let folder = folder();
@@ -59,6 +65,8 @@ fn a_killed_server_under_always_has_lost_nothing_it_acknowledged() {
     }
 }
 
+//= SPEC.md#aof-durability
+//# [DURABLE-4] (file) Under `appendfsync no` commands MUST be written before their replies are sent, and forcing them to disk is left to the system.
 #[test]
 fn every_policy_keeps_the_commands_of_a_polite_run() {
     for policy in ["always", "everysec", "no"] {

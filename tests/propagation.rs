@@ -99,6 +99,8 @@ fn erratum_of(case: &Value) -> Option<&'static str> {
 //# [PROPAGATION-7] (file) EXPIRE, PEXPIRE and EXPIREAT MUST be written to the AOF as `PEXPIREAT key deadline`, while replicas get what came.
 //= SPEC.md#propagation
 //# [PROPAGATION-8] (file) EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT that remove the key MUST be propagated as `DEL key`, or `UNLINK key` with `lazyfree-lazy-expire yes`.
+//= SPEC.md#aof-file
+//# [AOF-12] (file) A failed command MUST NOT be written to the AOF file.
 #[test]
 fn the_recorded_cases_are_handed_on_as_recorded() {
     let text = include_str!("data/reference/propagation-5.0.jsonl");
@@ -151,6 +153,8 @@ fn incrbyfloat_is_handed_on_as_its_sum_with_the_deadline() {
 
 //= SPEC.md#propagation
 //# [PROPAGATION-9] (file) Loading the AOF MUST lead to the same data set, deadlines included, as the commands that it was written from.
+//= SPEC.md#aof-file
+//# [AOF-5] (file) Commands in the file whose deadlines have passed MUST set them all the same, so that a later command of the file finds the key as it was.
 #[test]
 fn what_was_handed_on_leads_to_the_same_dataset() {
     let script = [

@@ -139,6 +139,8 @@ mod tests {
         assert!(matches(b"[a-\xff]", b"z", Case::Sensitive));
     }
 
+    //= SPEC.md#glob-patterns
+    //# [GLOB-10] (inside) Matching SHOULD take time proportional to at most the product of the lengths of pattern and text.
     #[test]
     fn many_stars_do_not_take_exponential_time() {
         let pattern = "*a".repeat(200) + "b";

@@ -77,6 +77,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    //= SPEC.md#idle-time-and-frequency
+    //# [IDLE-3] (inside) The clock MUST have 24 bits and a resolution of one second, and wrap.
     #[test]
     fn idle_time_counts_seconds_and_loses_one_across_the_wrap() {
         assert_eq!(idle_ms(10, 4), 6000);
@@ -86,6 +88,8 @@ mod tests {
         assert_eq!(clock((1 << LRU_BITS) * 1000 + 2999), 2);
     }
 
+    //= SPEC.md#idle-time-and-frequency
+    //# [FREQUENCY-4] (inside) The counter MUST decay by one for each `lfu-decay-time` minutes since the last decay, not below 0, and not at all if that is 0.
     #[test]
     fn a_counter_loses_one_for_every_decay_time_without_access() {
         assert_eq!(decayed(frequency_bits(100, 7), 103, 1), 4);
@@ -95,6 +99,8 @@ mod tests {
         assert_eq!(decayed(frequency_bits(u16::MAX, 7), 2, 1), 5);
     }
 
+    //= SPEC.md#idle-time-and-frequency
+    //# [FREQUENCY-3] (inside) A use MUST increment the counter below 255 with the probability 1 / ((counter - 5, at least 0) * `lfu-log-factor` + 1), after the decay.
     #[test]
     fn a_counter_grows_always_when_small_and_seldom_when_large() {
         assert_eq!(incremented(0, 10, u32::MAX), 1);

@@ -130,6 +130,8 @@ mod tests {
         fired
     }
 
+    //= SPEC.md#cron-and-time-events
+    //# [CRON-3] (inside) A time event MUST come due after its delay and then either be renewed with the delay that its handler answers or end.
     #[test]
     fn an_event_fires_when_its_delay_is_over_and_not_before() {
         let mut timers = Timers::default();
@@ -142,6 +144,8 @@ mod tests {
         assert_eq!(timers.nearest_ms(), None);
     }
 
+    //= SPEC.md#cron-and-time-events
+    //# [CRON-4] (inside) When the clock goes backwards, time events MUST fire at once rather than wait until it has caught up.
     #[test]
     fn a_clock_set_back_fires_every_event_at_once() {
         let mut timers = Timers::default();
@@ -168,6 +172,8 @@ mod tests {
         assert_eq!(fire(&mut timers, 10, Next::Never), ["new", "old"]);
     }
 
+    //= SPEC.md#cron-and-time-events
+    //# [CRON-5] (inside) A time event that is deleted while events are processed, by itself or by another, MUST NOT fire again.
     #[test]
     fn an_event_may_delete_itself_and_others_while_it_runs() {
         let mut timers = Timers::default();

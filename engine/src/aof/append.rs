@@ -363,6 +363,8 @@ mod tests {
         IoFailure { errno: 28, text: "No space left on device".into() }
     }
 
+    //= SPEC.md#aof-file
+    //# [AOF-2] (file) SELECT MUST be written before the first command of the file and before each command of another database than the one before it.
     #[test]
     fn select_stands_before_the_first_command_and_before_each_change_of_database() {
         let mut file = opened();
@@ -405,6 +407,8 @@ mod tests {
         }
     }
 
+    //= SPEC.md#aof-durability
+    //# [DURABLE-3] (inside) A write that is postponed because a fsync is under way MUST be made after two seconds at the latest, counted by `aof_delayed_fsync`.
     #[test]
     fn everysec_postpones_a_write_for_two_seconds_while_a_sync_is_under_way() {
         let mut file = opened();
@@ -423,6 +427,8 @@ mod tests {
         assert_eq!((effects.as_slice(), file.delayed_syncs), (&[WRITE][..], 1));
     }
 
+    //= SPEC.md#aof-durability
+    //# [DURABLE-2] (file) Under `appendfsync everysec` commands MUST be written to the file before their replies are sent, unless a fsync is still under way, and be forced to disk about once a second in the background.
     #[test]
     fn everysec_syncs_the_last_write_even_if_no_other_follows() {
         let mut file = opened();
@@ -439,6 +445,8 @@ mod tests {
         assert_eq!(effects, [BACKGROUND]);
     }
 
+    //= SPEC.md#aof-durability
+    //# [DURABLE-5] (file) A write that falls short MUST be undone by cutting the file back to the end of the last whole batch, or where that fails be completed later from the byte where it stopped.
     #[test]
     fn a_short_write_is_cut_back_and_made_again_as_a_whole() {
         let mut file = opened();

@@ -3,8 +3,8 @@
 
 use super::expire::Cycle;
 use crate::config::Config;
-use crate::structures::key_entry::Payload;
 use crate::state::Server;
+use crate::structures::key_entry::Payload;
 use crate::world::{Busy, Still, World};
 
 /// Each look at the monotonic clock costs `step_us`.
@@ -54,7 +54,7 @@ fn fill(server: &mut Server, db: usize, keys: usize, over: usize, left_ms: i64) 
     for index in 0..keys {
         let expiry = if index < over { NOW_MS - 1 } else { NOW_MS + left_ms };
         let key = format!("key:{index}");
-        server.keyspace.db_mut(db).keys.insert_new(key.as_bytes(), Payload::Embstr(b"v"), 0, Some(expiry));
+        server.keyspace.db_mut(db).keys.insert_new(key.as_bytes(), Payload::Embstr(b"v"[..].into()), 0, Some(expiry));
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) mod expire;
 #[cfg(test)]
 mod expire_tests;
 pub(crate) mod resize;
+#[cfg(test)]
+mod resize_tests;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
