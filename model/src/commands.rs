@@ -163,7 +163,7 @@ pub(crate) fn plan(call: &Call<'_>) -> Plan {
     if call.client.killed == Killed::Surely {
         return Plan::new(Clause::CLIENT_12, Allowed::Closing(Box::new(Allowed::Nothing)));
     }
-    let mut plan = connection::quit(call).map_or_else(|| dispatch(call).unwrap_or_else(Plan::from), |plan| plan);
+    let mut plan = connection::quit(call).unwrap_or_else(|| dispatch(call).unwrap_or_else(Plan::from));
     connection::suppress_replies(call, &mut plan);
     plan
 }

@@ -166,9 +166,12 @@ pub(crate) fn mget(call: &Call<'_>) -> Result<Plan, Refusal> {
     Ok(Plan::reply(Clause::MGET_1, Reply::Array(elements)))
 }
 
+/// A key and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// Keys and values in turn, from the second argument on.
-fn pairs<'a>(call: &Call<'a>) -> Result<Vec<(&'a [u8], &'a [u8])>, Refusal> {
-    if call.args.len() % 2 == 0 {
+fn pairs<'a>(call: &Call<'a>) -> Result<Vec<Pair<'a>>, Refusal> {
+    if call.args.len().is_multiple_of(2) {
         return Err(Refusal::new(Clause::MSET_2, "ERR wrong number of arguments for MSET"));
     }
     Ok(call.args[1..].chunks(2).map(|pair| (pair[0], pair[1])).collect())

@@ -116,7 +116,7 @@ impl Replay {
             return;
         }
         let whole_db = matches!(name.as_str(), "KEYS" | "SCAN" | "DBSIZE" | "RANDOMKEY");
-        let clean = !keys.iter().any(is_unknown) && !(whole_db && self.unknown.iter().any(|(owner, _)| *owner == db));
+        let clean = !(keys.iter().any(is_unknown) || whole_db && self.unknown.iter().any(|(owner, _)| *owner == db));
         match name.as_str() {
             "MOVE" if !failed => {
                 let target = std::str::from_utf8(command[2]).unwrap().parse().unwrap();

@@ -113,7 +113,7 @@ fn save(value: &[u8]) -> Option<Bytes> {
     }
     let numbers: Option<Vec<i64>> = value.split(|&byte| byte == b' ').map(integer).collect();
     let numbers = numbers?;
-    if numbers.len() % 2 != 0 || numbers.chunks(2).any(|pair| pair[0] < 1 || pair[1] < 0) {
+    if !numbers.len().is_multiple_of(2) || numbers.chunks(2).any(|pair| pair[0] < 1 || pair[1] < 0) {
         return None;
     }
     Some(value.to_vec())
@@ -128,7 +128,7 @@ fn output_limits(value: &[u8], current: &[u8]) -> Option<Bytes> {
     }
     if !value.is_empty() {
         let words: Vec<&[u8]> = value.split(|&byte| byte == b' ').collect();
-        if words.len() % 4 != 0 {
+        if !words.len().is_multiple_of(4) {
             return None;
         }
         for group in words.chunks(4) {
