@@ -234,10 +234,11 @@ impl EventLoop {
         let peer = match address {
             Some(address) => {
                 sockopt::set_tcp_nodelay(&socket, true)?;
-                if let Ok(seconds) = u64::try_from(config.tcp_keepalive)
-                    && seconds > 0
+                let seconds = u64::try_from(config.tcp_keepalive).unwrap_or(0);
+                if seconds > 0
+                    && let Err(errno) = keep_alive(&socket, seconds)
                 {
-                    keep_alive(&socket, seconds);
+                    tracing::debug!("Cannot set keep-alive of a new connection: {errno}");
                 }
                 Peer { address: address.to_string(), descriptor, local: address.ip().is_loopback(), unix_socket: false }
             }
@@ -413,14 +414,37 @@ impl EventLoop {
 }
 
 /// Probes of an idle connection: the first after `seconds`, then three more within as long again.
-fn keep_alive(socket: &OwnedFd, seconds: u64) {
-    let apply = || -> rustix::io::Result<()> {
-        sockopt::set_socket_keepalive(socket, true)?;
-        sockopt::set_tcp_keepidle(socket, Duration::from_secs(seconds))?;
-        sockopt::set_tcp_keepintvl(socket, Duration::from_secs((seconds / 3).max(1)))?;
-        sockopt::set_tcp_keepcnt(socket, 3)
-    };
-    if let Err(errno) = apply() {
-        tracing::debug!("Cannot set keep-alive of a new connection: {errno}");
+fn keep_alive(socket: &OwnedFd, seconds: u64) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, Duration::from_secs(seconds))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs((seconds / 3).max(1)))?;
+    sockopt::set_tcp_keepcnt(socket, 3)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::listen;
+
+    //= SPEC.md#listening-and-limits
+    //# [LISTEN-7] (inside) A TCP connection MUST have TCP_NODELAY set, and keep-alive probes every `tcp-keepalive` seconds when that is above 0.
+    #[test]
+    fn accepted_connections_send_at_once_and_are_probed() {
+        for (directive, expected) in [(90, Some(90)), (0, None)] {
+            let config = tally_engine::Config { tcp_keepalive: directive, ..Default::default() };
+            let listeners = listen::tcp(&["127.0.0.1".to_owned()], 0, 8).unwrap();
+            let address = rustix::net::getsockname(&listeners[0].socket).unwrap();
+            let _client = std::net::TcpStream::connect(SocketAddr::try_from(address).unwrap()).unwrap();
+            let mut server = EventLoop::new(Engine::new(config, 1), SystemWorld::new(), listeners).unwrap();
+            server.accept_all();
+            let socket = &server.connections.get(0).unwrap().socket;
+            assert!(sockopt::tcp_nodelay(socket).unwrap());
+            assert_eq!(sockopt::socket_keepalive(socket).unwrap(), expected.is_some());
+            if let Some(seconds) = expected {
+                assert_eq!(sockopt::tcp_keepidle(socket).unwrap(), Duration::from_secs(seconds));
+                assert_eq!(sockopt::tcp_keepintvl(socket).unwrap(), Duration::from_secs(seconds / 3));
+            }
+        }
     }
 }
