@@ -232,7 +232,9 @@ impl Episode<'_, '_> {
         sent.inline = self.swarm.inline > 0
             && self.swarm.inline > choice.below(256)
             && sent.request.payload() < 10_000
-            && !sent.request.name().starts_with(b"*");
+            && !sent.request.name().starts_with(b"*")
+            // One of empty arguments alone would be no request [INLINE-2], and its answer would be waited for in vain.
+            && sent.request.arguments().any(|argument| !argument.is_empty());
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some();
