@@ -172,6 +172,13 @@ struct Defects {
 fn run(call: &Call<'_>, operations: &[(Operation, Field, Overflow)], bytes: &mut [u8], defects: Defects) -> Vec<Reply> {
     let mut elements = Vec::new();
     for &(operation, field, overflow) in operations {
+        call.cite(Clause::BITFIELD_4);
+        call.cite(match operation {
+            Operation::Get => Clause::BITFIELD_5,
+            Operation::Set(number) if number < 0 && !field.signed => Clause::BITFIELD_12,
+            Operation::Set(_) => Clause::BITFIELD_6,
+            Operation::Increment(_) => Clause::BITFIELD_7,
+        });
         let before = field.read(bytes, defects);
         let (base, increment) = match operation {
             Operation::Get => {
@@ -214,7 +221,8 @@ pub(crate) fn bitfield(call: &Call<'_>) -> Result<Plan, Refusal> {
         let mut bytes = bytes.clone();
         let elements = run(call, &operations, &mut bytes, defects);
         let Some(_) = end else {
-            return Plan::reply(Clause::BITFIELD_5, Reply::Array(elements));
+            call.cite(Clause::BITFIELD_15);
+            return Plan::reply(Clause::BITFIELD_1, Reply::Array(elements));
         };
         call.cite(Clause::BITFIELD_14);
         let mut plan = Plan::reply(Clause::BITFIELD_1, Reply::Array(elements)).verbatim();

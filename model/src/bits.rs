@@ -64,6 +64,10 @@ pub(crate) fn setbit(call: &Call<'_>) -> Result<Plan, Refusal> {
     };
     let string = call.find_string(key)?;
     let bytes = string.map_or(&[][..], |string| &string.bytes);
+    call.cite(Clause::BIT_1);
+    if offset / 8 >= bytes.len() {
+        call.cite(if on { Clause::BIT_2 } else { Clause::SETBIT_2 });
+    }
     let mut byte = [bytes.get(offset / 8).copied().unwrap_or(0)];
     set_bit(&mut byte, offset % 8, on);
     let mut plan = Plan::integer(Clause::SETBIT_1, i64::from(bit(bytes, offset))).verbatim();
@@ -165,6 +169,9 @@ pub(crate) fn bitop(call: &Call<'_>) -> Result<Plan, Refusal> {
     if result.is_empty() {
         let change = Change::Remove { db: call.db(), key: destination.to_vec() };
         return Ok(Plan::integer(Clause::BITOP_5, 0).with(change).verbatim());
+    }
+    if call.find(destination).is_some() {
+        call.cite(Clause::BITOP_6);
     }
     let clause = if not { Clause::BITOP_2 } else { Clause::BITOP_1 };
     let plan = Plan::integer(clause, length(result.len())).verbatim();

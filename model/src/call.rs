@@ -87,8 +87,12 @@ impl<'a> Call<'a> {
         if let Slot::Known(entry) = slot
             && entry.fate(self.span) == Fate::Alive
         {
+            if entry.deadline.is_some() {
+                self.cite(Clause::EXPIRY_2);
+            }
             return Some(entry);
         }
+        self.cite(Clause::EXPIRY_1);
         let options = slot.options(self.span);
         let mut choices = self.choices.borrow_mut();
         let made = choices.iter().find(|choice| choice.db == db && choice.key == key);

@@ -163,9 +163,16 @@ pub(crate) fn plan(call: &Call<'_>) -> Plan {
     if call.client.killed == Killed::Surely {
         return Plan::new(Clause::CLIENT_12, Allowed::Closing(Box::new(Allowed::Nothing)));
     }
-    let mut plan = connection::quit(call).unwrap_or_else(|| dispatch(call).unwrap_or_else(Plan::from));
+    let mut plan =
+        connection::quit(call).unwrap_or_else(|| dispatch(call).unwrap_or_else(|refusal| refused(call, refusal)));
     connection::suppress_replies(call, &mut plan);
     plan
+}
+
+/// An error reply, which leaves the data set as it was.
+fn refused(call: &Call<'_>, refusal: Refusal) -> Plan {
+    call.cite(Clause::DB_4);
+    refusal.into()
 }
 
 fn dispatch(call: &Call<'_>) -> Result<Plan, Refusal> {

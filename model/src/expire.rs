@@ -86,6 +86,7 @@ pub(crate) fn pexpireat_command(call: &Call<'_>) -> Result<Plan, Refusal> {
 
 fn set_deadline(call: &Call<'_>, clause: Clause, deadline: Option<Deadline>, number: i64) -> Result<Plan, Refusal> {
     let (db, key) = (call.db(), call.args[1]);
+    call.cite(Clause::EXPIRE_4);
     if call.find(key).is_none() {
         return Ok(Plan::integer(Clause::EXPIRE_2, 0));
     }
@@ -104,9 +105,11 @@ fn set_deadline(call: &Call<'_>, clause: Clause, deadline: Option<Deadline>, num
         });
     };
     if deadline.latest_ms <= call.span.earliest_ms {
+        call.cite(Clause::PROPAGATION_8);
         let plan = Plan::integer(Clause::EXPIRE_3, 1).instead(vec![removal(call, key)]);
         return Ok(plan.with(Change::Remove { db, key: key.to_vec() }));
     }
+    call.cite(Clause::PROPAGATION_7);
     let aof = vec![pexpireat(key, deadline)];
     let mut plan = Plan::integer(clause, 1);
     plan.propagation = if deadline.earliest_ms <= call.span.latest_ms {

@@ -1,5 +1,6 @@
 //! Glob patterns.
 
+use crate::clause::Clause;
 use crate::erratum::Erratum;
 
 /// One step of a pattern.
@@ -22,7 +23,16 @@ pub struct Pattern(Vec<Step>);
 impl Pattern {
     /// Reads a pattern; every text is one.
     pub fn new(text: &[u8]) -> Self {
-        Self(parse(text))
+        Self(parse(text, &mut Vec::new()))
+    }
+
+    /// The clauses that a pattern relies on.
+    pub(crate) fn clauses(text: &[u8]) -> Vec<Clause> {
+        let mut clauses = Vec::new();
+        parse(text, &mut clauses);
+        clauses.sort();
+        clauses.dedup();
+        clauses
     }
 
     /// The pattern as real servers read it where that differs, and the erratum that says so.
@@ -103,11 +113,20 @@ impl Step {
     }
 }
 
-fn parse(pattern: &[u8]) -> Vec<Step> {
+/// Reads a pattern and notes the clauses that it relies on.
+fn parse(pattern: &[u8], clauses: &mut Vec<Clause>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = pattern;
     while let Some((&first, tail)) = rest.split_first() {
         rest = tail;
+        clauses.push(match first {
+            b'?' => Clause::GLOB_2,
+            b'*' => Clause::GLOB_3,
+            b'[' => Clause::GLOB_4,
+            b'\\' if tail.is_empty() => Clause::GLOB_7,
+            b'\\' => Clause::GLOB_6,
+            _ => Clause::GLOB_1,
+        });
         steps.push(match first {
             b'?' => Step::One,
             b'*' => {
@@ -124,7 +143,7 @@ fn parse(pattern: &[u8]) -> Vec<Step> {
                 None => Step::Byte(b'\\'),
             },
             b'[' => {
-                let (class, tail) = parse_class(tail);
+                let (class, tail) = parse_class(tail, clauses);
                 rest = tail;
                 class
             }
@@ -135,7 +154,7 @@ fn parse(pattern: &[u8]) -> Vec<Step> {
 }
 
 /// Reads a class after its opening bracket; answers it and what follows its end.
-fn parse_class(pattern: &[u8]) -> (Step, &[u8]) {
+fn parse_class<'a>(pattern: &'a [u8], clauses: &mut Vec<Clause>) -> (Step, &'a [u8]) {
     let (negated, mut rest) = match pattern {
         [b'^', rest @ ..] => (true, rest),
         rest => (false, rest),
@@ -143,7 +162,10 @@ fn parse_class(pattern: &[u8]) -> (Step, &[u8]) {
     let mut ranges = Vec::new();
     loop {
         match rest {
-            [] => break,
+            [] => {
+                clauses.push(Clause::GLOB_8);
+                break;
+            }
             [b']', tail @ ..] => {
                 rest = tail;
                 break;
@@ -161,6 +183,12 @@ fn parse_class(pattern: &[u8]) -> (Step, &[u8]) {
                 rest = tail;
             }
         }
+    }
+    if negated {
+        clauses.push(Clause::GLOB_5);
+    }
+    if ranges.is_empty() {
+        clauses.push(Clause::GLOB_9);
     }
     (Step::Class { negated, ranges }, rest)
 }

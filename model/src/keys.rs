@@ -85,12 +85,20 @@ pub(crate) fn renamenx(call: &Call<'_>) -> Result<Plan, Refusal> {
 }
 
 impl Call<'_> {
+    /// Notes which clauses of glob patterns a pattern relies on.
+    pub(crate) fn cite_pattern(&self, text: &[u8]) {
+        for clause in Pattern::clauses(text) {
+            self.cite(clause);
+        }
+    }
+
     fn movement(&self, from: &[u8], db: usize, to: &[u8]) -> Change {
         Change::Move { from: (self.db(), from.to_vec()), to: (db, to.to_vec()) }
     }
 
     /// The database of this number, if there is one.
     fn database(&self, number: i64) -> Option<usize> {
+        self.cite(Clause::DB_1);
         usize::try_from(number).ok().filter(|&number| number < self.model.server.databases)
     }
 }
@@ -214,6 +222,7 @@ pub(crate) fn keys(call: &Call<'_>) -> Result<Plan, Refusal> {
         Allowed::Between { must: present.surely, may: present.perhaps }
     };
     let pattern = Pattern::new(call.args[1]);
+    call.cite_pattern(call.args[1]);
     let plan = Plan::new(Clause::KEYS_1, judge(pattern));
     Ok(match Pattern::misread(call.args[1], true) {
         Some((erratum, pattern)) => plan.or_erratum(erratum, judge(pattern), Vec::new()),

@@ -425,6 +425,7 @@ impl Model {
             Propagation::Instead { aof, replicas } => (aof.clone(), replicas.clone().unwrap_or_else(verbatim), false),
             Propagation::Unspecified => (Vec::new(), Vec::new(), true),
         };
+        let verbatim_clause = matches!(world.plan.propagation, Propagation::Verbatim);
         let gone = world.choices.iter().filter(|choice| {
             self.keyspace.slot(choice.db, &choice.key).is_none() && choice.taken + 1 == choice.options
         });
@@ -435,6 +436,13 @@ impl Model {
             replicas,
             unspecified,
         };
+        self.witness(Clause::PROPAGATION_1);
+        if verbatim_clause {
+            self.witness(Clause::PROPAGATION_2);
+        }
+        if !self.propagated.expired.is_empty() {
+            self.witness(Clause::EXPIRY_6);
+        }
     }
 
     fn apply(&mut self, client: ClientId, change: Change, outcome: &Outcome<'_>, span: Span) {
@@ -503,10 +511,15 @@ impl Model {
         if let Some(entry) = self.keyspace.entry_mut(db, &key) {
             entry.value = value;
             entry.access.last = span;
+            let kept = expiry == Expiry::Keep;
+            let had_deadline = entry.deadline.is_some();
             match expiry {
                 Expiry::Keep => {}
                 Expiry::Clear => entry.deadline = None,
                 Expiry::Set(deadline) => entry.deadline = Some(deadline),
+            }
+            if had_deadline {
+                self.witness(if kept { Clause::EXPIRY_3 } else { Clause::EXPIRY_4 });
             }
             return;
         }

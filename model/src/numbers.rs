@@ -32,6 +32,7 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
 impl Call<'_> {
     /// An argument that has to be an integer.
     pub fn integer(&self, position: usize) -> Result<i64, Refusal> {
+        self.cite(Clause::INT_1);
         parse_integer(self.args[position])
             .ok_or_else(|| Refusal::new(Clause::INT_2, "ERR value is not an integer or out of range"))
     }

@@ -7,7 +7,7 @@ use crate::erratum::Erratum;
 use crate::keyspace::Entry;
 use crate::plan::{Plan, Refusal};
 use crate::reply::Reply;
-use crate::value::Value;
+use crate::value::{Encoding, Value};
 
 /// The reference count of shared objects.
 const SHARED: i64 = 2_147_483_647;
@@ -46,7 +46,15 @@ fn is_help(reply: &Reply) -> Result<(), String> {
     }
 }
 
-fn encoding(_: &Call<'_>, entry: &Entry) -> Plan {
+fn encoding(call: &Call<'_>, entry: &Entry) -> Plan {
+    call.cite(Clause::STRING_5);
+    for &clause in match entry.value.encoding() {
+        Encoding::Int => &[Clause::STRING_1, Clause::STRING_3][..],
+        Encoding::Embstr => &[Clause::STRING_1, Clause::STRING_4],
+        Encoding::Raw => &[Clause::STRING_1, Clause::STRING_2],
+    } {
+        call.cite(clause);
+    }
     Plan::reply(Clause::OBJECT_1, Reply::bulk(entry.value.encoding().name()))
 }
 
@@ -54,7 +62,8 @@ fn is_shared(entry: &Entry) -> bool {
     matches!(&entry.value, Value::String(string) if string.shared)
 }
 
-fn reference_count(_: &Call<'_>, entry: &Entry) -> Plan {
+fn reference_count(call: &Call<'_>, entry: &Entry) -> Plan {
+    call.cite(Clause::OBJECT_HEADER_2);
     Plan::integer(Clause::OBJECT_2, if is_shared(entry) { SHARED } else { 1 })
 }
 
@@ -70,6 +79,8 @@ fn idle_time(call: &Call<'_>, entry: &Entry) -> Plan {
     if is_shared(entry) {
         return Plan::new(Clause::IDLE_5, Allowed::Within(0..=i64::MAX));
     }
+    call.cite(Clause::IDLE_1);
+    call.cite(Clause::IDLE_2);
     let lag = call.model.profile.clock_lag_ms;
     let seconds = |ms: i64| ms.div_euclid(1000);
     let least = seconds(call.span.earliest_ms - lag) - seconds(entry.access.last.latest_ms);

@@ -130,6 +130,9 @@ fn options(call: &Call<'_>) -> Result<ScanOptions, Refusal> {
 
 pub(crate) fn scan(call: &Call<'_>) -> Result<Plan, Refusal> {
     let ScanOptions { cursor, pattern } = options(call)?;
+    if let Some(pattern) = &pattern {
+        call.cite_pattern(pattern);
+    }
     let compiled = pattern.as_deref().map(Pattern::new);
     let clause = if pattern.is_some() { Clause::SCAN_2 } else { Clause::SCAN_1 };
     let plan = Plan::new(clause, page(call, cursor, compiled.as_ref()));
@@ -146,6 +149,11 @@ pub(crate) fn scan(call: &Call<'_>) -> Result<Plan, Refusal> {
 
 fn page(call: &Call<'_>, cursor: u64, pattern: Option<&Pattern>) -> Allowed {
     call.cite(Clause::CURSOR_2);
+    call.cite(Clause::CURSOR_3);
+    call.cite(Clause::CURSOR_4);
+    if cursor != 0 && call.model.iterations.find(call.db(), cursor).is_none() {
+        call.cite(Clause::SCAN_6);
+    }
     let answered = call.answer.and_then(|answer| match answer {
         Reply::Array(parts) => match parts.as_slice() {
             [Reply::Bulk(next), Reply::Array(keys)] if next != b"0" => Some(keys),

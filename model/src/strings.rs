@@ -41,6 +41,8 @@ struct SetOptions {
     only_existing: bool,
     seconds: Option<usize>,
     milliseconds: Option<usize>,
+    /// One of them is given twice.
+    repeated: bool,
 }
 
 impl SetOptions {
@@ -50,13 +52,21 @@ impl SetOptions {
         while position < args.len() {
             let followed = position + 1 < args.len();
             match args[position].to_ascii_lowercase().as_slice() {
-                b"nx" if !options.only_existing => options.only_new = true,
-                b"xx" if !options.only_new => options.only_existing = true,
+                b"nx" if !options.only_existing => {
+                    options.repeated |= options.only_new;
+                    options.only_new = true;
+                }
+                b"xx" if !options.only_new => {
+                    options.repeated |= options.only_existing;
+                    options.only_existing = true;
+                }
                 b"ex" if options.milliseconds.is_none() && followed => {
+                    options.repeated |= options.seconds.is_some();
                     position += 1;
                     options.seconds = Some(position);
                 }
                 b"px" if options.seconds.is_none() && followed => {
+                    options.repeated |= options.milliseconds.is_some();
                     position += 1;
                     options.milliseconds = Some(position);
                 }
@@ -71,12 +81,18 @@ impl SetOptions {
 
 pub(crate) fn set(call: &Call<'_>) -> Result<Plan, Refusal> {
     let options = SetOptions::parse(call.args)?;
+    if options.repeated {
+        call.cite(Clause::SET_4);
+    }
     let (key, value) = (call.args[1], call.args[2]);
     let lifetime = match (options.seconds, options.milliseconds) {
         (Some(position), _) => Some(expire::lifetime(call, position, expire::SECOND, Clause::SET_7)?),
         (None, Some(position)) => Some(expire::lifetime(call, position, 1, Clause::SET_7)?),
         (None, None) => None,
     };
+    if lifetime.is_some() && (options.only_new || options.only_existing) {
+        call.cite(Clause::SET_8);
+    }
     if (options.only_new || options.only_existing) && call.find(key).is_some() == options.only_new {
         let nothing = Plan::reply(Clause::SET_5, Reply::NilBulk);
         return Ok(match lifetime {
@@ -89,6 +105,7 @@ pub(crate) fn set(call: &Call<'_>) -> Result<Plan, Refusal> {
     let has_lifetime = lifetime.is_some();
     let plan = store_for(call, Clause::SET_1, key, value, lifetime)?;
     if call.args.len() > 3 && !has_lifetime {
+        call.cite(Clause::PROPAGATION_4);
         let aof = vec![vec![b"SET".to_vec(), key.to_vec(), value.to_vec()]];
         return Ok(Plan { propagation: Propagation::Instead { aof, replicas: None }, ..plan });
     }
@@ -109,7 +126,9 @@ fn store_for(
     match lifetime {
         None => Ok(Plan::ok(clause).with(call.store(key, string, Expiry::Clear)).verbatim()),
         Some(expire::Lifetime::Until(deadline)) => {
-            call.cite(Clause::SET_6);
+            let set = clause == Clause::SET_1;
+            call.cite(if set { Clause::SET_6 } else { clause });
+            call.cite(if set { Clause::PROPAGATION_4 } else { Clause::PROPAGATION_5 });
             let aof = vec![vec![b"SET".to_vec(), key.to_vec(), value.to_vec()], expire::pexpireat(key, deadline)];
             let plan = Plan::ok(clause).with(call.store(key, string, Expiry::Set(deadline)));
             Ok(Plan { propagation: Propagation::Instead { aof, replicas: None }, ..plan })
@@ -240,7 +259,14 @@ pub(crate) fn clamp_range(first: i64, last: i64, len: usize) -> Option<(usize, u
 }
 
 pub(crate) fn getrange(call: &Call<'_>) -> Result<Plan, Refusal> {
-    let (first, last) = (call.integer(2)?, call.integer(3)?);
+    let integers = call.integer(2).and_then(|first| Ok((first, call.integer(3)?)));
+    let (first, last) = integers.inspect_err(|_| call.cite(Clause::GETRANGE_5))?;
+    if call.args[0].eq_ignore_ascii_case(b"substr") {
+        call.cite(Clause::SUBSTR_1);
+    }
+    if first < 0 || last < 0 {
+        call.cite(Clause::GETRANGE_2);
+    }
     let bytes = call.find_string(call.args[1])?.map_or(&[][..], |string| &string.bytes);
     if first < 0 && last < 0 && first > last {
         return Ok(Plan::reply(Clause::GETRANGE_4, Reply::bulk(Bytes::new())));
@@ -281,11 +307,13 @@ pub(crate) fn decr(call: &Call<'_>) -> Result<Plan, Refusal> {
 }
 
 pub(crate) fn incrby(call: &Call<'_>) -> Result<Plan, Refusal> {
+    call.cite(Clause::INCRBY_2);
     let increment = call.integer(2)?;
     add(call, i128::from(increment), Clause::INCRBY_1)
 }
 
 pub(crate) fn decrby(call: &Call<'_>) -> Result<Plan, Refusal> {
+    call.cite(Clause::INCRBY_2);
     let decrement = call.integer(2)?;
     let plan = add(call, -i128::from(decrement), Clause::DECRBY_1);
     if decrement != i64::MIN {
@@ -309,6 +337,7 @@ fn add(call: &Call<'_>, increment: i128, clause: Clause) -> Result<Plan, Refusal
     let Ok(sum) = i64::try_from(i128::from(present) + increment) else {
         return Err(Refusal::new(Clause::INCR_3, "ERR increment or decrement would overflow"));
     };
+    call.cite(Clause::INT_3);
     let change = call.store(key, call.new_string(sum.to_string().as_bytes()), Expiry::Keep);
     Ok(Plan::integer(clause, sum).with(change).verbatim())
 }
@@ -317,17 +346,27 @@ pub(crate) fn incrbyfloat(call: &Call<'_>) -> Result<Plan, Refusal> {
     let key = call.args[1];
     let entry = call.find(key);
     let string = call.find_string(key)?;
-    let not_a_float = || Refusal::new(Clause::INCRBYFLOAT_2, "ERR value is not a valid float");
+    let not_a_float = || {
+        call.cite(Clause::FLOAT_2);
+        Refusal::new(Clause::INCRBYFLOAT_2, "ERR value is not a valid float")
+    };
     let present = match string {
         None => LongDouble::ZERO,
         Some(string) => LongDouble::parse(&string.bytes).ok_or_else(not_a_float)?,
     };
     let increment = LongDouble::parse(call.args[2]).ok_or_else(not_a_float)?;
+    for clause in [Clause::FLOAT_1, Clause::FLOAT_3, Clause::FLOAT_4, Clause::FLOAT_5] {
+        call.cite(clause);
+    }
     let sum = present.plus(increment);
     if !sum.is_finite() {
         return Err(Refusal::new(Clause::INCRBYFLOAT_3, "ERR increment would produce NaN or Infinity"));
     }
     let text = sum.to_text();
+    if matches!(text.as_slice(), b"0" | b"-0") {
+        call.cite(Clause::FLOAT_6);
+    }
+    call.cite(Clause::PROPAGATION_6);
     let mut commands = vec![vec![b"SET".to_vec(), key.to_vec(), text.clone()]];
     if let Some(deadline) = entry.and_then(|entry| entry.deadline) {
         commands.push(expire::pexpireat(key, deadline));

@@ -45,6 +45,7 @@ fn has(command: &Command, names: &[&str]) -> bool {
     names.iter().any(|name| command[0].eq_ignore_ascii_case(name.as_bytes()))
 }
 
+// [EXPIRY-6] [PROPAGATION-1] [PROPAGATION-2] [PROPAGATION-4] [PROPAGATION-5] [PROPAGATION-6] [PROPAGATION-7] [PROPAGATION-8]
 #[test]
 fn recorded_propagation_is_what_the_model_says() {
     let mut judged = 0;
