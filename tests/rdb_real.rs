@@ -1,0 +1,123 @@
+//! Dumps, payloads and append-only files go both ways between the engine and a real Redis 5.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use conversation::Conversation;
+use spawned::{Server, exchange, folder, free_port, request};
+use tally_engine::config::Config;
+
+mod conversation;
+mod spawned;
+
+/// A real Redis that loads what is in the folder; `None`, said aloud, when there is none on this machine.
+fn real(folder: &Path, options: &[&str]) -> Option<Server> {
+    let Some(program) = env::var_os("TALLY_REDIS5") else {
+        assert!(env::var_os("CI").is_none(), "TALLY_REDIS5 names no Redis 5.0.x");
+        println!("SKIPPED: TALLY_REDIS5 names no Redis 5.0.x");
+        return None;
+    };
+    let port = free_port();
+    let mut command = Command::new(program);
+    command.args(["--port", &port.to_string(), "--save", ""]).args(options).current_dir(folder);
+    Some(Server::run(command, port, folder))
+}
+
+fn ask(server: &Server, words: &[&str]) -> String {
+    exchange(server.socket(), &request(words))
+}
+
+/// Strings of every length form, encoding and compressibility, in several databases, with and without deadlines that lie
+/// in the future for any clock.
+fn filled(directives: &str) -> Conversation {
+    let mut server = Conversation::with(Config::parse(&format!("save \"\"\n{directives}\n")).unwrap());
+    let mut set = |key: &[u8], value: &[u8]| {
+        assert_eq!(server.exchange(&[b"SET", key, value]), b"+OK\r\n");
+    };
+    for number in
+        ["0", "-1", "127", "128", "-129", "32767", "32768", "2147483647", "2147483648", "-9223372036854775808"]
+    {
+        set(format!("number:{number}").as_bytes(), number.as_bytes());
+    }
+    for text in ["", "00", "-0", "+1", "1.5", "12345678901234567890"] {
+        set(format!("text:{text}").as_bytes(), text.as_bytes());
+    }
+    for length in [11, 12, 20, 21, 44, 45, 63, 64, 65, 255, 256, 264, 265, 8191, 8192, 8193, 16_383, 16_384, 70_000] {
+        set(format!("run:{length}").as_bytes(), &vec![b'r'; length]);
+        let mixed: Vec<u8> = (0..length).map(|at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        set(format!("mixed:{length}").as_bytes(), &mixed);
+        let period: Vec<u8> = (0..length).map(|at| b"the tally stick "[at % 16]).collect();
+        set(format!("period:{length}").as_bytes(), &period);
+    }
+    set(&vec![b'k'; 300], b"a long key");
+    set(b"\0\xff\r\n", b"a binary key");
+    for (key, at_ms) in [("number:0", "4102444800123"), ("run:65", "9223372036854775"), ("text:", "4102444800000")] {
+        assert_eq!(server.exchange(&[b"PEXPIREAT", key.as_bytes(), at_ms.as_bytes()]), b":1\r\n");
+    }
+    for db in ["3", "15"] {
+        server.exchange(&[b"SELECT", db.as_bytes()]);
+        server.exchange(&[b"SET", b"db", db.as_bytes()]);
+    }
+    server.exchange(&[b"SELECT", b"0"]);
+    server
+}
+
+fn digest(server: &mut Conversation) -> String {
+    String::from_utf8(server.exchange(&[b"DEBUG", b"DIGEST"])).unwrap()
+}
+
+#[test]
+fn a_real_redis_loads_what_the_engine_saves() {
+    for directives in
+        ["", "rdbcompression no", "rdbchecksum no", "maxmemory-policy allkeys-lru", "maxmemory-policy allkeys-lfu"]
+    {
+        let folder = folder();
+        let mut engine = filled(directives);
+        let mut dump = Vec::new();
+        engine.engine.snapshot(&mut dump).unwrap();
+        fs::write(folder.path().join("dump.rdb"), &dump).unwrap();
+        let Some(redis) = real(folder.path(), &[]) else { return };
+        assert_eq!(ask(&redis, &["DEBUG", "DIGEST"]), digest(&mut engine), "{directives}");
+        for words in [&["GET", "period:8193"][..], &["GET", "run:264"], &["GET", "number:-129"], &["DBSIZE"]] {
+            let bytes: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            assert_eq!(ask(&redis, words).as_bytes(), engine.exchange(&bytes), "{words:?}");
+        }
+        let left: i64 = ask(&redis, &["PTTL", "number:0"]).trim().trim_start_matches(':').parse().unwrap();
+        assert!(left > 0, "the deadline is lost: {left}");
+    }
+}
+
+#[test]
+fn the_engine_loads_what_a_real_redis_saves() {
+    for option in ["yes", "no"] {
+        let folder = folder();
+        let mut engine = filled("");
+        let mut dump = Vec::new();
+        engine.engine.snapshot(&mut dump).unwrap();
+        fs::write(folder.path().join("dump.rdb"), &dump).unwrap();
+        let Some(redis) = real(folder.path(), &["--rdbcompression", option]) else { return };
+        assert_eq!(ask(&redis, &["SAVE"]), "+OK\r\n");
+        let saved = fs::read(folder.path().join("dump.rdb")).unwrap();
+        let mut second = Conversation::with(Config::default());
+        let report = second.engine.load_rdb(&mut second.world, &mut saved.as_slice()).unwrap();
+        second.engine.validate();
+        assert_eq!(report.bytes, saved.len() as u64);
+        assert_eq!(digest(&mut second), digest(&mut engine));
+    }
+}
+
+#[test]
+fn a_real_redis_replays_what_the_engine_compacts() {
+    for preamble in ["yes", "no"] {
+        let folder = folder();
+        let mut engine = filled(&format!("aof-use-rdb-preamble {preamble}"));
+        let mut file = Vec::new();
+        let written = engine.engine.compact_aof(&mut file).unwrap();
+        assert_eq!(written, file.len() as u64);
+        fs::write(folder.path().join("appendonly.aof"), &file).unwrap();
+        let Some(redis) = real(folder.path(), &["--appendonly", "yes"]) else { return };
+        assert_eq!(ask(&redis, &["DEBUG", "DIGEST"]), digest(&mut engine), "aof-use-rdb-preamble {preamble}");
+    }
+}
