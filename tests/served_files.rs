@@ -6,6 +6,7 @@ use std::io::Read;
 
 use spawned::{Server, eventually, exchange, folder, request};
 use tally_model::aof;
+use tally_model::rdb::{self, Forms, Item, Writer};
 
 #[allow(dead_code)] // each test file uses its part
 mod spawned;
@@ -133,4 +134,92 @@ fn a_torn_append_only_file_is_cut_or_refused() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains(&whole.len().to_string()), "{said}");
+}
+
+/// Sends lines of plain words.
+fn send(server: &Server, lines: &[&str]) -> String {
+    let bytes: Vec<u8> = lines.iter().flat_map(|line| request(&line.split(' ').collect::<Vec<_>>())).collect();
+    exchange(server.socket(), &bytes)
+}
+
+//= SPEC.md#rdb-strings
+//# [RDB-9] (file) While `rdbcompression` is on, a string of more than 20 bytes SHOULD be written compressed when that saves at least four bytes, and no other string is.
+//= SPEC.md#rdb-file
+//# [RDB-15] (file) A writer MUST write AUX fields `redis-ver`, `redis-bits`, `ctime`, `used-mem` and `aof-preamble` (1 in a preamble of an AOF file, else 0) before any other item.
+//= SPEC.md#rdb-file
+//# [RDB-19] (file) A writer MUST write SELECTDB and RESIZEDB before the keys of each database that holds keys, in ascending order of number, and nothing for an empty one.
+#[test]
+fn a_dump_has_its_fields_then_each_database_in_order() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    let long = format!("SET long {}", "x".repeat(5000));
+    send(
+        &server,
+        &["SELECT 5", "SET five 1", "SELECT 2", &long, "SET soon 1 PX 1000000", "SELECT 3", "SET a 1", "DEL a", "SAVE"],
+    );
+    let bytes = fs::read(folder.path().join("dump.rdb")).unwrap();
+    assert!(bytes.len() < 1000, "the long string is not compressed");
+    let file = rdb::file(&bytes).unwrap();
+    let aux: Vec<&[u8]> = file
+        .items
+        .iter()
+        .map_while(|(_, item)| match item {
+            Item::Aux { name, .. } => Some(name.as_slice()),
+            _ => None,
+        })
+        .collect();
+    for name in ["redis-ver", "redis-bits", "ctime", "used-mem", "aof-preamble"] {
+        assert!(aux.contains(&name.as_bytes()), "{name}");
+    }
+    assert_eq!(file.aux(b"aof-preamble"), Some(b"0".as_slice()));
+    let layout: Vec<String> = file.items[aux.len()..]
+        .iter()
+        .map(|(_, item)| match item {
+            Item::SelectDb(db) => format!("db {db}"),
+            Item::ResizeDb { keys, expires } => format!("{keys} keys, {expires} expire"),
+            Item::Key(_) => "key".to_owned(),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(layout, ["db 2", "2 keys, 1 expire", "key", "key", "db 5", "1 keys, 0 expire", "key"]);
+}
+
+//= SPEC.md#rdb-file
+//# [RDB-35] (file) A value loaded as a string MUST have the encoding that SET of the same bytes gives.
+#[test]
+fn a_loaded_string_is_encoded_as_if_it_were_set() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    let encodings = ["OBJECT ENCODING grown", "OBJECT ENCODING number"];
+    send(&server, &["SET grown a", "APPEND grown b", "SET number 1", "APPEND number 2"]);
+    assert_eq!(send(&server, &encodings), "$3\r\nraw\r\n$3\r\nraw\r\n");
+    send(&server, &["DEBUG RELOAD"]);
+    assert_eq!(send(&server, &encodings), "$6\r\nembstr\r\n$3\r\nint\r\n");
+}
+
+//= SPEC.md#rdb-file
+//# [RDB-17] (file) A reader MUST refuse a database number that `databases` does not admit.
+#[test]
+fn a_dump_of_more_databases_than_the_server_has_is_refused() {
+    let folder = folder();
+    let mut writer = Writer::new(rdb::VERSION, Forms::default());
+    writer.select_db(16);
+    writer.key(b"k", b"v");
+    fs::write(folder.path().join("dump.rdb"), writer.finish()).unwrap();
+    let port = spawned::free_port().to_string();
+    let output = spawned::serve(folder.path()).args(["--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let server = Server::start(folder.path(), &["--databases", "17"]);
+    assert_eq!(send(&server, &["SELECT 16", "GET k"]), "+OK\r\n$1\r\nv\r\n");
+}
+
+//= SPEC.md#command
+//# [COMMAND-13] (wire) A command renamed by `rename-command` MUST be listed under its original name.
+#[test]
+fn a_renamed_command_is_listed_under_its_own_name() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &["--rename-command", "ECHO", "REPEAT"]);
+    let listed = send(&server, &["COMMAND"]);
+    assert!(listed.contains("$4\r\necho\r\n") && !listed.contains("repeat"));
+    assert_eq!(send(&server, &["REPEAT a", "COMMAND INFO nosuch"]), "$1\r\na\r\n*1\r\n$-1\r\n");
 }

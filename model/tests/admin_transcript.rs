@@ -12,6 +12,8 @@ use tally_model::{ClientId, Model, Outcome, Peer, Profile, Span, commands};
 const NOW: Span = Span { earliest_ms: 1_760_000_000_000, latest_ms: 1_760_000_000_000 };
 
 //= SPEC.md#command-dispatch
+//# [OOM-2] (wire) Other commands MUST be executed whatever memory is in use.
+//= SPEC.md#command-dispatch
 //# [OOM-1] (wire) While `maxmemory` is above 0, more memory than that is in use and none can be won by eviction, a command flagged `denyoom` MUST answer `-OOM command not allowed when used memory > 'maxmemory'.` and change nothing.
 //= SPEC.md#command
 //# [COMMAND-11] (wire) COMMAND GETKEYS of a command line whose number of keys cannot be told or is zero MUST answer `-ERR Invalid arguments specified for command`.
