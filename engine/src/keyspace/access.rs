@@ -70,18 +70,16 @@ impl Server {
                 None => self.stats.keyspace_misses += 1,
             }
         }
-        if look.touch && !self.keyspace.child {
-            if let Some(entry) = &mut found {
-                let bits = if self.config.maxmemory_policy.is_lfu() {
-                    let minutes = lru::minutes(now_ms);
-                    let counter = lru::decayed(entry.get().lru(), minutes, self.config.lfu_decay_time);
-                    let counter = lru::incremented(counter, self.config.lfu_log_factor, self.rng.next_u32());
-                    lru::frequency_bits(minutes, counter)
-                } else {
-                    lru::clock(now_ms)
-                };
-                entry.set_lru(bits);
-            }
+        if let (Some(entry), true) = (&mut found, look.touch && !self.keyspace.child) {
+            let bits = if self.config.maxmemory_policy.is_lfu() {
+                let minutes = lru::minutes(now_ms);
+                let counter = lru::decayed(entry.get().lru(), minutes, self.config.lfu_decay_time);
+                let counter = lru::incremented(counter, self.config.lfu_log_factor, self.rng.next_u32());
+                lru::frequency_bits(minutes, counter)
+            } else {
+                lru::clock(now_ms)
+            };
+            entry.set_lru(bits);
         }
         found.map(|entry| ObjectMut::new(entry, share))
     }

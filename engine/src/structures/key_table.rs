@@ -296,14 +296,16 @@ impl<'a> KeyMut<'a> {
     #[inline]
     pub fn overwrite(&mut self, payload: Payload<'_>) {
         let node = self.entry.as_raw();
-        let before = self.get().bytes();
+        let before = self.growable_bytes();
         // SAFETY: the entry is live and ours to change.
-        if let Err(payload) = unsafe { KeyEntry::overwrite(node, payload) } {
-            let expiry = self.get().expiry();
-            let new = new_entry(self.get().key(), payload, self.get().lru(), expiry.is_some());
-            self.put_in_place(new, expiry);
+        match unsafe { KeyEntry::overwrite(node, payload) } {
+            Ok(()) => self.account_growable(before),
+            Err(payload) => {
+                let expiry = self.get().expiry();
+                let new = new_entry(self.get().key(), payload, self.get().lru(), expiry.is_some());
+                self.put_in_place(new, expiry);
+            }
         }
-        *self.bytes = *self.bytes - before + self.get().bytes();
     }
 
     /// Replaces value, LRU bits and expiry (none is left): what SET does.
@@ -313,13 +315,15 @@ impl<'a> KeyMut<'a> {
     #[inline]
     pub fn assign(&mut self, payload: Payload<'_>, lru: u32) {
         let node = self.entry.as_raw();
-        let before = self.get().bytes();
+        let before = self.growable_bytes();
         // SAFETY: the entry is live and ours to change.
         match unsafe { KeyEntry::overwrite(node, payload) } {
             Ok(()) => {
+                self.account_growable(before);
                 if !faults::is(Fault::OverwriteInPlaceKeepsExpiry) {
                     unlist(self.expiring, node);
                 }
+                self.set_lru(lru);
             }
             Err(payload) => {
                 unlist(self.expiring, node);
@@ -327,12 +331,25 @@ impl<'a> KeyMut<'a> {
                 self.put_in_place(new, None);
             }
         }
-        self.set_lru(lru);
-        *self.bytes = *self.bytes - before + self.get().bytes();
+    }
+
+    /// Bytes of the entry when they can change in place: those of a growable string.
+    #[inline]
+    fn growable_bytes(&self) -> Option<usize> {
+        (self.get().form() == Form::Raw).then(|| self.get().bytes())
+    }
+
+    /// Keeps the account after a change in place.
+    #[inline]
+    fn account_growable(&mut self, before: Option<usize>) {
+        if let Some(before) = before {
+            *self.bytes = *self.bytes - before + self.get().bytes();
+        }
     }
 
     /// Puts `new` in the chain and, with an expiry, in the list, where the old entry is now, which is freed.
     fn put_in_place(&mut self, new: Owned<KeyEntry>, expiry: Option<i64>) {
+        *self.bytes = *self.bytes - self.get().bytes() + new.as_entry().bytes();
         // SAFETY: both entries are live and ours to change.
         unsafe {
             let place = KeyEntry::place(self.entry.as_raw());
