@@ -96,8 +96,8 @@ fn options(words: &[&[u8]]) -> Result<Options, Refusal> {
 pub(crate) fn restore(call: &Call<'_>) -> Result<Plan, Refusal> {
     let &[_, key, ttl, payload, ref words @ ..] = call.args else { return Err(call.wrong_arity()) };
     let options = options(words)?;
-    let present = call.find(key);
-    if present.is_some() && !options.replace {
+    // With REPLACE nobody looks whether the key is over, so nothing is handed on before.
+    if !options.replace && call.find(key).is_some() {
         return Err(Refusal::new(Clause::RESTORE_5, "BUSYKEY Target key name already exists."));
     }
     let ttl = integer(ttl).ok_or_else(|| Refusal::new(Clause::RESTORE_6, NO_INTEGER))?;
