@@ -223,3 +223,20 @@ fn a_renamed_command_is_listed_under_its_own_name() {
     assert!(listed.contains("$4\r\necho\r\n") && !listed.contains("repeat"));
     assert_eq!(send(&server, &["REPEAT a", "COMMAND INFO nosuch"]), "$1\r\na\r\n*1\r\n$-1\r\n");
 }
+
+//= SPEC.md#bgsave
+//# [BGSAVE-6] (wire) While `stop-writes-on-bgsave-error` is on, a save point is set and the last background save has failed, commands that write and PING MUST answer `-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.`.
+#[test]
+fn after_a_failed_background_save_writes_are_refused_until_the_switch_is_off() {
+    let folder = folder();
+    let server = Server::start(folder.path(), &["--save", "1", "1", "--dbfilename", "here"]);
+    fs::create_dir(folder.path().join("here")).unwrap();
+    assert_eq!(send(&server, &["SET a 1"]), "+OK\r\n");
+    eventually("the save has failed", || send(&server, &["INFO persistence"]).contains("rdb_last_bgsave_status:err"));
+    for command in ["SET a 2", "DEL a", "PING"] {
+        let answer = send(&server, &[command]);
+        assert!(answer.starts_with("-MISCONF Redis is configured to save RDB snapshots, but"), "{command}: {answer}");
+    }
+    assert_eq!(send(&server, &["GET a"]), "$1\r\n1\r\n");
+    assert_eq!(send(&server, &["CONFIG SET stop-writes-on-bgsave-error no", "SET a 2"]), "+OK\r\n+OK\r\n");
+}
