@@ -8,7 +8,6 @@ use spawned::{Server, eventually, exchange, folder, request};
 use tally_model::aof;
 use tally_model::rdb::{self, Forms, Item, Writer};
 
-#[allow(dead_code)] // each test file uses its part
 mod spawned;
 
 fn words(file: &aof::AofFile) -> Vec<String> {
