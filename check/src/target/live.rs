@@ -169,11 +169,11 @@ impl Stream {
         }
     }
 
-    fn local_address(&self) -> String {
+    fn local_address(&self) -> Option<String> {
         match self {
-            Self::Tcp(stream) => stream.local_addr().map(|address| address.to_string()).unwrap_or_default(),
+            Self::Tcp(stream) => stream.local_addr().ok().map(|address| address.to_string()),
             #[cfg(unix)]
-            Self::Unix(_) => String::new(),
+            Self::Unix(_) => None,
         }
     }
 }
@@ -388,8 +388,9 @@ impl Target for Live {
     }
 
     fn peer(&self, connection: Connection) -> Peer {
-        let address = self.links.get(&connection.0).map(|link| link.stream.local_address()).unwrap_or_default();
-        Peer { address: Some(address.into_bytes()), local: true }
+        // What the server calls a connection over a Unix socket is the path it listens on, which need not be ours.
+        let address = self.links.get(&connection.0).and_then(|link| link.stream.local_address());
+        Peer { address: address.map(String::into_bytes), local: true }
     }
 
     fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {
