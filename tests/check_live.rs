@@ -1,0 +1,89 @@
+//! A real Redis 5.0.x holds, its errata accepted; the checker finds out of itself which servers it must not touch.
+#![allow(clippy::unwrap_used)]
+
+mod spawned;
+
+use std::process::Command;
+
+use tally_check::campaign::{Campaign, Watch};
+use tally_check::coverage::Coverage;
+use tally_check::generator::Limits;
+use tally_check::profile::Version;
+use tally_check::report::{Asked, summary};
+use tally_check::runner::Plan;
+use tally_check::session::Finding;
+use tally_check::target::{Live, LiveError, Url};
+
+/// Ends after so many commands.
+struct Commands(u64);
+
+impl Watch for Commands {
+    fn enough(&mut self, coverage: &Coverage) -> bool {
+        coverage.commands >= self.0
+    }
+
+    fn seconds(&self) -> f64 {
+        1.0
+    }
+
+    fn found(&mut self, _finding: &Finding) {}
+}
+
+/// A real Redis 5, where one is to be had.
+fn redis5() -> Option<(spawned::Server, tempfile::TempDir)> {
+    let Some(program) = std::env::var_os("TALLY_REDIS5") else {
+        assert!(std::env::var_os("CI").is_none(), "TALLY_REDIS5 names no Redis 5.0.x");
+        println!("SKIPPED: TALLY_REDIS5 names no Redis 5.0.x");
+        return None;
+    };
+    let folder = spawned::folder();
+    let port = spawned::free_port();
+    let mut command = Command::new(program);
+    command.args(["--port", &port.to_string(), "--save", ""]).current_dir(folder.path());
+    Some((spawned::Server::run(command, port, folder.path()), folder))
+}
+
+fn url(server: &spawned::Server) -> Url {
+    format!("redis://127.0.0.1:{}", server.port).parse().unwrap()
+}
+
+#[test]
+fn a_real_redis_5_holds() {
+    let Some((server, folder)) = redis5() else { return };
+    let mut target = Live::connect(&url(&server), false).unwrap();
+    let mut campaign = Campaign {
+        target: &mut target,
+        plan: Plan {
+            seed: 0x5eed,
+            limits: Limits { real_time: true, ..Limits::default() },
+            profile: Version::REDIS_5_0.model(true, false),
+            lethal: false,
+        },
+        asked: Asked { target: "Redis 5".into(), profile: "5.0".into(), seed: 0x5eed, families: vec![] },
+        folder: folder.path().to_path_buf(),
+        replay_suffix: String::new(),
+    };
+    let report = campaign.run(&mut Commands(8_000)).unwrap();
+    assert!(report.findings.is_empty(), "{}", summary(&report));
+    assert!(!report.errata.is_empty(), "no erratum was met, which is unlikely");
+}
+
+#[test]
+fn a_server_that_holds_keys_is_left_alone() {
+    let folder = spawned::folder();
+    let server = spawned::Server::start(folder.path(), &[]);
+    let mut client = server.client();
+    let () = redis::cmd("SET").arg("precious").arg(1).query(&mut client).unwrap();
+    match Live::connect(&url(&server), false) {
+        Err(LiveError::NotEmpty(1)) => {}
+        other => panic!("{other:?}"),
+    }
+    let kept: i64 = redis::cmd("GET").arg("precious").query(&mut client).unwrap();
+    assert_eq!(kept, 1);
+}
+
+#[test]
+fn nobody_at_the_address_is_an_error_and_no_deviation() {
+    let url: Url = format!("redis://127.0.0.1:{}", spawned::free_port()).parse().unwrap();
+    assert!(matches!(Live::connect(&url, true), Err(LiveError::Target(_))));
+}
