@@ -260,11 +260,6 @@ impl ClientTable {
         self.slots.iter().filter_map(Option::as_deref)
     }
 
-    /// All clients in the table, in no particular order.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
-        self.slots.iter_mut().filter_map(Option::as_deref_mut)
-    }
-
     /// The next `count` clients, in turn: called again and again, it comes to each as often as to any other.
     pub(crate) fn next_in_turn(&mut self, count: usize) -> impl Iterator<Item = &mut Client> {
         let begin = self.turn.min(self.slots.len());

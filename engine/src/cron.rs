@@ -59,7 +59,7 @@ fn frequency(server: &Server) -> i64 {
 /// Whether something that is done every `period_ms` milliseconds is done in this run.
 fn every(server: &Server, period_ms: i64) -> bool {
     let run_ms = 1000 / server.cron_hz;
-    period_ms <= run_ms || server.cron_runs % (period_ms / run_ms).unsigned_abs() == 0
+    period_ms <= run_ms || server.cron_runs.is_multiple_of((period_ms / run_ms).unsigned_abs())
 }
 
 /// Looks after some of the connections, each about once a second.

@@ -43,8 +43,6 @@ pub(crate) struct Propagation {
     pub(crate) aof: Option<Vec<OwnedArgs>>,
     /// Instead for replicas; `None` = as it came.
     pub(crate) replicas: Option<Vec<OwnedArgs>>,
-    /// Hand on although `dirty` did not grow.
-    pub(crate) forced: bool,
 }
 
 impl Propagation {
@@ -59,23 +57,11 @@ impl Propagation {
         }
     }
 
-    /// Hands nothing on to `targets`.
-    pub(crate) fn nothing(&mut self, targets: Targets) {
-        self.said = true;
-        if targets.aof {
-            self.aof = Some(Vec::new());
-        }
-        if targets.replicas {
-            self.replicas = Some(Vec::new());
-        }
-    }
-
     pub(crate) fn reset(&mut self) {
         if self.said {
             self.said = false;
             self.aof = None;
             self.replicas = None;
         }
-        self.forced = false;
     }
 }

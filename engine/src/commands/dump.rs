@@ -2,7 +2,6 @@
 
 use super::{Context, Refusal};
 use crate::number::{I64_TEXT_MAX, format_i64, parse_i64};
-use crate::object::ObjectMut;
 use crate::propagation::Targets;
 use crate::rdb::load::new_string;
 use crate::rdb::{PayloadError, read_payload, string_payload};
@@ -82,7 +81,9 @@ pub(crate) fn restore(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
     let lru = cx.server.stored_lru(now_ms, options.idle_seconds, options.frequency);
     let stored = read_payload(payload, |text| {
         // What is replaced is not looked at: that it was over is nobody's business, and is not handed on.
-        cx.server.find(db, key, i64::MIN).map(ObjectMut::remove);
+        if let Some(replaced) = cx.server.find(db, key, i64::MIN) {
+            replaced.remove();
+        }
         let value = new_string(text).payload(share);
         cx.server.keyspace.db_mut(db).keys.insert_new(key, value, lru, expiry);
     });

@@ -47,8 +47,6 @@ impl Refusal {
     pub(crate) const SYNTAX: Refusal = Refusal::Fixed("ERR syntax error");
     pub(crate) const NOT_AN_INTEGER: Refusal = Refusal::Fixed("ERR value is not an integer or out of range");
     pub(crate) const NOT_A_FLOAT: Refusal = Refusal::Fixed("ERR value is not a valid float");
-    pub(crate) const WRONG_TYPE: Refusal =
-        Refusal::Fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
     pub(crate) const NO_SUCH_KEY: Refusal = Refusal::Fixed("ERR no such key");
     pub(crate) const INDEX_OUT_OF_RANGE: Refusal = Refusal::Fixed("ERR index out of range");
 
@@ -120,25 +118,10 @@ impl Context<'_> {
         let _ = (key, event);
     }
 
-    /// Hands this command on to `targets` although it was not counted as a change, or in place of the command that
-    /// runs: called several times, all are handed on, in order.
+    /// Hands this command on to `targets` in place of the command that runs: called several times, all are handed on, in
+    /// order.
     pub(crate) fn propagate_instead(&mut self, targets: Targets, arguments: &[&[u8]]) {
         self.server.propagation.instead(targets, arguments);
-    }
-
-    /// Hands nothing on to `targets`, whatever the command changed.
-    pub(crate) fn propagate_nothing(&mut self, targets: Targets) {
-        self.server.propagation.nothing(targets);
-    }
-
-    /// Hands the running command on even if it changes nothing.
-    pub(crate) fn propagate_anyway(&mut self) {
-        self.server.propagation.forced = true;
-    }
-
-    /// Hands something on at once, before the command that runs: a key was found expired.
-    pub(crate) fn propagate_before(&mut self, targets: Targets, db: usize, arguments: &[&[u8]]) {
-        self.server.hand_on(targets, db, arguments.iter().copied());
     }
 
     /// The client's further input waits until the event has come for which the command waits; its reply is written
@@ -219,7 +202,7 @@ fn run(cx: &mut Context<'_>, index: usize, command: &'static Command, args: &Arg
     let usec = cx.server.clock.advance(cx.world);
     cx.server.hand_on_expired();
     cx.server.stats.count(index, usec);
-    if cx.server.dirty != dirty || cx.server.propagation.said || cx.server.propagation.forced {
+    if cx.server.dirty != dirty || cx.server.propagation.said {
         hand_on(cx.server, db, args);
     }
     outcome
@@ -228,7 +211,6 @@ fn run(cx: &mut Context<'_>, index: usize, command: &'static Command, args: &Arg
 /// Hands on what the command left, see [`crate::propagation`].
 fn hand_on(server: &mut Server, db: usize, args: &Args<'_>) {
     if !server.propagation.said {
-        server.propagation.forced = false;
         server.hand_on(Targets::ALL, db, args.iter());
         return;
     }
