@@ -102,6 +102,7 @@ impl Swarm {
         let most = [300, 1000, 3000, 10_000][choice.below(4) as usize];
         let commands = if limits.commands == 0 { most } else { most.min(limits.commands) };
         let many_keys = choice.ratio(1, 8);
+        let chunked = choice.ratio(1, 6).then(|| choice.int(1..=i64::from(u32::MAX)) as u64);
         let mut config = Vec::new();
         if choice.ratio(1, 4) {
             config.push(("appendonly".to_owned(), "yes".to_owned()));
@@ -118,13 +119,13 @@ impl Swarm {
             clients,
             pipeline,
             pauses: [0, 8, 64][choice.below(3) as usize],
-            inline: [0, 0, 8][choice.below(3) as usize],
-            chunked: choice.ratio(1, 8).then(|| choice.int(1..=i64::from(u32::MAX)) as u64),
+            inline: [0, if chunked.is_some() { 32 } else { 0 }, 8][choice.below(3) as usize],
+            chunked,
             databases: if choice.ratio(1, 3) { 3 } else { 1 },
             longest: [2_000, 64 * 1024, 300_000][if choice.ratio(1, 16) { 2 } else { choice.below(2) as usize }],
             real_time: limits.real_time,
             config,
-            pools: Pools::draw(choice, many_keys),
+            pools: Pools::draw(choice, many_keys, chunked.is_some()),
             table: table(choice, limits),
         }
     }

@@ -68,8 +68,8 @@ pub fn hostile_word(choice: &mut impl Choice) -> &'static [u8] {
 const LENGTHS: &[usize] = &[0, 1, 2, 7, 8, 20, 21, 31, 43, 44, 45, 63, 64, 65, 100, 255, 300, 1000];
 
 impl Pools {
-    /// Draws the pools of an episode.
-    pub fn draw(choice: &mut impl Choice, many_keys: bool) -> Self {
+    /// Draws the pools of an episode; one whose requests come in pieces has a value that spans many.
+    pub fn draw(choice: &mut impl Choice, many_keys: bool, in_pieces: bool) -> Self {
         let count = if many_keys { 100 + choice.below(1500) } else { 3 + choice.below(6) };
         let keys = (0..count).map(|number| key(choice, number)).collect();
         let mut values: Vec<Vec<u8>> = Vec::new();
@@ -77,6 +77,10 @@ impl Pools {
             let mut bytes = Vec::new();
             value(choice, &mut bytes);
             values.push(bytes);
+        }
+        if in_pieces && choice.ratio(1, 2) {
+            // Long enough that readers give it a buffer of its own.
+            values.push((0..40_000u32).map(|i| b'0' + (i % 61) as u8).collect());
         }
         if choice.ratio(1, 8) {
             values.push(vec![b'z'; 16 * 1024 + choice.below(3) as usize - 1]);
