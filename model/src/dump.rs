@@ -156,8 +156,9 @@ fn put(call: &Call<'_>, options: &Options, deadline: Option<Deadline>, string: B
     // [RESTORE-13] [RESTORE-14]
     let counts_frequency = call.model.server.counts_frequency();
     let last = match options.idle_seconds {
-        Some(seconds) if !counts_frequency => last_use(seconds, call.span),
-        _ => call.span,
+        _ if counts_frequency => Access::UNKNOWN,
+        Some(seconds) => last_use(seconds, call.span),
+        None => call.span,
     };
     let most_frequent = match options.frequency {
         Some(frequency) if counts_frequency => u8::try_from(frequency).unwrap_or(u8::MAX),

@@ -65,6 +65,28 @@ pub struct Access {
     pub most_frequent: u8,
 }
 
+impl Access {
+    /// The same 24 bits hold the time or the counter: after a use under an LFU policy they tell no time. [OBJECT-4]
+    pub const UNKNOWN: Span = Span { earliest_ms: i64::MIN / 4, latest_ms: i64::MAX / 4 };
+
+    /// The key was used; if the command failed, perhaps.
+    pub fn used(&mut self, span: Span, perhaps: bool, counts_frequency: bool) {
+        if counts_frequency {
+            self.last = Self::UNKNOWN;
+            // A command may look a key up twice.
+            self.most_frequent = self.most_frequent.saturating_add(2);
+            return;
+        }
+        if perhaps {
+            self.last.latest_ms = self.last.latest_ms.max(span.latest_ms);
+        } else {
+            self.last = span;
+        }
+        // A time read as a counter may be anything. [OBJECT-6]
+        self.most_frequent = u8::MAX;
+    }
+}
+
 /// A key's value and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

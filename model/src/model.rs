@@ -424,13 +424,10 @@ impl Model {
         let Some(spec) = spec.filter(|spec| spec.uses_keys()) else { return };
         let db = self.selected_db(client);
         let failed = matches!(outcome.replies, [Reply::Error(_)]);
+        let counts_frequency = self.server.counts_frequency();
         for position in spec.used_keys(command.len()) {
             if let Some(entry) = self.keyspace.entry_mut(db, command[position]) {
-                entry.access.last.latest_ms = span.latest_ms;
-                if !failed {
-                    entry.access.last.earliest_ms = span.earliest_ms;
-                }
-                entry.access.most_frequent = entry.access.most_frequent.saturating_add(1);
+                entry.access.used(span, failed, counts_frequency);
             }
         }
     }
@@ -532,9 +529,14 @@ impl Model {
     fn put(&mut self, db: usize, key: Bytes, value: Value, expiry: Expiry, span: Span) {
         /// A new key's access counter.
         const FIRST_FREQUENCY: u8 = 5;
+        let counts_frequency = self.server.counts_frequency();
+        // What lies past its deadline is no key any more: this is a new one.
+        if self.keyspace.slot(db, &key).is_some_and(|slot| slot.fate(span) == Fate::Gone) {
+            self.keyspace.set_slot(db, &key, None);
+        }
         if let Some(entry) = self.keyspace.entry_mut(db, &key) {
             entry.value = value;
-            entry.access.last = span;
+            entry.access.used(span, false, counts_frequency);
             let kept = expiry == Expiry::Keep;
             let had_deadline = entry.deadline.is_some();
             match expiry {
@@ -551,8 +553,10 @@ impl Model {
             Expiry::Set(deadline) => Some(deadline),
             Expiry::Keep | Expiry::Clear => None,
         };
-        let most_frequent = if self.server.counts_frequency() { FIRST_FREQUENCY } else { u8::MAX };
-        let access = Access { last: span, most_frequent };
+        let access = match counts_frequency {
+            true => Access { last: Access::UNKNOWN, most_frequent: FIRST_FREQUENCY },
+            false => Access { last: span, most_frequent: u8::MAX },
+        };
         let born = self.keyspace.next_born;
         self.keyspace.next_born += 1;
         let db = self.keyspace.databases.entry(db).or_default();

@@ -26,7 +26,7 @@ impl Model {
                     entry.access.last = Span {
                         // An idle time may have been kept in the file. [RDB-36]
                         earliest_ms: entry.access.last.earliest_ms - 1000,
-                        latest_ms: span.latest_ms,
+                        latest_ms: entry.access.last.latest_ms.max(span.latest_ms),
                     };
                 }
             }
