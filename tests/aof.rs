@@ -267,3 +267,89 @@ fn after_a_failed_write_commands_that_write_are_refused_until_one_succeeds() {
     let digest = server.say("DEBUG DIGEST");
     assert_eq!(server.reloaded("").say("DEBUG DIGEST"), digest);
 }
+
+//= SPEC.md#restore
+//# [RESTORE-18] (file) A successful RESTORE MUST be propagated as it came, but one with a positive relative TTL as `RESTORE key deadline payload ABSTTL` followed by those of REPLACE, IDLETIME and FREQ that were given, with the values that counted and in this order.
+#[test]
+fn a_restored_key_has_the_same_deadline_after_a_replay() {
+    let mut server = Server::new("");
+    let payload = tally_engine::rdb::string_payload(b"value", true);
+    let mut restore = |options: &[&[u8]]| {
+        let mut request = format!("*{}\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n", options.len() + 3).into_bytes();
+        let words = [&options[..1], &[payload.as_slice()][..], &options[1..]].concat();
+        for word in words {
+            request.extend(format!("${}\r\n", word.len()).into_bytes());
+            request.extend(word);
+            request.extend(b"\r\n");
+        }
+        server.engine.feed(&mut server.world, server.client, &request);
+        assert_eq!(server.say("PING"), "+OK\r\n+PONG\r\n");
+        let file = tally_model::aof::file(&server.file).unwrap();
+        let (_, last) = file.commands.last().unwrap().clone();
+        last.iter()
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .filter(|word| !word.contains("value"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(restore(&[b"0"]), ["RESTORE", "k", "0"]);
+    assert_eq!(
+        restore(&[b"5000", b"freq", b"1", b"replace", b"FREQ", b"2"]),
+        ["RESTORE", "k", "1700000005000", "ABSTTL", "REPLACE", "FREQ", "2"]
+    );
+    assert_eq!(
+        restore(&[b"5000", b"replace", b"idletime", b"9"]),
+        ["RESTORE", "k", "1700000005000", "ABSTTL", "REPLACE", "IDLETIME", "9"]
+    );
+    assert_eq!(
+        restore(&[b"1800000000000", b"absttl", b"replace"]),
+        ["RESTORE", "k", "1800000000000", "absttl", "replace"]
+    );
+    assert_eq!(server.reloaded("").say("PTTL k"), server.say("PTTL k"));
+}
+
+//= SPEC.md#aof-durability
+//# [DURABLE-8] (file) While `no-appendfsync-on-rewrite` is on and a child saves or rewrites, fsync MAY be left out.
+#[test]
+fn while_a_child_saves_fsync_is_left_out_where_that_is_wanted() {
+    for (directive, syncs) in [("yes", 0), ("no", 1)] {
+        let mut server = Server::new(&format!("appendfsync always\nno-appendfsync-on-rewrite {directive}"));
+        assert_eq!(server.say("BGSAVE"), "+Background saving started\r\n");
+        server.done.clear();
+        assert_eq!(server.say("SET a 1"), "+OK\r\n");
+        let synced = server.done.iter().filter(|effect| **effect == Effect::File(FileEffect::Fsync(FileId::Aof)));
+        assert_eq!(synced.count(), syncs, "no-appendfsync-on-rewrite {directive}");
+    }
+}
+
+//= SPEC.md#aof-durability
+//# [DURABLE-9] (file) A new file that replaces another MUST be complete and forced to disk before it is renamed over it.
+#[test]
+fn a_file_begun_at_run_time_is_durable_before_it_takes_its_name_and_a_failure_leaves_the_old_one() {
+    use FileId::{Aof, AofTemporary};
+    let mut server = Server::new("");
+    server.say("SET a 1");
+    server.say("CONFIG SET appendonly no");
+    server.done.clear();
+    server.say("CONFIG SET appendonly yes");
+    let steps: Vec<&Effect> = server.done.iter().filter(|effect| matches!(effect, Effect::File(_))).collect();
+    let wanted = [
+        FileEffect::Open(AofTemporary),
+        FileEffect::Truncate(AofTemporary, 0),
+        FileEffect::Write(AofTemporary),
+        FileEffect::Fsync(AofTemporary),
+        FileEffect::Rename(AofTemporary, Aof),
+        FileEffect::SyncDirectory,
+    ]
+    .map(Effect::File);
+    assert_eq!(steps, wanted.iter().collect::<Vec<_>>());
+
+    server.say("CONFIG SET appendonly no");
+    let old = server.file.clone();
+    server.engine.feed(&mut server.world, server.client, b"CONFIG SET appendonly yes\r\n");
+    server.engine.effects().clear();
+    let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+    server.engine.handle(&mut server.world, Event::FileFailed { file: AofTemporary, bytes: 0, failure });
+    server.settle();
+    assert_eq!(server.file, old);
+    assert!(server.say("CONFIG GET appendonly").ends_with("$2\r\nno\r\n"));
+}

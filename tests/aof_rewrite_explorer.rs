@@ -449,3 +449,73 @@ fn sending_on_after_the_acknowledgement_is_caught() {
     let found = violation::<SendsOnAfterAcknowledging>();
     assert!(found.message.contains("after the acknowledgement"), "{found}");
 }
+
+/// A data pipe in which nothing ever comes, and others that take everything.
+struct Quiet;
+
+impl Pipe for Quiet {
+    fn try_write(&mut self, bytes: &[u8]) -> Transfer {
+        Transfer::Moved(bytes.len())
+    }
+
+    fn try_read(&mut self, _: &mut [u8]) -> Transfer {
+        Transfer::NotNow
+    }
+
+    fn close(&mut self) {}
+}
+
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-4] (inside) The child MUST read the data pipe while it writes the snapshot and once more after it, waiting for up to one millisecond at a time until 1,000 milliseconds have passed or 20 waits in a row brought nothing.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-9] (inside) A child that waits 5 seconds for the acknowledgement in vain, or reads another byte than `!`, MUST fail.
+#[test]
+fn the_child_gathers_for_a_second_or_twenty_quiet_milliseconds_and_waits_five_seconds_for_its_answer() {
+    let mut ends = ChildEnds { data: Quiet, requests: Quiet, acknowledgements: Quiet };
+    let mut child = RewriteChild::<Sound>::new(20);
+    assert_eq!(child.snapshot_written(100), ChildWants::Data { at_most_ms: 1 });
+    for wait in 1..20 {
+        let wants = child.step(&mut ends, PipeEvent::Nothing, 100 + wait);
+        assert_eq!(wants, ChildWants::Data { at_most_ms: 1 }, "after {wait} quiet waits");
+    }
+    assert_eq!(child.step(&mut ends, PipeEvent::Nothing, 120), ChildWants::Signal { at_most_ms: 5000 });
+    assert_eq!(child.step(&mut ends, PipeEvent::Nothing, 5119), ChildWants::Signal { at_most_ms: 1 });
+    assert!(matches!(child.step(&mut ends, PipeEvent::Nothing, 5120), ChildWants::GiveUp(_)));
+
+    let mut hurried = RewriteChild::<Sound>::new(20);
+    hurried.snapshot_written(0);
+    assert_eq!(hurried.step(&mut ends, PipeEvent::Nothing, 999), ChildWants::Data { at_most_ms: 1 });
+    assert!(matches!(hurried.step(&mut ends, PipeEvent::Nothing, 1000), ChildWants::Signal { .. }));
+}
+
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-10] (inside) The child MUST append what it read to the snapshot, force the file to disk and end with success only when all of that succeeded.
+#[test]
+fn a_child_that_could_not_write_its_file_leaves_the_old_one_in_use() {
+    let mut failing = RewriteParent::<Sound>::new(BLOCK);
+    failing.append(b"diff");
+    let mut marked = ParentEnds { data: Marked, requests: Marked, acknowledgements: Marked };
+    failing.step(&mut marked, PipeEvent::Signal);
+    let finishing = failing.clone();
+    assert_eq!(failing.child_ended(&mut marked, false), Outcome::Abandoned);
+    assert_eq!(finishing.child_ended(&mut marked, true), Outcome::Append(b"diff".to_vec()));
+    // Nor does an end count that nobody was told of in time.
+    let deaf = RewriteParent::<Sound>::new(BLOCK);
+    assert_eq!(deaf.child_ended(&mut marked, true), Outcome::Abandoned);
+}
+
+/// Pipes by which the other side says `!` and hears everything.
+struct Marked;
+
+impl Pipe for Marked {
+    fn try_write(&mut self, bytes: &[u8]) -> Transfer {
+        Transfer::Moved(bytes.len())
+    }
+
+    fn try_read(&mut self, into: &mut [u8]) -> Transfer {
+        into[0] = b'!';
+        Transfer::Moved(1)
+    }
+
+    fn close(&mut self) {}
+}
