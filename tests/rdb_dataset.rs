@@ -134,6 +134,7 @@ fn deadline_idle_time_and_frequency_outlive_a_reload() {
     let mut server = with("maxmemory-policy allkeys-lru");
     server.say(&["SET", "k", "v", "PX", "100000000"]);
     server.pass_ms(70_000);
+    server.say(&["PING"]);
     let file = dump(&server);
     server.say(&["GET", "k"]);
     server.engine.load_rdb(&mut server.world, &mut file.as_slice()).unwrap();
