@@ -58,3 +58,23 @@ fn an_access_that_finds_a_key_expired_propagates_its_removal_first() {
         assert_eq!(handed_on(&mut target), [removal, "INCR k"]);
     }
 }
+
+//= SPEC.md#cron-and-time-events
+//# [CRON-1] (inside) The cron MUST run `hz` times a second, and `hz` lie between 1 and 500.
+#[test]
+fn the_cron_runs_hz_times_a_second_within_its_bounds() {
+    let mut target = target(&[]);
+    let client = target.open().unwrap();
+    ask(&mut target, client, "CONFIG SET dynamic-hz no");
+    for (hz, period_ms) in [("10", 100), ("500", 2), ("100000", 2), ("1", 1000)] {
+        ask(&mut target, client, &format!("CONFIG SET hz {hz}"));
+        // The next tick was due by the old frequency; the one after it is due by the new.
+        target.pass(1000).unwrap();
+        let now_ms = target.span().latest_ms;
+        let due_ms = target.engine().next_tick_ms(now_ms);
+        assert!(due_ms > now_ms && due_ms - now_ms <= period_ms, "hz {hz}: in {} ms", due_ms - now_ms);
+        target.pass(u64::try_from(due_ms - now_ms).unwrap()).unwrap();
+        let next_ms = target.engine().next_tick_ms(due_ms);
+        assert_eq!(next_ms - due_ms, period_ms, "hz {hz}");
+    }
+}

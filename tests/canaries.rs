@@ -10,9 +10,7 @@ use tally_check::profile::Version;
 use tally_check::runner::{Plan, explore, run_script};
 use tally_check::script::Script;
 use tally_check::shrink::{Budget, shrink};
-use tally_check::target::{
-    Capabilities, Connection, Embedded, HandedOn, Received, Setup, Target, TargetError, Wait,
-};
+use tally_check::target::{Capabilities, Connection, Embedded, HandedOn, Received, Setup, Target, TargetError, Wait};
 use tally_model::{Peer, Reply, Span};
 
 /// What a canary makes of a reply; nothing means that it swallows it.
@@ -149,7 +147,10 @@ fn a_swallowed_reply_is_found() {
 
 #[test]
 fn a_doubled_reply_is_found() {
-    is_found(Canary::new(|reply| if reply == Reply::Integer(-1) { vec![reply.clone(), reply] } else { vec![reply] }), 3);
+    is_found(
+        Canary::new(|reply| if reply == Reply::Integer(-1) { vec![reply.clone(), reply] } else { vec![reply] }),
+        3,
+    );
 }
 
 #[test]

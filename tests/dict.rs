@@ -45,6 +45,9 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 proptest! {
     //= SPEC.md#dict
+    //# [DICT-2] (inside) Table sizes MUST be powers of two.
+    //# [DICT-5] (inside) While a rehash is under way, insertions MUST go to the second table, and look-ups and deletions try the first and then the second.
+    //# [DICT-8] (inside) When the first table is empty, the second MUST take its place and the rehash end.
     //# [DICT-11] (inside) Whatever grows, shrinks or is rehashed meanwhile, a dict MUST hold exactly the keys inserted and not deleted, each once.
     //= SPEC.md#cursors
     //# [CURSOR-1] (wire) A key that is in the database from the call with cursor 0 to the call that answers cursor 0, each call continuing with the cursor the one before answered, MUST be answered at least once by one of them.
@@ -257,6 +260,8 @@ fn some_operations(seed: u64) -> Vec<Operation> {
     dict::operations(&bytes.take(1200).collect::<Vec<_>>())
 }
 
+//= SPEC.md#cursors
+//# [CURSOR-6] (inside) A call during a rehash MUST visit the cursor's bucket of the smaller table and every bucket of the larger table that it expands to.
 #[test]
 fn faults_planted_in_the_table_are_noticed() {
     use tally_engine::faults::{self, Fault};

@@ -106,6 +106,7 @@ fn read_file(
     let whole_file_tests = script
         || name.starts_with("tests/")
         || name.contains("/tests/")
+        || name.ends_with("_tests.rs")
         || name.starts_with("check/src/properties")
         || name.starts_with("fuzz/");
     let mut in_tests = whole_file_tests;

@@ -336,7 +336,9 @@ impl<'a> Session<'a> {
         match client.reply_mode {
             _ if switches && request.is(2, "on") => client.reply_mode = ReplyMode::On,
             _ if switches && request.is(2, "off") => client.reply_mode = ReplyMode::Off,
-            ReplyMode::On | ReplyMode::SkipsNext if switches && request.is(2, "skip") => client.reply_mode = ReplyMode::SkipsNext,
+            ReplyMode::On | ReplyMode::SkipsNext if switches && request.is(2, "skip") => {
+                client.reply_mode = ReplyMode::SkipsNext
+            }
             ReplyMode::SkipsNext => client.reply_mode = ReplyMode::On,
             ReplyMode::On | ReplyMode::Off => {}
         }

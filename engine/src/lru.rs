@@ -110,4 +110,14 @@ mod tests {
         assert_eq!(incremented(255, 0, 0), 255);
         assert_eq!(incremented(200, 0, u32::MAX), 201);
     }
+
+    //= SPEC.md#idle-time-and-frequency
+    //# [FREQUENCY-1] (inside) Under an LFU policy the 24 bits MUST hold 16 bits of minutes of the last decay and an 8-bit logarithmic counter.
+    #[test]
+    fn minutes_and_counter_share_the_twenty_four_bits() {
+        assert_eq!(frequency_bits(u16::MAX, u8::MAX), LRU_MAX);
+        assert_eq!(frequency_bits(1, 2), 1 << 8 | 2);
+        // 65,535 minutes are 45 days, then they begin again.
+        assert_eq!(minutes(60_000 * 65_536), minutes(0));
+    }
 }

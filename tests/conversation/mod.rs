@@ -1,6 +1,8 @@
 //! A client of an engine of its own, in a world whose clock only the test moves.
 #![allow(dead_code, clippy::unwrap_used)] // Each test uses its part.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tally_check::reply_reader::ReplyReader;
 use tally_check::request::Request;
@@ -80,6 +82,7 @@ pub(crate) fn typed(value: &Value) -> Reply {
         "e" => Reply::Error(text()),
         "i" => Reply::Integer(content.as_i64().unwrap()),
         "b" => Reply::Bulk(text()),
+        "b64" => Reply::Bulk(STANDARD.decode(text()).unwrap()),
         "nil" if content == "bulk" => Reply::NilBulk,
         "nil" => Reply::NilArray,
         "a" => Reply::Array(content.as_array().unwrap().iter().map(typed).collect()),

@@ -542,7 +542,7 @@ impl RequestParser {
         let start = self.pos;
         let line = self.buffer.get_mut(start..end).unwrap_or_default();
         let line = match line {
-            whole if faults::is(Fault::InlineKeepsCarriageReturn) && resumed == end => whole,
+            [head @ .., _, b'\r'] if faults::is(Fault::InlineLosesByteAcrossReads) && resumed > start => head,
             [head @ .., b'\r'] => head,
             whole => whole,
         };
