@@ -289,3 +289,12 @@ fn faults_planted_in_the_table_are_noticed() {
         a_key_table_is_a_map(seed, &some_operations(seed));
     }
 }
+
+//= SPEC.md#object-header
+//# [OBJECT-HEADER-1] (inside) Each key's object MUST hold 4 bits of type, 4 bits of encoding and 24 bits of access time or frequency in one 32-bit word or less.
+#[test]
+fn type_encoding_and_access_bits_of_a_key_share_one_word() {
+    use tally_engine::structures::key_entry::{ENCODING_BITS, LRU_BITS, TYPE_BITS};
+    assert_eq!((TYPE_BITS, ENCODING_BITS, LRU_BITS), (4, 4, 24));
+    assert_eq!(TYPE_BITS + ENCODING_BITS + LRU_BITS, u32::BITS);
+}

@@ -13,10 +13,6 @@ const AWAITING: &[(&str, &str)] = &[
     ("GETSET-2", "a second type of values"),
     ("BITOP-7", "a second type of values"),
     ("BGSAVE-3", "AOF rewriting by a child"),
-    ("DURABLE-8", "AOF rewriting by a child"),
-    ("DURABLE-9", "AOF rewriting by a child"),
-    ("HANDOFF-4", "AOF rewriting by a child"),
-    ("HANDOFF-10", "AOF rewriting by a child"),
     ("AUTH-8", "a measure of time that does not depend on the machine"),
 ];
 

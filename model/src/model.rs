@@ -423,7 +423,9 @@ impl Model {
     ) {
         let Some(spec) = spec.filter(|spec| spec.uses_keys()) else { return };
         let db = self.selected_db(client);
-        let failed = matches!(outcome.replies, [Reply::Error(_)]);
+        // MSETNX looks no further than to the first key that exists.
+        let stopped = spec.name == "msetnx" && outcome.replies == [Reply::Integer(0)];
+        let failed = stopped || matches!(outcome.replies, [Reply::Error(_)]);
         let counts_frequency = self.server.counts_frequency();
         for position in spec.used_keys(command.len()) {
             if let Some(entry) = self.keyspace.entry_mut(db, command[position]) {

@@ -29,8 +29,8 @@ pub const SHARED_INTEGERS: i64 = 10_000;
 
 /// Bits of the LRU clock or LFU counter.
 pub const LRU_BITS: u32 = 24;
-const TYPE_BITS: u32 = 4;
-const ENCODING_BITS: u32 = 4;
+pub const TYPE_BITS: u32 = 4;
+pub const ENCODING_BITS: u32 = 4;
 const _: () = assert!(LRU_BITS + TYPE_BITS + ENCODING_BITS == u32::BITS, "type, encoding and clock share one word");
 
 /// Longest key, bytes.
