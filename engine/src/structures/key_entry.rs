@@ -29,7 +29,9 @@ pub const SHARED_INTEGERS: i64 = 10_000;
 
 /// Bits of the LRU clock or LFU counter.
 pub const LRU_BITS: u32 = 24;
+/// Bits of the type.
 pub const TYPE_BITS: u32 = 4;
+/// Bits of the encoding.
 pub const ENCODING_BITS: u32 = 4;
 const _: () = assert!(LRU_BITS + TYPE_BITS + ENCODING_BITS == u32::BITS, "type, encoding and clock share one word");
 
