@@ -53,10 +53,18 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// What one command hands on.
+#[derive(Debug)]
+struct Due {
+    propagated: Propagated,
+    /// It answered an error: then nobody says whether it had looked for its keys before, and so found them expired.
+    failed: bool,
+}
+
 /// What is due and what came, since both last agreed.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    due: Vec<Propagated>,
+    due: Vec<Due>,
     came: Vec<HandedOn>,
     /// Keys whose deletion came before the model asked for it.
     early: BTreeSet<(usize, Vec<u8>)>,
@@ -64,13 +72,13 @@ pub struct Ledger {
 
 impl Ledger {
     /// The model says what a command hands on.
-    pub fn expect(&mut self, propagated: Propagated) {
+    pub fn expect(&mut self, propagated: Propagated, failed: bool) {
         if !propagated.aof.is_empty()
             || !propagated.replicas.is_empty()
             || !propagated.expired.is_empty()
             || propagated.unspecified
         {
-            self.due.push(propagated);
+            self.due.push(Due { propagated, failed });
         }
     }
 
@@ -86,7 +94,7 @@ impl Ledger {
         }
         let due = std::mem::take(&mut self.due);
         let came = std::mem::take(&mut self.came);
-        if due.iter().any(|propagated| propagated.unspecified) {
+        if due.iter().any(|due| due.propagated.unspecified) {
             return Ok(());
         }
         let early = self.early.clone();
@@ -100,7 +108,7 @@ impl Ledger {
     fn compare_stream(
         &mut self,
         aof: bool,
-        due: &[Propagated],
+        due: &[Due],
         came: &[HandedOn],
         model: &Model,
         span: Span,
@@ -111,9 +119,13 @@ impl Ledger {
             .filter(|command| if aof { command.aof } else { command.replicas })
             .map(|command| (command.db, command.arguments.clone()))
             .peekable();
-        for propagated in due {
+        for Due { propagated, failed } in due {
             for (db, key) in &propagated.expired {
                 if self.early.remove(&(*db, key.clone())) {
+                    continue;
+                }
+                let is_next = came.peek().and_then(deletes).is_some_and(|(of, deleted)| of == *db && deleted == key);
+                if *failed && !is_next {
                     continue;
                 }
                 loop {

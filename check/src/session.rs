@@ -367,7 +367,8 @@ impl<'a> Session<'a> {
         };
         let verdict = self.model.step(client.id, arguments, &outcome, span).map_err(Wrong::Answer)?;
         if let Some(ledger) = &mut self.ledger {
-            ledger.expect(self.model.take_propagated());
+            let failed = matches!(self.replies.as_slice(), [Reply::Error(_)]);
+            ledger.expect(self.model.take_propagated(), failed);
         }
         self.commands += 1;
         let command = command_index(request.name());

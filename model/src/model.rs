@@ -394,24 +394,6 @@ impl Model {
         }
     }
 
-    /// The policy changed between counting uses and telling idle times: the bits that held the one are read as the other
-    /// until a key is used again.
-    fn reread_uses(&mut self) {
-        for db in self.keyspace.databases.values_mut() {
-            for slot in db.keys.values_mut() {
-                let entries: Vec<&mut Entry> = match slot {
-                    Slot::Known(entry) => vec![entry],
-                    Slot::Open(versions) => versions.iter_mut().flatten().collect(),
-                };
-                for entry in entries {
-                    // As long as the clock of 24 bits can tell.
-                    entry.access.last.earliest_ms -= (1 << 24) * 1000;
-                    entry.access.most_frequent = u8::MAX;
-                }
-            }
-        }
-    }
-
     /// The command's keys were used now; if it failed, perhaps.
     fn use_keys(
         &mut self,
@@ -516,13 +498,7 @@ impl Model {
                     client.apply(change);
                 }
             }
-            Change::Server(change) => {
-                let counted = self.server.counts_frequency();
-                self.server.apply(change);
-                if counted != self.server.counts_frequency() {
-                    self.reread_uses();
-                }
-            }
+            Change::Server(change) => self.server.apply(change),
             Change::Reload => self.reload(span),
             Change::Observe(observation) => self.observe(client, observation, outcome, span),
         }

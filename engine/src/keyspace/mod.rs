@@ -40,7 +40,7 @@ pub(crate) struct Keyspace {
     hash_key: HashKey,
     /// Keys that a look-up found expired and removed, with their database: to be handed on before what the command
     /// itself changed.
-    expired: Vec<(usize, Vec<u8>)>,
+    pub(crate) expired: Vec<(usize, Vec<u8>)>,
     /// A snapshot child lives: objects are not marked as used, and tables keep their size, so that its memory stays
     /// shared.
     child: bool,

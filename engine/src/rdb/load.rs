@@ -105,7 +105,13 @@ impl Server {
         }
         report.bytes = reader.offset();
         let source = reader.into_source()?;
+        let over = std::mem::take(&mut fresh.expired);
         self.keyspace.replace_by(fresh);
+        // An append-only file that goes on has these keys in it, so it must hear that they are gone. [DEBUG-11]
+        if self.aof.is_enabled() {
+            self.keyspace.expired.extend(over);
+            self.hand_on_expired();
+        }
         Ok((report, source))
     }
 
@@ -127,6 +133,7 @@ impl Server {
         let now_ms = self.clock.unix_ms();
         if kind == LoadedAs::Dump && entry.expires_at_ms.is_some_and(|at_ms| is_over(at_ms, now_ms)) {
             report.expired += 1;
+            fresh.expired.push((database, entry.key.to_vec()));
             return Ok(());
         }
         let lru = self.stored_lru(now_ms, entry.idle_seconds, entry.frequency);
