@@ -42,7 +42,6 @@ impl Replay {
         let (mut embedded, mut live);
         let target: &mut dyn Target = match &self.url {
             None => {
-                std::panic::set_hook(Box::new(|_| {}));
                 embedded = Embedded::new();
                 &mut embedded
             }

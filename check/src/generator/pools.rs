@@ -85,7 +85,16 @@ impl Pools {
         if choice.ratio(1, 8) {
             values.push(vec![b'z'; 16 * 1024 + choice.below(3) as usize - 1]);
         }
-        let integers = (0..12).map(|_| integer(choice)).collect();
+        // Counters begin at both ends of their range, and move by little and by all of it.
+        for edge in [i64::MIN, i64::MAX] {
+            if choice.ratio(1, 2) {
+                let mut text = Vec::new();
+                crate::request::append_integer(&mut text, edge.saturating_add(choice.int(-2..=2)));
+                values.push(text);
+            }
+        }
+        let mut integers: Vec<i64> = (0..8).map(|_| integer(choice)).collect();
+        integers.extend([1, 2, i64::MAX, i64::MIN + 1]);
         Self { keys, values, integers }
     }
 
@@ -124,7 +133,8 @@ pub(super) fn value(choice: &mut impl Choice, into: &mut Vec<u8>) {
         5 => choice.bytes(70, into),
         6 => {
             let length = length(choice);
-            into.extend(std::iter::repeat_n(b'x', length));
+            let byte = [b'x', b'x', 0xff, 0x00][choice.below(4) as usize];
+            into.extend(std::iter::repeat_n(byte, length));
         }
         7 => {
             let length = length(choice);

@@ -6,8 +6,10 @@
 //! Wall-clock time stands still unless a script lets it pass, which makes each command's [`Span`] a point. The monotonic
 //! clock moves one microsecond per look, so that budgets of time run out.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use tally_engine::config::Config;
 use tally_engine::{Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, World};
@@ -21,6 +23,31 @@ const BEGINNING_MS: i64 = 1_700_000_000_000;
 
 /// The most ticks of the engine's clock that one pause is made of; a longer pause skips some.
 const MOST_TICKS: u64 = 40;
+
+thread_local! {
+    /// The engine runs: a panic is caught and reported as a finding, so nothing else need say it.
+    static DRIVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the engine; a panic in it becomes its text, without the usual words on standard error.
+fn catching<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !DRIVING.get() {
+                usual(panic);
+            }
+        }));
+    });
+    DRIVING.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    DRIVING.set(false);
+    outcome.map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    })
+}
 
 /// The engine's surroundings.
 #[derive(Clone, Debug)]
@@ -126,16 +153,11 @@ impl Embedded {
         if let Some(reason) = &self.dead {
             return Err(TargetError::Crashed(reason.clone()));
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let outcome = catching(|| {
             body(self);
             self.execute_effects();
-        }));
-        if let Err(panic) = outcome {
-            let text = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "a panic without a message".to_owned());
+        });
+        if let Err(text) = outcome {
             self.dead = Some(text);
         }
         match &self.dead {
@@ -376,14 +398,7 @@ impl Target for Embedded {
     }
 
     fn validate(&self) -> Result<(), String> {
-        match catch_unwind(AssertUnwindSafe(|| self.engine.validate())) {
-            Ok(()) => Ok(()),
-            Err(panic) => Err(panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default()),
-        }
+        catching(|| self.engine.validate())
     }
 
     fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
