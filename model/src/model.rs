@@ -407,7 +407,8 @@ impl Model {
         let db = self.selected_db(client);
         // MSETNX looks no further than to the first key that exists.
         let stopped = spec.name == "msetnx" && outcome.replies == [Reply::Integer(0)];
-        let failed = stopped || matches!(outcome.replies, [Reply::Error(_)]);
+        // Where replies are switched off nobody knows.
+        let failed = stopped || matches!(outcome.replies, [] | [Reply::Error(_)]);
         let counts_frequency = self.server.counts_frequency();
         for position in spec.used_keys(command.len()) {
             if let Some(entry) = self.keyspace.entry_mut(db, command[position]) {

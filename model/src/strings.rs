@@ -90,6 +90,7 @@ pub(crate) fn set(call: &Call<'_>) -> Result<Plan, Refusal> {
         (None, Some(position)) => Some(expire::lifetime(call, position, 1, Clause::SET_7)?),
         (None, None) => None,
     };
+    let lifetime = judged_first(call, lifetime)?;
     if lifetime.is_some() && (options.only_new || options.only_existing) {
         call.cite(Clause::SET_8);
     }
@@ -112,6 +113,14 @@ pub(crate) fn set(call: &Call<'_>) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
+/// A lifetime that is out of range is refused before the key is looked up; servers with E-2 do not refuse it. [SET-8]
+fn judged_first(call: &Call<'_>, lifetime: Option<expire::Lifetime>) -> Result<Option<expire::Lifetime>, Refusal> {
+    match lifetime {
+        Some(expire::Lifetime::Overflow(refusal)) if !call.model.profile.errata.contains(&Erratum::E_2) => Err(refusal),
+        other => Ok(other),
+    }
+}
+
 /// Stores a value with a lifetime in milliseconds or without one.
 fn store_for(
     call: &Call<'_>,
@@ -120,6 +129,7 @@ fn store_for(
     value: &[u8],
     lifetime: Option<expire::Lifetime>,
 ) -> Result<Plan, Refusal> {
+    let lifetime = judged_first(call, lifetime)?;
     // The look-up only removes an expired key, which is propagated before the command itself.
     call.find(key);
     let string = call.new_string(value);
