@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use tally_engine::aof::{self, AofErrorKind, Scan};
-
-/// Bytes read at once.
-const BUFFER: usize = 256 * 1024;
 
 /// Checks an append-only file and says what is in it, or where it is damaged.
 #[derive(Args)]
@@ -38,7 +35,7 @@ impl Aof {
         let file = File::open(&self.file)?;
         let length = file.metadata()?.len();
         let mut names: BTreeMap<String, u64> = BTreeMap::new();
-        let scan = aof::scan(BufReader::with_capacity(BUFFER, file), |_, command| {
+        let scan = aof::scan(file, |_, command| {
             let name = command.as_args()[0].to_ascii_uppercase();
             // A damaged file may hold any number of names; those of commands are short.
             if names.len() < 1000 || names.contains_key(&*String::from_utf8_lossy(&name)) {

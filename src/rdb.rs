@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
 use tally_engine::rdb::{self, Checksum, Entry, RdbError, RdbErrorKind, Reader, Record, Value};
-
-/// Bytes read at once.
-const BUFFER: usize = 256 * 1024;
 
 /// Checks a dump and says what is in it, or where it breaks.
 #[derive(Args)]
@@ -56,7 +53,7 @@ impl Rdb {
         let mut summary = Summary::default();
         let printed = printer
             .begin(&name.to_string())
-            .and_then(|()| read(BufReader::with_capacity(BUFFER, file), &mut summary, &mut printer))
+            .and_then(|()| read(file, &mut summary, &mut printer))
             .and_then(|()| printer.end(&name.to_string(), &summary))
             .and_then(|()| output.flush());
         match (printed, &summary.damage) {
@@ -77,9 +74,9 @@ impl Rdb {
 }
 
 /// Reads everything; damage goes into the summary, an error is the output's.
-fn read(source: BufReader<File>, summary: &mut Summary, printer: &mut Printer<'_>) -> io::Result<()> {
+fn read(source: File, summary: &mut Summary, printer: &mut Printer<'_>) -> io::Result<()> {
     let mut reader = match Reader::new(source, rdb::NEWEST_READABLE) {
-        Ok(reader) => reader,
+        Ok(reader) => reader.counting(),
         Err(damage) => {
             summary.damage = Some(damage);
             return Ok(());

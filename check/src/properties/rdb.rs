@@ -75,8 +75,8 @@ impl Loader {
         from_naive(&read, None)
     }
 
-    /// Any bytes: both halves load the same dataset, or both refuse. Loaded or refused, nothing breaks, an error has
-    /// an offset inside the file, and what was loaded is saved and read back as it is.
+    /// Any bytes: both halves load the same dataset, or both refuse. Loaded or refused, nothing breaks, and an
+    /// error has an offset inside the file.
     pub fn judges_as_the_model(&mut self, bytes: &[u8]) -> bool {
         let loaded = self.load(bytes);
         let report = match loaded {
@@ -95,15 +95,29 @@ impl Loader {
             let sum = unsummed.len() - 8;
             unsummed[sum..].fill(0);
         }
-        let read = naive::file(&unsummed).unwrap_or_else(|error| panic!("the model refuses: {error}"));
-        assert_eq!(from_naive(&read, Some(NOW_MS)), self.dataset(), "the halves load different datasets");
+        match naive::file(&unsummed) {
+            Ok(file) => self.holds_what_is_alive_in(&file),
+            // What had expired was left out, so that the engine need not have seen it twice.
+            Err(error) if error.kind == naive::RdbErrorKind::Duplicate && report.expired > 0 => {}
+            Err(error) => panic!("the model refuses what the engine takes: {error}"),
+        }
         true
+    }
+
+    fn holds_what_is_alive_in(&self, file: &naive::File) {
+        let mut wanted = from_naive(file, Some(NOW_MS));
+        self.engine.for_each_string(|db, key, value, deadline_ms| {
+            let held = wanted.remove(&(db as u64, key.to_vec()));
+            let held = held.unwrap_or_else(|| panic!("the engine holds a key that the model does not: {key:?}"));
+            assert_eq!((held.value.as_slice(), held.deadline_ms), (value, deadline_ms), "{key:?}");
+        });
+        assert!(wanted.is_empty(), "the engine does not hold {wanted:?}");
     }
 
     fn refusal_is_justified(&self, bytes: &[u8], error: &RdbError) {
         // What the model does not judge: it holds no databases, and describes what a server refuses.
-        let beyond =
-            matches!(error.kind, RdbErrorKind::Database { .. } | RdbErrorKind::NotHeld(_) | RdbErrorKind::ModuleAux(_));
+        let beyond = error.opcode == Some(rdb::opcode::MODULE_AUX)
+            || matches!(error.kind, RdbErrorKind::Database { .. } | RdbErrorKind::NotHeld(_));
         if beyond {
             return;
         }
@@ -126,7 +140,12 @@ impl Loader {
         }
         let sum = tally_engine::crc64::crc64(&file[..end]).to_le_bytes();
         file[end..].copy_from_slice(&sum);
-        self.judges_as_the_model(&file)
+        let loaded = self.judges_as_the_model(&file);
+        if loaded {
+            let again = self.save();
+            assert!(self.judges_as_the_model(&again), "what was loaded cannot be saved and loaded again");
+        }
+        loaded
     }
 
     /// Loads a dataset from a file that the model wrote.

@@ -18,10 +18,10 @@ use crate::resp::OwnedArgs;
 use crate::state::Server;
 use crate::world::{Busy, World};
 
-/// Bytes read at once.
-const BUFFER: usize = 64 * 1024;
 /// The world is asked whether to go on after so many commands.
 const POLL_EVERY: u64 = 1000;
+/// Bytes read at once.
+const BUFFER: usize = 64 * 1024;
 
 /// What a file brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Engine {
         let mut kept = server.keyspace.empty_twin();
         kept.exchange(&mut server.keyspace);
         server.loading = true;
-        let loaded = load(server, world, BufReader::with_capacity(BUFFER, source));
+        let loaded = load(server, world, source);
         server.loading = false;
         match &loaded {
             Ok(report) => {
@@ -60,18 +60,28 @@ impl Engine {
     }
 }
 
-fn load<R: BufRead>(server: &mut Server, world: &mut dyn World, mut source: R) -> Result<AofReport, AofError> {
+fn load(server: &mut Server, world: &mut dyn World, source: &mut dyn Read) -> Result<AofReport, AofError> {
+    let mut report = AofReport { preamble: None, commands: 0, bytes: 0, cut: false };
+    let mut source = BufReader::with_capacity(BUFFER, source);
     let first = source.fill_buf().map(|bytes| bytes.first().copied());
     let first = first.map_err(|error| AofError { offset: 0, kind: AofErrorKind::Io(error.kind()) })?;
-    let mut report = AofReport { preamble: None, commands: 0, bytes: 0, cut: false };
-    if first == Some(b'R') {
-        let loaded = server.load_snapshot(world, source, LoadedAs::Preamble);
-        let (preamble, rest) =
-            loaded.map_err(|error| AofError { offset: error.offset, kind: AofErrorKind::Preamble(error) })?;
-        report.bytes = preamble.bytes;
-        report.preamble = Some(preamble);
-        source = rest;
+    if first != Some(b'R') {
+        return load_commands(server, world, source, report);
     }
+    let (preamble, rest) = server
+        .load_snapshot(world, source, LoadedAs::Preamble)
+        .map_err(|error| AofError { offset: error.offset, kind: AofErrorKind::Preamble(error) })?;
+    report.bytes = preamble.bytes;
+    report.preamble = Some(preamble);
+    load_commands(server, world, BufReader::with_capacity(BUFFER, rest), report)
+}
+
+fn load_commands<R: BufRead>(
+    server: &mut Server,
+    world: &mut dyn World,
+    source: R,
+    mut report: AofReport,
+) -> Result<AofReport, AofError> {
     let mut runner = Runner {
         client: Client::new(ClientId(0), nobody(), server.clock.unix_ms()),
         reader: Reader::new(source, report.bytes),

@@ -6,12 +6,14 @@
 //! A file may end anywhere, because a crash cuts it; where it ended inside a command (or a transaction) is told apart
 //! from other damage, so that the tail can be cut off.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader, Read};
 
 use super::{AofError, AofErrorKind};
 use crate::rdb;
 use crate::resp::OwnedArgs;
 
+/// Bytes read at once.
+const BUFFER: usize = 64 * 1024;
 /// So much of a wrong header is shown.
 const SHOWN: usize = 32;
 
@@ -224,49 +226,50 @@ pub struct Scan {
 }
 
 /// Walks over a file; `each` sees every whole command with its offset.
-pub fn scan<R: BufRead>(mut source: R, mut each: impl FnMut(u64, &OwnedArgs)) -> Scan {
+pub fn scan<R: Read>(source: R, each: impl FnMut(u64, &OwnedArgs)) -> Scan {
     let mut found = Scan { preamble_keys: None, commands: 0, whole_until: 0, damage: None };
-    let fail = |mut found: Scan, error: AofError| {
-        found.damage = Some(error);
-        found
-    };
-    let begins = match source.fill_buf() {
-        Ok(bytes) => bytes.first().copied(),
-        Err(error) => return fail(found, AofError { offset: 0, kind: AofErrorKind::Io(error.kind()) }),
-    };
-    let mut reader = if begins == Some(b'R') {
-        match skip_preamble(source) {
-            Ok((source, offset, keys)) => {
-                found.preamble_keys = Some(keys);
-                found.whole_until = offset;
-                Reader::new(source, offset)
-            }
-            Err(error) => {
-                let offset = error.offset;
-                return fail(found, AofError { offset, kind: AofErrorKind::Preamble(error) });
-            }
+    let mut source = BufReader::with_capacity(BUFFER, source);
+    match source.fill_buf().map(|bytes| bytes.first().copied()) {
+        Ok(Some(b'R')) => {}
+        Ok(_) => return scan_commands(Reader::new(source, 0), found, each),
+        Err(error) => {
+            found.damage = Some(AofError { offset: 0, kind: AofErrorKind::Io(error.kind()) });
+            return found;
         }
-    } else {
-        Reader::new(source, 0)
-    };
+    }
+    match skip_preamble(source) {
+        Ok((rest, offset, keys)) => {
+            found.preamble_keys = Some(keys);
+            found.whole_until = offset;
+            scan_commands(Reader::new(BufReader::with_capacity(BUFFER, rest), offset), found, each)
+        }
+        Err(error) => {
+            found.damage = Some(AofError { offset: error.offset, kind: AofErrorKind::Preamble(error) });
+            found
+        }
+    }
+}
+
+fn scan_commands<R: BufRead>(mut reader: Reader<R>, mut found: Scan, mut each: impl FnMut(u64, &OwnedArgs)) -> Scan {
     let mut transactions = Transactions::default();
     let mut command = OwnedArgs::default();
     let mut queued = 0;
     loop {
+        let cut = |offset, end| AofError { offset, kind: AofErrorKind::Truncated { end } };
         match reader.read(&mut command) {
             Ok(true) => {}
             Ok(false) => {
-                let end = reader.offset();
-                return match transactions.open() {
-                    None => found,
-                    Some(offset) => fail(found, AofError { offset, kind: AofErrorKind::Truncated { end } }),
-                };
+                found.damage = transactions.open().map(|offset| cut(offset, reader.offset()));
+                return found;
             }
             Err(AofError { kind: AofErrorKind::Truncated { end }, offset }) => {
-                let offset = transactions.open().unwrap_or(offset);
-                return fail(found, AofError { offset, kind: AofErrorKind::Truncated { end } });
+                found.damage = Some(cut(transactions.open().unwrap_or(offset), end));
+                return found;
             }
-            Err(error) => return fail(found, error),
+            Err(error) => {
+                found.damage = Some(error);
+                return found;
+            }
         }
         let start = reader.start();
         match transactions.step(&command.as_args()[0], start) {
@@ -281,12 +284,12 @@ pub fn scan<R: BufRead>(mut source: R, mut each: impl FnMut(u64, &OwnedArgs)) ->
     }
 }
 
-fn skip_preamble<R: BufRead>(source: R) -> Result<(R, u64, u64), rdb::RdbError> {
+fn skip_preamble<R: Read>(source: R) -> Result<(impl Read, u64, u64), rdb::RdbError> {
     let mut reader = rdb::Reader::new(source, rdb::NEWEST_READABLE)?;
     let mut keys = 0;
     while let Some(record) = reader.read()? {
         keys += u64::from(matches!(record, rdb::Record::Entry(_)));
     }
     let offset = reader.offset();
-    Ok((reader.into_source()?, offset, keys))
+    Ok((reader.into_rest(), offset, keys))
 }

@@ -1,11 +1,11 @@
-//! A buffered source with an offset and a checksum.
+//! A source with a buffer, an offset and a checksum.
 //!
-//! What has been taken from the source's present buffer is only counted; it is summed and consumed when the buffer is
-//! used up, so the checksum runs over long pieces and a field inside the buffer is borrowed, not copied. A field that
-//! straddles buffers is gathered in the caller's scratch space, which grows as its bytes come.
+//! What was taken from the buffer is only counted; it is summed when the buffer is used up, so the checksum runs over
+//! long pieces and a field inside the buffer is borrowed, not copied. A field that straddles buffers is gathered in the
+//! caller's scratch space, which grows as its bytes come.
 
 use std::borrow::Cow;
-use std::io::{self, BufRead};
+use std::io::{self, Read};
 
 use super::number::{LENGTH_32, LENGTH_64, Length, encoding};
 use super::reader::Text;
@@ -16,10 +16,18 @@ use crate::structures::lzf;
 /// Strings from this length on are handed over instead of copied once more.
 const OWNED_FROM: usize = 64 * 1024;
 
+/// First size of the buffer, bytes, enough for most payloads and small files; it doubles while the source fills it.
+const FIRST_BUFFER: usize = 4 * 1024;
+/// Largest size of the buffer, bytes.
+const LARGEST_BUFFER: usize = 256 * 1024;
+
 pub(crate) struct Input<R> {
     source: R,
-    /// Bytes of the source's present buffer that were taken, but not yet summed and consumed.
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were taken.
     taken: usize,
+    /// Bytes of the buffer that came from the source.
+    filled: usize,
     offset: u64,
     checksum: Option<Crc64>,
     /// What errors name as the record they are in.
@@ -28,11 +36,13 @@ pub(crate) struct Input<R> {
     pub(crate) forms: super::Forms,
 }
 
-impl<R: BufRead> Input<R> {
+impl<R: Read> Input<R> {
     pub(crate) fn new(source: R, start: u64) -> Self {
         Self {
             source,
+            buffer: Vec::new(),
             taken: 0,
+            filled: 0,
             offset: start,
             checksum: Some(Crc64::new()),
             opcode: None,
@@ -51,43 +61,59 @@ impl<R: BufRead> Input<R> {
     }
 
     /// The sum of everything taken so far, 0 when none is kept.
-    pub(crate) fn checksum(&mut self) -> Result<u64, RdbError> {
-        self.settle()?;
-        Ok(self.checksum.as_ref().map_or(0, Crc64::value))
+    pub(crate) fn checksum(&mut self) -> u64 {
+        self.sum_taken();
+        self.checksum.as_ref().map_or(0, Crc64::value)
     }
 
-    /// Gives the source back, with exactly what was taken consumed.
-    pub(crate) fn into_source(mut self) -> Result<R, RdbError> {
-        self.settle()?;
-        Ok(self.source)
+    /// The source, behind what was read from it ahead.
+    pub(crate) fn into_source(mut self) -> io::Chain<io::Cursor<Vec<u8>>, R> {
+        self.buffer.truncate(self.filled);
+        self.buffer.drain(..self.taken);
+        io::Cursor::new(self.buffer).chain(self.source)
     }
 
     pub(crate) fn error(&self, offset: u64, kind: RdbErrorKind) -> RdbError {
         RdbError { offset, opcode: self.opcode, kind }
     }
 
-    /// Sums and consumes what was taken.
-    fn settle(&mut self) -> Result<(), RdbError> {
-        if self.taken == 0 {
-            return Ok(());
-        }
-        let (offset, opcode) = (self.offset, self.opcode);
-        let buffer = fill(&mut self.source, offset, opcode)?;
+    /// Sums what was taken and makes its place free.
+    fn sum_taken(&mut self) {
         if let Some(checksum) = &mut self.checksum {
-            checksum.update(&buffer[..self.taken]);
+            checksum.update(&self.buffer[..self.taken]);
         }
-        self.source.consume(self.taken);
+        self.buffer.copy_within(self.taken..self.filled, 0);
+        self.filled -= self.taken;
         self.taken = 0;
-        Ok(())
     }
 
     /// What the buffer holds beyond the taken part; empty at the end of the source only.
+    #[inline]
     fn rest(&mut self) -> Result<&[u8], RdbError> {
-        let (offset, opcode) = (self.offset, self.opcode);
-        if fill(&mut self.source, offset, opcode)?.len() == self.taken {
-            self.settle()?;
+        if self.taken == self.filled {
+            self.fill()?;
         }
-        Ok(&fill(&mut self.source, offset, opcode)?[self.taken..])
+        Ok(&self.buffer[self.taken..self.filled])
+    }
+
+    #[cold]
+    fn fill(&mut self) -> Result<(), RdbError> {
+        let size = self.buffer.len();
+        let full = self.filled == size;
+        self.sum_taken();
+        if full && size < LARGEST_BUFFER {
+            self.buffer.resize((size * 2).max(FIRST_BUFFER), 0);
+        }
+        loop {
+            match self.source.read(&mut self.buffer) {
+                Ok(bytes) => {
+                    self.filled = bytes;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.error(self.offset, RdbErrorKind::Io(error.kind()))),
+            }
+        }
     }
 
     fn take(&mut self, bytes: usize) {
@@ -134,8 +160,7 @@ impl<R: BufRead> Input<R> {
         if self.rest()?.len() >= length {
             let from = self.taken;
             self.take(length);
-            let (offset, opcode) = (self.offset, self.opcode);
-            return Ok(&fill(&mut self.source, offset, opcode)?[from..from + length]);
+            return Ok(&self.buffer[from..from + length]);
         }
         scratch.clear();
         self.gather(length, scratch)?;
@@ -246,17 +271,4 @@ impl<R: BufRead> Input<R> {
 pub(crate) struct Scratch {
     plain: Vec<u8>,
     compressed: Vec<u8>,
-}
-
-/// The source's buffer, filled when it was empty; interruptions are retried.
-fn fill<R: BufRead>(source: &mut R, offset: u64, opcode: Option<u8>) -> Result<&[u8], RdbError> {
-    loop {
-        // Asked twice because a borrow returned from inside a loop would last for all its rounds.
-        match source.fill_buf() {
-            Ok(_) => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(RdbError { offset, opcode, kind: RdbErrorKind::Io(error.kind()) }),
-        }
-    }
-    source.fill_buf().map_err(|error| RdbError { offset, opcode, kind: RdbErrorKind::Io(error.kind()) })
 }

@@ -4,7 +4,7 @@
 //! file changes nothing.
 
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{Chain, Cursor, Read};
 
 use super::{Checksum, Entry, RdbError, RdbErrorKind, Reader, Record, Text, VERSION, Value, opcode_name};
 use crate::engine::Engine;
@@ -15,8 +15,6 @@ use crate::state::Server;
 use crate::structures::key_table::is_over;
 use crate::world::{Busy, World};
 
-/// Bytes read at once.
-const BUFFER: usize = 64 * 1024;
 /// The world is asked whether to go on after so many bytes.
 const POLL_EVERY: u64 = 2 * 1024 * 1024;
 /// Longest idle time that an object's bits can say, seconds: half the clock's range. [RESTORE-13]
@@ -41,8 +39,7 @@ impl Engine {
     /// Replaces the dataset by what an RDB file of version 1 to 9 holds. On an error the dataset is as it was.
     pub fn load_rdb(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<LoadReport, RdbError> {
         self.read_clock(world);
-        let reader = BufReader::with_capacity(BUFFER, source);
-        let (report, _) = self.server.load_snapshot(world, reader, LoadedAs::Dump)?;
+        let (report, _) = self.server.load_snapshot(world, source, LoadedAs::Dump)?;
         self.server.dirty = 0;
         Ok(report)
     }
@@ -58,13 +55,13 @@ pub(crate) enum LoadedAs {
 }
 
 impl Server {
-    /// Loads a file; returns the source too, with nothing beyond the file consumed.
-    pub(crate) fn load_snapshot<R: BufRead>(
+    /// Loads a file; returns what follows it too.
+    pub(crate) fn load_snapshot<R: Read>(
         &mut self,
         world: &mut dyn World,
         source: R,
         kind: LoadedAs,
-    ) -> Result<(LoadReport, R), RdbError> {
+    ) -> Result<(LoadReport, Chain<Cursor<Vec<u8>>, R>), RdbError> {
         let mut reader = Reader::new(source, VERSION)?;
         if !self.config.rdbchecksum {
             reader = reader.without_verification();
@@ -104,7 +101,7 @@ impl Server {
             }
         }
         report.bytes = reader.offset();
-        let source = reader.into_source()?;
+        let rest = reader.into_rest();
         let over = std::mem::take(&mut fresh.expired);
         self.keyspace.replace_by(fresh);
         // An append-only file that goes on has these keys in it, so it must hear that they are gone. [DEBUG-11]
@@ -112,7 +109,7 @@ impl Server {
             self.keyspace.expired.extend(over);
             self.hand_on_expired();
         }
-        Ok((report, source))
+        Ok((report, rest))
     }
 
     fn load_entry(

@@ -4,7 +4,7 @@
 //! lie in one piece. EXPIRETIME, IDLE and FREQ belong to the next key and come with it; they survive records between.
 
 use std::borrow::Cow;
-use std::io::BufRead;
+use std::io::{self, Read};
 
 use super::input::{Input, Scratch};
 use super::shape::{self, Shape};
@@ -152,14 +152,14 @@ pub struct Reader<R> {
     attributes: Attributes,
     name: Vec<u8>,
     scratch: Scratch,
-    /// How often each opcode and value type was met.
-    codes: [u64; 256],
+    /// How often each opcode and value type was met, when that was asked for.
+    codes: Option<Box<[u64; 256]>>,
     /// Whether a wrong checksum is an error (`rdbchecksum`).
     verify: bool,
     ended: bool,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: Read> Reader<R> {
     /// Reads the header; versions beyond `newest` are refused.
     pub fn new(source: R, newest: u32) -> Result<Self, RdbError> {
         let mut input = Input::new(source, 0);
@@ -184,7 +184,7 @@ impl<R: BufRead> Reader<R> {
             attributes: Attributes::default(),
             name: Vec::new(),
             scratch: Scratch::default(),
-            codes: [0; 256],
+            codes: None,
             verify: true,
             ended: false,
         })
@@ -207,9 +207,17 @@ impl<R: BufRead> Reader<R> {
         self.input.offset()
     }
 
-    /// How often each opcode and value type was met so far.
+    /// Counts opcodes and value types, for [`Reader::codes`].
+    #[must_use]
+    pub fn counting(mut self) -> Self {
+        self.codes = Some(Box::new([0; 256]));
+        self
+    }
+
+    /// How often each opcode and value type was met so far; nothing unless it is [`Reader::counting`].
     pub fn codes(&self) -> impl Iterator<Item = (u8, u64)> {
-        (0..=u8::MAX).zip(self.codes).filter(|(_, count)| *count > 0)
+        let codes = self.codes.iter().flat_map(|codes| (0..=u8::MAX).zip(codes.iter().copied()));
+        codes.filter(|(_, count)| *count > 0)
     }
 
     /// How often each form of a string was met so far.
@@ -217,8 +225,8 @@ impl<R: BufRead> Reader<R> {
         self.input.forms
     }
 
-    /// The source, with everything up to the last record consumed: what follows a preamble.
-    pub fn into_source(self) -> Result<R, RdbError> {
+    /// What follows the last record: the rest of a file after its preamble.
+    pub fn into_rest(self) -> io::Chain<io::Cursor<Vec<u8>>, R> {
         self.input.into_source()
     }
 
@@ -232,7 +240,9 @@ impl<R: BufRead> Reader<R> {
             let offset = self.input.offset();
             let code = self.input.byte()?;
             self.input.opcode = Some(code);
-            self.codes[usize::from(code)] += 1;
+            if let Some(codes) = &mut self.codes {
+                codes[usize::from(code)] += 1;
+            }
             if first_version(code) > self.version {
                 return Err(self.input.error(offset, RdbErrorKind::UnknownOpcode(code)));
             }
@@ -309,7 +319,7 @@ impl<R: BufRead> Reader<R> {
         if self.version < FIRST_WITH_CHECKSUM {
             return Ok(Checksum::Absent);
         }
-        let computed = self.input.checksum()?;
+        let computed = self.input.checksum();
         let offset = self.input.offset();
         let stored = u64::from_le_bytes(self.input.array()?);
         if stored == 0 || !self.verify {
@@ -328,7 +338,7 @@ impl<R: BufRead> Reader<R> {
 }
 
 /// The value of type `code` that begins here.
-pub(crate) fn read_value<'a, R: BufRead>(
+pub(crate) fn read_value<'a, R: Read>(
     code: u8,
     input: &'a mut Input<R>,
     scratch: &'a mut Scratch,

@@ -21,6 +21,21 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Shows every key that holds a string: database, key, value, deadline in Unix milliseconds. In no particular order
+    /// within a database.
+    pub fn for_each_string(&self, mut visit: impl FnMut(usize, &[u8], &[u8], Option<i64>)) {
+        for (index, db) in self.server.keyspace.iter().enumerate() {
+            for entry in db.keys.iter() {
+                let object = ObjectRef::new(entry);
+                if let Ok(string) = object.string() {
+                    visit(index, object.key(), string.bytes(&mut Default::default()), object.expiry());
+                }
+            }
+        }
+    }
+}
+
 impl Server {
     /// Writes the dataset; `preamble`: at the beginning of an append-only file.
     pub(crate) fn write_snapshot(&self, sink: &mut dyn Write, preamble: bool) -> io::Result<u64> {

@@ -3,7 +3,7 @@
 //! The walk follows lengths only; it does not judge the inner structure of a ziplist, intset or listpack beyond the
 //! header that tells its size.
 
-use std::io::BufRead;
+use std::io::Read;
 
 use super::input::{Input, Scratch};
 use super::{RdbError, RdbErrorKind, value_type as ty};
@@ -31,7 +31,7 @@ pub struct Shape {
 }
 
 /// Walks over the value of type `code`.
-pub(crate) fn walk<R: BufRead>(code: u8, input: &mut Input<R>, scratch: &mut Scratch) -> Result<Shape, RdbError> {
+pub(crate) fn walk<R: Read>(code: u8, input: &mut Input<R>, scratch: &mut Scratch) -> Result<Shape, RdbError> {
     let (kind, encoding) = match code {
         ty::LIST => ("list", "linkedlist"),
         ty::LIST_ZIPLIST => ("list", "ziplist"),
@@ -78,7 +78,7 @@ pub(crate) fn walk<R: BufRead>(code: u8, input: &mut Input<R>, scratch: &mut Scr
     Ok(Shape { kind: kind.to_owned(), encoding, elements })
 }
 
-fn strings<R: BufRead>(input: &mut Input<R>, scratch: &mut Scratch, each: u32) -> Result<Option<u64>, RdbError> {
+fn strings<R: Read>(input: &mut Input<R>, scratch: &mut Scratch, each: u32) -> Result<Option<u64>, RdbError> {
     let count = input.number()?;
     for _ in 0..count {
         for _ in 0..each {
@@ -88,7 +88,7 @@ fn strings<R: BufRead>(input: &mut Input<R>, scratch: &mut Scratch, each: u32) -
     Ok(Some(count))
 }
 
-fn scored<R: BufRead>(input: &mut Input<R>, scratch: &mut Scratch, binary: bool) -> Result<Option<u64>, RdbError> {
+fn scored<R: Read>(input: &mut Input<R>, scratch: &mut Scratch, binary: bool) -> Result<Option<u64>, RdbError> {
     let count = input.number()?;
     for _ in 0..count {
         input.text(scratch)?;
@@ -105,7 +105,7 @@ fn scored<R: BufRead>(input: &mut Input<R>, scratch: &mut Scratch, binary: bool)
     Ok(Some(count))
 }
 
-fn nodes<R: BufRead>(input: &mut Input<R>, scratch: &mut Scratch, newer: bool) -> Result<Option<u64>, RdbError> {
+fn nodes<R: Read>(input: &mut Input<R>, scratch: &mut Scratch, newer: bool) -> Result<Option<u64>, RdbError> {
     let count = input.number()?;
     let mut elements = Some(0u64);
     for _ in 0..count {
@@ -123,7 +123,7 @@ fn nodes<R: BufRead>(input: &mut Input<R>, scratch: &mut Scratch, newer: bool) -
     Ok(elements)
 }
 
-fn stream<R: BufRead>(code: u8, input: &mut Input<R>, scratch: &mut Scratch) -> Result<u64, RdbError> {
+fn stream<R: Read>(code: u8, input: &mut Input<R>, scratch: &mut Scratch) -> Result<u64, RdbError> {
     let newer = code != ty::STREAM_LISTPACKS;
     for _ in 0..input.number()? {
         input.text(scratch)?; // the first id of the node
@@ -156,7 +156,7 @@ fn stream<R: BufRead>(code: u8, input: &mut Input<R>, scratch: &mut Scratch) -> 
     Ok(entries)
 }
 
-fn numbers<R: BufRead>(input: &mut Input<R>, count: u32) -> Result<(), RdbError> {
+fn numbers<R: Read>(input: &mut Input<R>, count: u32) -> Result<(), RdbError> {
     for _ in 0..count {
         input.number()?;
     }
@@ -164,7 +164,7 @@ fn numbers<R: BufRead>(input: &mut Input<R>, count: u32) -> Result<(), RdbError>
 }
 
 /// Skips the fields of a module's value, up to and including its end mark.
-pub(crate) fn skip_module_fields<R: BufRead>(input: &mut Input<R>, scratch: &mut Scratch) -> Result<(), RdbError> {
+pub(crate) fn skip_module_fields<R: Read>(input: &mut Input<R>, scratch: &mut Scratch) -> Result<(), RdbError> {
     loop {
         let offset = input.offset();
         match input.number()? {
