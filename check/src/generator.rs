@@ -118,7 +118,7 @@ impl Swarm {
             commands,
             clients,
             pipeline,
-            pauses: [0, 8, 64][choice.below(3) as usize],
+            pauses: [0, 4, 32][choice.below(3) as usize],
             inline: [0, if chunked.is_some() { 32 } else { 0 }, 8][choice.below(3) as usize],
             chunked,
             databases: if choice.ratio(1, 3) { 3 } else { 1 },
@@ -231,7 +231,10 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
     let focused = !limits.families.is_empty();
     let mut table = Vec::new();
     let everything = focused || choice.ratio(1, 4);
-    let known = |grammar: &&Grammar| tally_model::commands::COMMANDS.iter().any(|command| command.name == grammar.name);
+    // QUIT is understood before commands are looked up, and stands in no table.
+    let known = |grammar: &&Grammar| {
+        grammar.name == "quit" || tally_model::commands::COMMANDS.iter().any(|command| command.name == grammar.name)
+    };
     for grammar in grammar::all().filter(known).filter(|grammar| !limits.without.contains(&grammar.name)) {
         let wanted = limits.families.contains(&grammar.family);
         let factor = match (focused, wanted) {

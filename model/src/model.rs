@@ -141,7 +141,10 @@ impl Model {
             };
             verdict.erratum = Some(erratum);
         }
-        worlds.retain(|world| world.plan.allowed.admits(outcome, errors));
+        // One world that is left has just been asked.
+        if worlds.len() > 1 {
+            worlds.retain(|world| world.plan.allowed.admits(outcome, errors));
+        }
         if verdict.erratum.is_none() {
             self.add_disguised_errata(&mut worlds, outcome);
         }

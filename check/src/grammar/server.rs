@@ -5,6 +5,9 @@ use super::Family::{Debug, Server};
 use super::Want::{Any, Existing};
 use super::{Argument, Grammar};
 
+/// The picture that LOLWUT draws grows with its arguments, and so does what it costs.
+const SMALL: Argument = OneOf(&[&[Word("1")], &[Word("2")], &[Word("7")], &[Word("0")], &[Word("-1")]]);
+
 const YES_NO: Argument = OneOf(&[&[Word("yes")], &[Word("no")]]);
 
 pub(super) const COMMANDS: &[Grammar] = &[
@@ -52,7 +55,7 @@ pub(super) const COMMANDS: &[Grammar] = &[
         "lolwut",
         Server,
         1,
-        &[Optional(&[OneOf(&[&[Word("VERSION"), Count], &[Word("5"), Count], &[Count]])])],
+        &[Optional(&[OneOf(&[&[Word("VERSION"), SMALL], &[Word("5"), SMALL, SMALL, SMALL], &[SMALL]])])],
     ),
     Grammar::new("module", Server, 1, &[OneOf(&[&[Word("LIST")], &[Word("UNLOAD"), Value], &[Word("HELP")]])]),
     Grammar::new("time", Server, 2, &[]),

@@ -26,7 +26,7 @@ pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new("getset", Strings, 10, &[KEY, Value]),
     Grammar::new("incr", Strings, 10, &[KEY]),
     Grammar::new("incrby", Strings, 10, &[KEY, Integer]),
-    Grammar::new("incrbyfloat", Strings, 10, &[KEY, Float]),
+    Grammar::new("incrbyfloat", Strings, 6, &[KEY, Float]),
     Grammar::new("mget", Strings, 10, &[Many(&[KEY])]),
     Grammar::new("mset", Strings, 10, &[Many(&[KEY, Value])]),
     Grammar::new("msetnx", Strings, 8, &[Many(&[KEY, Value])]),

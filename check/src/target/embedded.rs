@@ -22,7 +22,7 @@ use crate::reply_reader::ReplyReader;
 const BEGINNING_MS: i64 = 1_700_000_000_000;
 
 /// The most ticks of the engine's clock that one pause is made of; a longer pause skips some.
-const MOST_TICKS: u64 = 40;
+const MOST_TICKS: u64 = 12;
 
 thread_local! {
     /// The engine runs: a panic is caught and reported as a finding, so nothing else need say it.
