@@ -1,6 +1,6 @@
 //! What saving and loading makes of the data set, and what RESTORE says of a key's use.
 
-use crate::keyspace::{Entry, Fate, Slot};
+use crate::keyspace::{Access, Entry, Fate, Slot};
 use crate::model::Model;
 use crate::span::Span;
 use crate::value::{StringValue, Value};
@@ -13,6 +13,7 @@ impl Model {
     /// [RDB-35], and nothing was used since.
     pub(crate) fn reload(&mut self, span: Span) {
         let shares_integers = self.server.shares_integers();
+        let counts_frequency = self.server.counts_frequency();
         for db in self.keyspace.databases.values_mut() {
             db.keys.retain(|_, slot| slot.fate(span) != Fate::Gone);
             for slot in db.keys.values_mut() {
@@ -23,6 +24,11 @@ impl Model {
                 for entry in entries {
                     let Value::String(string) = &entry.value;
                     entry.value = Value::String(StringValue::encoded(&string.bytes, shares_integers));
+                    if counts_frequency {
+                        entry.access.last = Access::UNKNOWN;
+                        continue;
+                    }
+                    entry.access.most_frequent = u8::MAX;
                     entry.access.last = Span {
                         // An idle time may have been kept in the file. [RDB-36]
                         earliest_ms: entry.access.last.earliest_ms - 1000,
