@@ -272,7 +272,7 @@ fn ask_after_failure(request: &Request, questions: &mut Vec<Sent>) {
     let Some(key) = grammar.keys(request).next() else { return };
     let key = request.argument(key);
     // Once in a while is enough; the key's first byte and the command's length serve as the die.
-    if (request.payload() + key.len()) % 4 == 0 {
+    if (request.payload() + key.len()).is_multiple_of(4) {
         questions.push(Sent { request: [b"EXISTS".as_slice(), key].into_iter().collect(), inline: false });
         questions.push(Sent { request: [b"OBJECT".as_slice(), b"ENCODING", key].into_iter().collect(), inline: false });
     }

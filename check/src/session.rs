@@ -173,9 +173,6 @@ pub struct Session<'a> {
     outgoing: Vec<u8>,
     replies: Vec<Reply>,
     ledger: Option<Ledger>,
-    /// DEBUG RELOAD drops keys past their deadlines without a word to the AOF, as on a real server: from then on the
-    /// file may hold keys that the dataset does not.
-    reloaded: bool,
 }
 
 impl<'a> Session<'a> {
@@ -200,7 +197,6 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             replies: Vec::new(),
             ledger,
-            reloaded: false,
         })
     }
 
@@ -375,7 +371,6 @@ impl<'a> Session<'a> {
             ledger.expect(self.model.take_propagated(), failed);
         }
         self.commands += 1;
-        self.reloaded |= request.is(0, "debug") && request.is(1, "reload");
         let command = command_index(request.name());
         self.coverage.accepted(command);
         if let Some(erratum) = verdict.erratum {
@@ -425,9 +420,6 @@ impl<'a> Session<'a> {
         };
         let end = Request::from(&[b"(end)"][..]);
         self.target.validate().map_err(|text| at_end(Wrong::Invariant(text), &end))?;
-        if self.reloaded {
-            return Ok(());
-        }
         let restarted = self.target.restarted_from_aof();
         let restarted = restarted.map_err(|error| at_end(Wrong::File(error.to_string()), &end))?;
         let Some(mut second) = restarted else { return Ok(()) };
@@ -449,7 +441,6 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             replies: Vec::new(),
             ledger: None,
-            reloaded: false,
         };
         for batch in questions.chunks(32) {
             session.batch(1, batch, |_, _| {}).map_err(|finding| {

@@ -164,9 +164,8 @@ impl Grammar {
     /// Where keys stand: first and last argument (negative: counted from the end) and the step between them; all 0
     /// without keys. Keys behind optional arguments are not counted, as in COMMAND's answer.
     pub fn key_range(&self) -> (i64, i64, i64) {
-        let mut position = 1;
         let mut found: Option<(i64, i64, i64)> = None;
-        for argument in self.arguments {
+        for (position, argument) in (1..).zip(self.arguments) {
             match argument {
                 Argument::Key(_) => {
                     let first = found.map_or(position, |(first, ..)| first);
@@ -179,7 +178,6 @@ impl Grammar {
                 Argument::Optional(_) | Argument::Many(_) | Argument::Options(_) => break,
                 _ => {}
             }
-            position += 1;
         }
         found.unwrap_or((0, 0, 0))
     }
@@ -189,8 +187,8 @@ impl Grammar {
         let (first, last, step) = self.key_range();
         let count = request.len() as i64;
         let last = if last < 0 { count + last } else { last.min(count - 1) };
-        let range = if first == 0 { 1..=0 } else { first..=last };
-        range.step_by(step.max(1) as usize).map(|index| index as usize)
+        let end = if first == 0 { 0 } else { last + 1 };
+        (first..end).step_by(step.max(1) as usize).map(|index| index as usize)
     }
 }
 

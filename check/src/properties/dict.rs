@@ -289,8 +289,7 @@ pub fn a_safe_iterator_survives_changes(seed: u64, keys: &BTreeSet<u8>, steps: u
     let moved = dict.rehash_index();
     let mut iterator = dict.safe_iter();
     let mut changes = changes.iter();
-    loop {
-        let Some(current) = iterator.next().map(|entry| entry.key().to_vec()) else { break };
+    while let Some(current) = iterator.next().map(|entry| entry.key().to_vec()) {
         assert!(known.contains(&current), "it returns what is not there");
         *returned.entry(current.clone()).or_default() += 1;
         if let Some(&(insert, number)) = changes.next() {

@@ -62,7 +62,8 @@ impl Config {
                 self.client_output_buffer_limit = limits.ok_or(SetError::Invalid)?;
             }
             Kind::Events => {
-                self.notify_keyspace_events = NotifyEvents::parse(value).ok_or(SetError::Invalid)?;
+                self.notify_keyspace_events =
+                    NotifyEvents::parse(crate::commands::until_nul(value)).ok_or(SetError::Invalid)?;
             }
             Kind::Directory => self.dir = value.to_vec(),
             Kind::Permissions | Kind::Primary | Kind::Bind | Kind::Rename | Kind::Module | Kind::Obsolete => {

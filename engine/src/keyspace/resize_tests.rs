@@ -8,7 +8,7 @@ use crate::world::Still;
 
 /// A server each of whose databases holds a table of 512 buckets with 2 keys, so that the cron will shrink it.
 fn sparse(directives: &str, databases: usize) -> Server {
-    let mut server = Server::new(Config::parse(&format!("databases {databases}\n{directives}")).unwrap(), 1);
+    let mut server = Server::new(Config::parse(format!("databases {databases}\n{directives}")).unwrap(), 1);
     for db in 0..databases {
         let keys = &mut server.keyspace.db_mut(db).keys;
         for index in 0..512 {

@@ -35,6 +35,9 @@ pub struct LoadReport {
     pub checksum: Checksum,
 }
 
+/// What a reader holds behind the dump: bytes read ahead, then the rest.
+type Rest<R> = Chain<Cursor<Vec<u8>>, R>;
+
 impl Engine {
     /// Replaces the dataset by what an RDB file of version 1 to 9 holds. On an error the dataset is as it was.
     pub fn load_rdb(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<LoadReport, RdbError> {
@@ -61,7 +64,7 @@ impl Server {
         world: &mut dyn World,
         source: R,
         kind: LoadedAs,
-    ) -> Result<(LoadReport, Chain<Cursor<Vec<u8>>, R>), RdbError> {
+    ) -> Result<(LoadReport, Rest<R>), RdbError> {
         let mut reader = Reader::new(source, VERSION)?;
         if !self.config.rdbchecksum {
             reader = reader.without_verification();

@@ -149,6 +149,8 @@ fn output_limits(value: &[u8], current: &[u8]) -> Option<Bytes> {
 
 /// A set of letters. [CONFIG-23]
 fn events(value: &[u8]) -> Option<Bytes> {
+    // The letters end at a zero byte.
+    let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
     const CLASSES: &[u8] = b"g$lshzxet";
     if !value.iter().all(|letter| CLASSES.contains(letter) || b"KEA".contains(letter)) {
         return None;
