@@ -22,7 +22,7 @@ struct Server {
 
 impl Server {
     fn new(directives: &str) -> Self {
-        let config = Config::parse(&format!("appendonly yes\nsave \"\"\n{directives}\n")).unwrap();
+        let config = Config::parse(format!("appendonly yes\nsave \"\"\n{directives}\n")).unwrap();
         let mut world = Still { unix_us: 1_700_000_000_000_000, ..Still::default() };
         let mut engine = Engine::new(config, 1);
         let peer = Peer { address: "127.0.0.1:5000".into(), descriptor: 7, local: true, unix_socket: false };
