@@ -32,7 +32,7 @@ fn ask(server: &Server, words: &[&str]) -> String {
 /// Strings of every length form, encoding and compressibility, in several databases, with and without deadlines that lie
 /// in the future for any clock.
 fn filled(directives: &str) -> Conversation {
-    let mut server = Conversation::with(Config::parse(&format!("save \"\"\n{directives}\n")).unwrap());
+    let mut server = Conversation::with(Config::parse(format!("save \"\"\n{directives}\n")).unwrap());
     let mut set = |key: &[u8], value: &[u8]| {
         assert_eq!(server.exchange(&[b"SET", key, value]), b"+OK\r\n");
     };
