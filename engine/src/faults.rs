@@ -4,8 +4,6 @@
 /// A planted fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The last byte of an inline request is lost when its line comes in more than one read.
-    InlineLosesByteAcrossReads,
     /// An argument that arrives in a buffer of its own, because it is long and comes in pieces, loses its last byte.
     BigBulkLosesLastByte,
     /// SELECT of the last database is refused.
@@ -43,7 +41,6 @@ pub enum Fault {
 
 /// Every fault, for tests that go through all of them.
 pub const ALL: &[Fault] = &[
-    Fault::InlineLosesByteAcrossReads,
     Fault::BigBulkLosesLastByte,
     Fault::SelectRefusesLastDatabase,
     Fault::PopcountLosesOddByte,

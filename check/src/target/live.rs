@@ -226,6 +226,8 @@ pub struct Live {
     control: Link,
     /// What [`SETTINGS`] were before.
     settings: Vec<(&'static str, Vec<u8>)>,
+    /// The server was empty, or may be flushed: without this nothing of it is ever changed.
+    ours: bool,
     /// Server's clock minus ours, milliseconds.
     clock_offset_ms: i64,
     sent_ms: i64,
@@ -242,6 +244,7 @@ impl Live {
             next: 0,
             control,
             settings: Vec::new(),
+            ours: false,
             clock_offset_ms: 0,
             sent_ms: 0,
             span: Span::at(0),
@@ -250,6 +253,7 @@ impl Live {
         if keys > 0 && !flush {
             return Err(LiveError::NotEmpty(keys));
         }
+        live.ours = true;
         live.measure_clock()?;
         for (name, _) in SETTINGS {
             if let Reply::Array(parts) = live.ask(&["CONFIG", "GET", name])?
@@ -471,6 +475,9 @@ impl Target for Live {
 impl Drop for Live {
     /// Leaves the server as it was found: empty, with its own settings.
     fn drop(&mut self) {
+        if !self.ours {
+            return;
+        }
         // Nothing more can be done about a server that does not answer any more.
         let _ = self.ask(&["FLUSHALL"]);
         for (name, value) in std::mem::take(&mut self.settings) {

@@ -535,14 +535,12 @@ impl RequestParser {
     }
 
     fn inline(&mut self) -> Result<bool, ProtocolError> {
-        let resumed = self.scanned;
         let Some(end) = self.find(b'\n', ProtocolError::TooBigInline)? else {
             return Ok(false);
         };
         let start = self.pos;
         let line = self.buffer.get_mut(start..end).unwrap_or_default();
         let line = match line {
-            [head @ .., _, b'\r'] if faults::is(Fault::InlineLosesByteAcrossReads) && resumed > start => head,
             [head @ .., b'\r'] => head,
             whole => whole,
         };
