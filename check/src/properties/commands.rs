@@ -11,7 +11,7 @@ use crate::runner::{Plan, run_drawn};
 use crate::target::Embedded;
 
 /// Bytes that decide about one command, roughly.
-const BYTES_PER_COMMAND: usize = 6;
+const BYTES_PER_COMMAND: usize = 12;
 
 thread_local! {
     static TARGET: RefCell<Embedded> = RefCell::new(Embedded::new());

@@ -1,0 +1,49 @@
+//! The seeds of the fuzz targets hold on stable too, so that a target is never broken unseen.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use tally_check::properties::rdb::Loader;
+use tally_check::properties::{commands, resp};
+
+/// Runs a property over the seeds of a target and answers how many there were.
+fn seeds(target: &str, mut property: impl FnMut(&[u8])) -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let files = fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    files.map(|bytes| property(&bytes)).count()
+}
+
+#[test]
+fn the_seeds_of_rdb_load_hold_and_many_of_them_load() {
+    let mut loader = Loader::default();
+    let mut loaded = 0;
+    let all = seeds("rdb_load", |bytes| loaded += usize::from(loader.judges_as_the_model(bytes)));
+    assert!(all >= 10, "only {all} seeds");
+    assert!(loaded * 2 > all, "{loaded} of {all} load");
+}
+
+#[test]
+fn the_seeds_of_resp_parse_hold() {
+    assert!(seeds("resp_parse", resp::any_stream_in_any_pieces) >= 5);
+}
+
+#[test]
+fn the_seeds_of_commands_hold() {
+    assert!(seeds("commands", commands::the_engine_answers_what_the_model_allows) >= 3);
+}
+
+#[test]
+fn every_target_has_seeds_and_a_dictionary() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let mut targets = 0;
+    for entry in fs::read_dir(fuzz.join("fuzz_targets")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(fs::read_to_string(&path).unwrap().lines().count() <= 5, "{name} holds more than a call");
+        assert!(fuzz.join("corpus").join(&name).is_dir(), "{name} has no seeds");
+        assert!(fuzz.join("dictionaries").join(format!("{name}.dict")).is_file(), "{name} has no dictionary");
+        targets += 1;
+    }
+    assert!(targets >= 3);
+}
