@@ -10,7 +10,7 @@ use tally_model::rdb::{self as naive, Item};
 mod conversation;
 
 fn with(directives: &str) -> Conversation {
-    Conversation::with(Config::parse(&format!("save \"\"\n{directives}\n")).unwrap())
+    Conversation::with(Config::parse(format!("save \"\"\n{directives}\n")).unwrap())
 }
 
 fn dump(server: &Conversation) -> Vec<u8> {
