@@ -56,6 +56,11 @@ pub fn ends_service(request: &Request) -> Option<&'static str> {
     None
 }
 
+/// Does the command ask for the end of its own connection?
+pub fn ends_connection(request: &Request) -> bool {
+    ["quit", "post", "host:"].into_iter().any(|name| request.is(0, name))
+}
+
 /// Would the command make a server of the profile crash, hang or fill its memory? Says why.
 pub fn lethal(request: &Request) -> Option<&'static str> {
     if request.is(0, "setrange") && number(request.argument(2)).is_some_and(|offset| offset > i64::MAX - (1 << 32)) {

@@ -92,8 +92,13 @@ impl Watch for Progress {
         self.shrinking_since = Some(Instant::now());
         // The next question reads the clock again.
         self.asked = 0;
-        let line = format!("found: {} ({}), shrinking", finding.request, finding.fingerprint().kind);
-        let line: String = line.chars().take(160).collect();
+        let short = |text: String| text.chars().take(100).collect::<String>();
+        let line = format!(
+            "found: {}\n  expected {}\n  received {}\n  shrinking",
+            short(finding.request.to_string()),
+            short(finding.expected()),
+            short(finding.received()),
+        );
         match &self.bar {
             Some(bar) => bar.println(line),
             None => eprintln!("{line}"),

@@ -237,7 +237,9 @@ impl Episode<'_, '_> {
             && sent.request.arguments().any(|argument| !argument.is_empty());
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
-            || live && !self.plan.lethal && profile::lethal(&sent.request).is_some();
+            || live && !self.plan.lethal && profile::lethal(&sent.request).is_some()
+            // Redis 5 never closes a connection without replies (E-15), and never hears it again.
+            || live && self.session.is_quiet(slot) && profile::ends_connection(&sent.request);
         if withheld {
             self.session.coverage.withheld += 1;
             return None;

@@ -8,6 +8,7 @@ use std::fmt;
 use tally_model::{Clause, ClientId, Deviation, Model, Outcome, Profile, Reply, Span};
 
 use crate::coverage::{Coverage, command_index};
+use crate::profile::ends_connection;
 use crate::propagation::{self, Ledger};
 use crate::request::Request;
 use crate::script::Slot;
@@ -261,7 +262,7 @@ impl<'a> Session<'a> {
             sent.map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
             let wait = if !open_ended(first) {
                 Wait::Reply
-            } else if ["post", "host:", "quit"].into_iter().any(|name| first.request.is(0, name)) {
+            } else if ends_connection(&first.request) {
                 Wait::Ending
             } else {
                 Wait::Settled

@@ -17,15 +17,17 @@ use crate::session::{Finding, Fingerprint};
 pub struct Budget {
     /// Commands sent in all.
     pub commands: usize,
+    /// What a fresh start costs, in commands.
+    pub start: usize,
     /// Runs of a candidate before it counts as not showing the finding: more than one where the target chooses.
     pub attempts: u32,
 }
 
 impl Budget {
     /// For the embedded engine: a second or two.
-    pub const EMBEDDED: Self = Self { commands: 1_000_000, attempts: 1 };
+    pub const EMBEDDED: Self = Self { commands: 1_000_000, start: 4, attempts: 1 };
     /// For a live server.
-    pub const LIVE: Self = Self { commands: 60_000, attempts: 3 };
+    pub const LIVE: Self = Self { commands: 60_000, start: 40, attempts: 3 };
 }
 
 /// A shrunk script.
@@ -96,7 +98,7 @@ impl Shrinker<'_> {
     /// Runs a candidate, and keeps it if it shows the same.
     fn accepts(&mut self, candidate: Script) -> bool {
         for _ in 0..self.budget.attempts {
-            let cost = candidate.commands().max(1);
+            let cost = candidate.commands() + self.budget.start;
             if self.budget.commands < cost {
                 self.budget.commands = 0;
                 return false;

@@ -114,8 +114,7 @@ pub(crate) fn restore(call: &Call<'_>) -> Result<Plan, Refusal> {
                 let refused: Plan = Refusal::new(Clause::RESTORE_7, INVALID_TTL).into();
                 return Ok(match string_of(payload) {
                     Ok(string) => {
-                        let mut put = put(call, &options, Some(Deadline::at(i64::MAX)), string);
-                        put.truncate(1);
+                        let put = put(call, &options, Some(crate::expire::SOME_DEADLINE), string);
                         refused.or_erratum(Erratum::E_13, Allowed::ok(), put)
                     }
                     Err(_) => refused,

@@ -460,6 +460,9 @@ impl Model {
                 }
                 string.bytes[offset..end].copy_from_slice(&bytes);
                 string.encoding = Encoding::Raw;
+                if string.shared {
+                    entry.access.most_frequent = u8::MAX;
+                }
                 string.shared = false;
             }
             Change::Remove { db, key } => self.keyspace.set_slot(db, &key, None),
@@ -517,8 +520,13 @@ impl Model {
             self.keyspace.set_slot(db, &key, None);
         }
         if let Some(entry) = self.keyspace.entry_mut(db, &key) {
+            // A counter is taken over, and a shared value's has counted for others too.
+            let shared = matches!(&entry.value, Value::String(string) if string.shared);
             entry.value = value;
             entry.access.used(span, false, counts_frequency);
+            if shared {
+                entry.access.most_frequent = u8::MAX;
+            }
             let kept = expiry == Expiry::Keep;
             let had_deadline = entry.deadline.is_some();
             match expiry {

@@ -406,7 +406,8 @@ impl Target for Live {
     fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError> {
         let now = unix_ms();
         let link = self.link(connection)?;
-        if !link.outgoing.is_empty() {
+        let sent = link.outgoing.len();
+        if sent > 0 {
             link.flush();
             self.sent_ms = now;
         }
@@ -414,9 +415,10 @@ impl Target for Live {
         let mut patience = 30;
         if matches!(wait, Wait::Settled | Wait::Ending) {
             // The second answer over another connection can only come after the first one was written, and with it
-            // everything that this connection is owed.
-            self.ask(&["PING"])?;
-            self.ask(&["PING"])?;
+            // everything that this connection is owed. Servers read 16 KiB in a round, so more takes more rounds.
+            for _ in 0..2 + sent / 8192 {
+                self.ask(&["PING"])?;
+            }
         }
         let link = self.link(connection)?;
         loop {
