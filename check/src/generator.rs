@@ -101,10 +101,10 @@ impl Swarm {
         let pipeline = [1, 4, 16, 32][choice.below(4) as usize];
         let most = [300, 1000, 3000, 10_000][choice.below(4) as usize];
         let commands = if limits.commands == 0 { most } else { most.min(limits.commands) };
-        let many_keys = choice.ratio(1, 8);
+        let many_keys = choice.ratio(1, 12);
         let chunked = choice.ratio(1, 6).then(|| choice.int(1..=i64::from(u32::MAX)) as u64);
         let mut config = Vec::new();
-        if choice.ratio(1, 4) {
+        if choice.ratio(1, 6) {
             config.push(("appendonly".to_owned(), "yes".to_owned()));
         }
         if choice.ratio(1, 6) {
@@ -245,7 +245,11 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
             (false, _) if everything || choice.ratio(1, 2) => 1 + choice.below(4),
             (false, _) => 0,
         };
-        let weight = u32::from(grammar.weight) * factor;
+        // A weight of 0 stands for rarer than the least: in play in some episodes only.
+        let weight = match grammar.weight {
+            0 if focused || choice.ratio(1, 6) => factor,
+            weight => u32::from(weight) * factor,
+        };
         table.extend(std::iter::repeat_n(grammar, weight as usize));
     }
     // Without a way to make keys an episode would exercise nothing but absence.

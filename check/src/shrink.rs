@@ -64,6 +64,9 @@ pub fn shrink(
         loop {
             let before = size(&shrinker.best);
             shrinker.delete_chunks();
+            if shrinker.merge_keys() | shrinker.plain_writes() {
+                shrinker.delete_chunks();
+            }
             shrinker.simplify_arguments();
             shrinker.unwrap();
             if size(&shrinker.best) >= before || shrinker.budget.commands == 0 {
@@ -254,26 +257,55 @@ impl Shrinker<'_> {
         self.accepts(candidate)
     }
 
-    /// Gives keys plain names.
-    fn rename(&mut self) {
+    /// Makes one key of two, where the finding does not mind.
+    fn merge_keys(&mut self) -> bool {
+        let keys: Vec<Vec<u8>> = self.keys().into_iter().collect();
+        let mut merged = false;
+        for (index, key) in keys.iter().enumerate().take(8) {
+            merged |= keys[..index].iter().any(|other| self.replaces_word(key, other));
+        }
+        merged
+    }
+
+    /// Puts SET in place of whatever else makes a key.
+    fn plain_writes(&mut self) -> bool {
+        let mut changed = false;
+        for step in 0..self.best.steps.len().saturating_sub(1).min(20) {
+            let Some(Step::Command { request, .. }) = self.best.steps.get(step) else { continue };
+            let Some(key) = request_keys(request).into_iter().next() else { continue };
+            if !request.is(0, "set") {
+                changed |= self.replaces(step, &[b"set".to_vec(), key, b"1".to_vec()]);
+            }
+        }
+        changed
+    }
+
+    fn keys(&self) -> BTreeSet<Vec<u8>> {
         let mut keys = BTreeSet::new();
         for step in &self.best.steps {
             if let Step::Command { request, .. } = step {
                 keys.extend(request_keys(request));
             }
         }
-        for (index, key) in keys.into_iter().enumerate() {
+        keys
+    }
+
+    /// Writes `name` wherever an argument is `word`.
+    fn replaces_word(&mut self, word: &[u8], name: &[u8]) -> bool {
+        let mut candidate = self.best.clone();
+        for step in &mut candidate.steps {
+            if let Step::Command { request, .. } = step {
+                *request = request.arguments().map(|argument| if argument == word { name } else { argument }).collect();
+            }
+        }
+        candidate != self.best && self.accepts(candidate)
+    }
+
+    /// Gives keys plain names.
+    fn rename(&mut self) {
+        for (index, key) in self.keys().into_iter().enumerate() {
             let name = if index == 0 { b"k".to_vec() } else { format!("k{}", index + 1).into_bytes() };
-            if name == key {
-                continue;
-            }
-            let mut candidate = self.best.clone();
-            for step in &mut candidate.steps {
-                if let Step::Command { request, .. } = step {
-                    *request = request.arguments().map(|word| if word == key { &name } else { word }).collect();
-                }
-            }
-            self.accepts(candidate);
+            self.replaces_word(&key, &name);
         }
     }
 }

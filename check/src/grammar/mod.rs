@@ -144,7 +144,7 @@ pub struct Grammar {
     pub name: &'static str,
     /// Where it belongs.
     pub family: Family,
-    /// Picks relative to the other commands of a run.
+    /// Picks relative to the other commands of a run; 0: few, in some episodes only.
     pub weight: u16,
     /// It is sent and answered alone, because the number of its replies or its reach beyond its connection is not fixed.
     pub alone: bool,

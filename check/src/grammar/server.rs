@@ -54,7 +54,7 @@ pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new(
         "lolwut",
         Server,
-        1,
+        0,
         &[Optional(&[OneOf(&[&[Word("VERSION"), SMALL], &[Word("5"), SMALL, SMALL, SMALL], &[SMALL]])])],
     ),
     Grammar::new("module", Server, 1, &[OneOf(&[&[Word("LIST")], &[Word("UNLOAD"), Value], &[Word("HELP")]])]),
@@ -62,7 +62,7 @@ pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new(
         "debug",
         Debug,
-        10,
+        7,
         &[OneOf(&[
             &[Word("OBJECT"), Key(Existing)],
             &[Word("OBJECT"), Key(Existing)],
