@@ -38,11 +38,16 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// Whether a server on this port answers anything; it listens before it has loaded, so a connection says little.
+/// Whether a server on this port answers, and with more than that it is loading: it listens before it has loaded, so
+/// neither a connection nor an answer alone says that it is ready.
 fn answers(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok_and(|mut socket| {
+        let mut answer = [0; 8];
         let waits = socket.set_read_timeout(Some(Duration::from_millis(200)));
-        waits.is_ok() && socket.write_all(b"PING\r\n").is_ok() && socket.read(&mut [0]).is_ok_and(|bytes| bytes > 0)
+        waits.is_ok()
+            && socket.write_all(b"PING\r\n").is_ok()
+            && socket.read(&mut answer).is_ok_and(|bytes| bytes > 0)
+            && answer != *b"-LOADING"
     })
 }
 
