@@ -38,6 +38,7 @@ mod state;
 mod stats;
 pub mod structures;
 pub mod timers;
+pub mod values;
 pub mod world;
 
 pub use config::Config;

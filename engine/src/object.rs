@@ -8,49 +8,13 @@ use crate::commands::Refusal;
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
 use crate::structures::key_table::{KeyMut, KeyRef, RawMut};
+use crate::values::Collection;
+pub(crate) use crate::values::{Encoding, Type};
 
 /// OBJECT REFCOUNT of a shared integer.
 const SHARED_REFCOUNT: i64 = 2_147_483_647;
 /// Longest text that is tried as an integer, bytes.
 const INTEGER_TEXT_MAX: usize = 20;
-
-/// Types of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    /// A string of bytes.
-    String,
-}
-
-impl Type {
-    /// As TYPE shows it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Type::String => "string",
-        }
-    }
-}
-
-/// Encodings of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    /// A growable string.
-    Raw,
-    /// An integer.
-    Int,
-    /// A short string beside its key.
-    Embstr,
-}
-
-impl Encoding {
-    /// As OBJECT ENCODING shows it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Encoding::Raw => "raw",
-            Encoding::Int => "int",
-            Encoding::Embstr => "embstr",
-        }
-    }
-}
 
 /// A string to store.
 #[derive(Debug)]
@@ -98,9 +62,14 @@ fn int<'a>(value: i64, share: bool) -> Payload<'a> {
     Payload::Int { value, shared: share && (0..SHARED_INTEGERS).contains(&value) }
 }
 
-/// The bytes of a string value, or its integer.
+/// A string value: its bytes, or its integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StringRef<'a>(Stored<'a>);
+pub(crate) enum StringRef<'a> {
+    /// Encoded as an integer.
+    Int(i64),
+    /// Any other.
+    Bytes(&'a [u8]),
+}
 
 /// Room for the text of an integer, see [`StringRef::bytes`].
 pub(crate) type Digits = [u8; I64_TEXT_MAX];
@@ -109,9 +78,9 @@ impl<'a> StringRef<'a> {
     /// Length in bytes.
     #[inline]
     pub(crate) fn len(self) -> usize {
-        match self.0 {
-            Stored::Int(value) => i64_text_len(value),
-            Stored::Bytes(bytes) => bytes.len(),
+        match self {
+            StringRef::Int(value) => i64_text_len(value),
+            StringRef::Bytes(bytes) => bytes.len(),
         }
     }
 
@@ -121,27 +90,27 @@ impl<'a> StringRef<'a> {
     where
         'a: 'b,
     {
-        match self.0 {
-            Stored::Int(value) => format_i64(value, digits),
-            Stored::Bytes(bytes) => bytes,
+        match self {
+            StringRef::Int(value) => format_i64(value, digits),
+            StringRef::Bytes(bytes) => bytes,
         }
     }
 
     /// The integer, when the encoding is int.
     #[inline]
     pub(crate) fn stored_int(self) -> Option<i64> {
-        match self.0 {
-            Stored::Int(value) => Some(value),
-            Stored::Bytes(_) => None,
+        match self {
+            StringRef::Int(value) => Some(value),
+            StringRef::Bytes(_) => None,
         }
     }
 
     /// The integer that the string is the text of, whatever its encoding.
     #[inline]
     pub(crate) fn as_int(self) -> Option<i64> {
-        match self.0 {
-            Stored::Int(value) => Some(value),
-            Stored::Bytes(bytes) => parse_i64(bytes),
+        match self {
+            StringRef::Int(value) => Some(value),
+            StringRef::Bytes(bytes) => parse_i64(bytes),
         }
     }
 }
@@ -164,15 +133,19 @@ impl<'a> ObjectRef<'a> {
 
     /// The value's type.
     pub(crate) fn kind(self) -> Type {
-        Type::String
+        match self.0.stored() {
+            Stored::Collection(collection) => collection.kind(),
+            Stored::Int(_) | Stored::Bytes(_) => Type::String,
+        }
     }
 
     /// The value's encoding.
     pub(crate) fn encoding(self) -> Encoding {
-        match self.0.form() {
-            Form::Raw => Encoding::Raw,
-            Form::Int | Form::SharedInt => Encoding::Int,
-            Form::Embstr => Encoding::Embstr,
+        match (self.0.form(), self.0.stored()) {
+            (_, Stored::Collection(collection)) => collection.encoding(),
+            (Form::Embstr, _) => Encoding::Embstr,
+            (_, Stored::Int(_)) => Encoding::Int,
+            (_, Stored::Bytes(_)) => Encoding::Raw,
         }
     }
 
@@ -200,7 +173,20 @@ impl<'a> ObjectRef<'a> {
     /// The value as a string; refused when it is none.
     #[inline]
     pub(crate) fn string(self) -> Result<StringRef<'a>, Refusal> {
-        Ok(StringRef(self.0.stored()))
+        match self.0.stored() {
+            Stored::Int(value) => Ok(StringRef::Int(value)),
+            Stored::Bytes(bytes) => Ok(StringRef::Bytes(bytes)),
+            Stored::Collection(_) => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
+    /// The value when it is no string.
+    #[inline]
+    pub(crate) fn collection(self) -> Option<&'a Collection> {
+        match self.0.stored() {
+            Stored::Collection(collection) => Some(collection),
+            Stored::Int(_) | Stored::Bytes(_) => None,
+        }
     }
 }
 
@@ -237,7 +223,14 @@ impl<'a> ObjectMut<'a> {
 
     /// The value as a growable string, converted to one if it is another string; refused when it is no string.
     pub(crate) fn make_raw(&mut self) -> Result<RawMut<'_>, Refusal> {
-        Ok(self.entry.raw())
+        self.entry.raw().ok_or(Refusal::WRONG_TYPE)
+    }
+
+    /// The value when it is no string, and the account of bytes that must follow what it takes or frees: see
+    /// [`Guard`](crate::values::Guard).
+    #[inline]
+    pub(crate) fn collection(&mut self) -> Option<(&mut Collection, &mut usize)> {
+        self.entry.collection()
     }
 
     /// Replaces the value; the expiry stays.

@@ -150,6 +150,7 @@ fn text(stored: Stored<'_>) -> Vec<u8> {
     match stored {
         Stored::Int(value) => value.to_string().into_bytes(),
         Stored::Bytes(bytes) => bytes.to_vec(),
+        Stored::Collection(collection) => format!("{collection:?}").into_bytes(),
     }
 }
 
@@ -185,7 +186,7 @@ fn apply(table: &mut KeyTable, map: &mut Contents, operation: &Operation) {
         }
         Operation::Append(number, byte) => {
             let key = key(*number);
-            let found = table.find(&key).map(|mut found| found.raw().push(*byte));
+            let found = table.find(&key).and_then(|mut found| Some(found.raw()?.push(*byte)));
             let known = map.get_mut(&key).map(|(known, _)| known.push(*byte));
             assert_eq!(found, known);
         }

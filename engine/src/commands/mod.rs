@@ -44,6 +44,8 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    pub(crate) const WRONG_TYPE: Refusal =
+        Refusal::Fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
     pub(crate) const SYNTAX: Refusal = Refusal::Fixed("ERR syntax error");
     pub(crate) const NOT_AN_INTEGER: Refusal = Refusal::Fixed("ERR value is not an integer or out of range");
     pub(crate) const NOT_A_FLOAT: Refusal = Refusal::Fixed("ERR value is not a valid float");

@@ -12,7 +12,9 @@ use crate::object::{NewString, ObjectMut, ObjectRef};
 use crate::propagation::Targets;
 use crate::resp::Reply;
 use crate::state::Server;
+use crate::structures::key_entry::Payload;
 use crate::structures::key_table::Detached;
+use crate::values::Collection;
 
 impl Config {
     /// Whether small integers are shared: not when eviction goes by what each object's bits say.
@@ -131,6 +133,29 @@ impl Context<'_> {
     #[inline]
     pub(crate) fn lookup_write(&mut self, key: &[u8]) -> Option<ObjectMut<'_>> {
         self.server.look_up(self.client.db, key, self.now_ms, Look { touch: true, count: false })
+    }
+
+    /// As [`Context::lookup_write`], with the writer of the reply, which can be used while the object is changed.
+    #[inline]
+    pub(crate) fn write(&mut self, key: &[u8]) -> (Option<ObjectMut<'_>>, Reply<'_>) {
+        let look = Look { touch: true, count: false };
+        (self.server.look_up(self.client.db, key, self.now_ms, look), self.client.reply())
+    }
+
+    /// Stores a collection under a key that is known to be absent; an empty one is dropped.
+    pub(crate) fn add_collection(&mut self, key: &[u8], collection: Collection) {
+        if collection.is_empty() {
+            return;
+        }
+        let lru = self.server.new_lru(self.now_ms);
+        let payload = Payload::Collection(collection);
+        self.server.keyspace.db_mut(self.client.db).keys.insert_new(key, payload, lru, None);
+    }
+
+    /// Stores a collection whatever was there, value and expiry; an empty one only removes the key.
+    pub(crate) fn set_collection(&mut self, key: &[u8], collection: Collection) {
+        self.remove(key);
+        self.add_collection(key, collection);
     }
 
     /// Stores a string whatever was there: value and expiry.

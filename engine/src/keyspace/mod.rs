@@ -75,6 +75,11 @@ impl Keyspace {
         }
     }
 
+    /// The secret of the hash of keys and of members of values.
+    pub(crate) fn hash_key(&self) -> HashKey {
+        self.hash_key
+    }
+
     /// Number of databases.
     pub(crate) fn count(&self) -> usize {
         self.dbs.len()

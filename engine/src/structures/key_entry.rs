@@ -6,12 +6,15 @@
 //!        12  length of the key, 31 bits | has an expiry slot            4 bytes
 //!        16  expiry slot, when there is one: Unix milliseconds, place in the list of expiring keys
 //!                                                                       16 bytes
-//!         …  value word: an integer (8 bytes), or a growable string (24 bytes); nothing for embstr
+//!         …  value word: an integer (8 bytes), a growable string (24 bytes) or a collection; nothing for embstr
 //!         …  key
 //!         …  embstr: length, capacity (1 byte each), bytes
 //! ```
 //!
 //! An expiry slot stays when the expiry goes, so that setting one again costs nothing.
+//!
+//! The type never changes in place. The encoding of a collection is its own matter, because it changes while the entry
+//! stays: the header says only that there is a collection.
 //!
 //! Invariants, verified by [`validate`]: the encoding fits the type; embstr holds at most [`EMBSTR_MAX`] bytes and no
 //! more than its capacity; a shared integer is in 0..10000.
@@ -21,6 +24,7 @@ use std::borrow::Cow;
 use std::ptr::NonNull;
 
 use super::dict::{EntryRef, Link, Node, Owned};
+use crate::values::{Collection, Measured as _, Type};
 
 /// Longest string that is kept beside its key, bytes.
 pub const EMBSTR_MAX: usize = 44;
@@ -44,7 +48,8 @@ const SLOT: usize = size_of::<ExpirySlot>();
 const ALIGN: usize = align_of::<KeyEntry>();
 const _: () = assert!(HEADER == 16 && SLOT == 16 && ALIGN == 8);
 
-/// Encodings of a string. The numbers are Redis's own, apart from the last, which Redis does not tell from `Int`.
+/// What the value word is. The numbers of strings are Redis's own, apart from the last, which Redis does not tell from
+/// `Int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Form {
@@ -54,6 +59,8 @@ pub enum Form {
     Int = 1,
     /// A short string beside its key.
     Embstr = 8,
+    /// A collection, which knows its encoding.
+    Collection = 14,
     /// An integer that is shared with other keys, as far as clients can tell.
     SharedInt = 15,
 }
@@ -78,7 +85,7 @@ pub struct KeyEntry {
     key: u32,
 }
 
-/// A string to be stored, its encoding chosen.
+/// A value to be stored, its encoding chosen.
 pub enum Payload<'a> {
     /// An integer.
     Int {
@@ -91,15 +98,25 @@ pub enum Payload<'a> {
     Embstr(Cow<'a, [u8]>),
     /// A growable string.
     Raw(Vec<u8>),
+    /// A value that is no string.
+    Collection(Collection),
 }
 
 impl Payload<'_> {
+    fn kind(&self) -> Type {
+        match self {
+            Payload::Collection(collection) => collection.kind(),
+            _ => Type::String,
+        }
+    }
+
     fn form(&self) -> Form {
         match self {
             Payload::Int { shared: true, .. } => Form::SharedInt,
             Payload::Int { shared: false, .. } => Form::Int,
             Payload::Embstr(_) => Form::Embstr,
             Payload::Raw(_) => Form::Raw,
+            Payload::Collection(_) => Form::Collection,
         }
     }
 }
@@ -109,17 +126,21 @@ fn word(form: Form) -> usize {
     match form {
         Form::Int | Form::SharedInt => size_of::<i64>(),
         Form::Raw => size_of::<Vec<u8>>(),
+        // The key that follows may begin anywhere, but the word before it keeps every offset a multiple of eight.
+        Form::Collection => size_of::<Option<Collection>>().next_multiple_of(8),
         Form::Embstr => 0,
     }
 }
 
-/// A string inside an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A value inside an entry.
+#[derive(Clone, Copy, Debug)]
 pub enum Stored<'a> {
     /// An integer.
     Int(i64),
     /// Bytes.
     Bytes(&'a [u8]),
+    /// A value that is no string.
+    Collection(&'a Collection),
 }
 
 /// Reads and writes the parts of a live entry through its pointer, which has the provenance of the whole allocation.
@@ -145,6 +166,7 @@ impl KeyEntry {
         match unsafe { Self::object(this) } & 15 {
             1 => Form::Int,
             8 => Form::Embstr,
+            14 => Form::Collection,
             15 => Form::SharedInt,
             _ => Form::Raw,
         }
@@ -199,6 +221,12 @@ impl KeyEntry {
     }
 
     #[inline]
+    unsafe fn collection(this: NonNull<Self>) -> NonNull<Option<Collection>> {
+        // SAFETY: a collection's word is one, `None` only once it was taken out; every offset before the key is a multiple of eight.
+        unsafe { Self::at(this, Self::word_at(this)).cast() }
+    }
+
+    #[inline]
     unsafe fn integer(this: NonNull<Self>) -> NonNull<i64> {
         // SAFETY: an integer's word is an `i64`; every offset before the key is a multiple of eight.
         unsafe { Self::at(this, Self::word_at(this)).cast() }
@@ -216,13 +244,16 @@ impl KeyEntry {
         layout(bytes)
     }
 
-    /// Bytes of the entry, with those of a growable string.
+    /// Bytes of the entry, with those that its value owns elsewhere.
     pub(crate) unsafe fn bytes(this: NonNull<Self>) -> usize {
         // SAFETY: see the block.
         unsafe {
             let own = Self::layout(this).size();
             match Self::form(this) {
                 Form::Raw => own + (*Self::vec(this).as_ptr()).capacity(),
+                Form::Collection => {
+                    own + Self::collection(this).as_ref().as_ref().map_or(0, |collection| collection.bytes())
+                }
                 _ => own,
             }
         }
@@ -235,6 +266,18 @@ impl KeyEntry {
         unsafe {
             match Self::form(this) {
                 Form::Raw => Some(&mut *Self::vec(this).as_ptr()),
+                _ => None,
+            }
+        }
+    }
+
+    /// The collection of an entry that holds one.
+    #[inline]
+    pub(crate) unsafe fn collection_mut<'a>(this: NonNull<Self>) -> Option<&'a mut Collection> {
+        // SAFETY: see the block; the word is a collection for this form.
+        unsafe {
+            match Self::form(this) {
+                Form::Collection => (*Self::collection(this).as_ptr()).as_mut(),
                 _ => None,
             }
         }
@@ -314,6 +357,11 @@ impl KeyEntry {
                     place.sub(2).write(len);
                 }
                 (Form::Raw, Payload::Raw(bytes)) => *Self::vec(this).as_ptr() = bytes,
+                (Form::Collection, Payload::Collection(collection))
+                    if Self::stored_kind(this) == Some(collection.kind()) =>
+                {
+                    *Self::collection(this).as_ptr() = Some(collection);
+                }
                 (_, payload) => return Err(payload),
             }
         }
@@ -322,14 +370,21 @@ impl KeyEntry {
 
     /// Moves the value out of an entry that will only be freed afterwards.
     unsafe fn take_payload<'a>(this: NonNull<Self>) -> Payload<'a> {
-        // SAFETY: see the block; a vector is taken, and an empty one left.
+        // SAFETY: see the block; a vector is taken, and an empty one left; likewise a collection, and nothing left.
         unsafe {
             match Self::form(this) {
                 Form::Raw => Payload::Raw(std::mem::take(&mut *Self::vec(this).as_ptr())),
-                form => match Self::stored(this) {
-                    Stored::Int(value) => Payload::Int { value, shared: form == Form::SharedInt },
-                    Stored::Bytes(bytes) => Payload::Embstr(Cow::Borrowed(bytes)),
+                Form::Collection => match (*Self::collection(this).as_ptr()).take() {
+                    Some(collection) => Payload::Collection(collection),
+                    None => unreachable!("a value is taken once"),
                 },
+                form @ (Form::Int | Form::SharedInt) => {
+                    Payload::Int { value: Self::integer(this).read(), shared: form == Form::SharedInt }
+                }
+                Form::Embstr => {
+                    let (len, _, bytes) = Self::embstr(this);
+                    Payload::Embstr(Cow::Borrowed(std::slice::from_raw_parts(bytes.as_ptr(), len)))
+                }
             }
         }
     }
@@ -340,6 +395,15 @@ impl KeyEntry {
         unsafe {
             let lru = Self::object(this) >> 8;
             new_entry(Self::key(this), Self::take_payload(this), lru, true)
+        }
+    }
+
+    /// The type of the collection, if it is one.
+    unsafe fn stored_kind(this: NonNull<Self>) -> Option<Type> {
+        // SAFETY: see the block.
+        match unsafe { Self::stored(this) } {
+            Stored::Collection(collection) => Some(collection.kind()),
+            _ => None,
         }
     }
 
@@ -354,6 +418,10 @@ impl KeyEntry {
                     let (len, _, bytes) = Self::embstr(this);
                     Stored::Bytes(std::slice::from_raw_parts(bytes.as_ptr(), len))
                 }
+                Form::Collection => match &*Self::collection(this).as_ptr() {
+                    Some(collection) => Stored::Collection(collection),
+                    None => unreachable!("an entry whose value was taken is freed unseen"),
+                },
             }
         }
     }
@@ -374,7 +442,7 @@ fn layout(bytes: usize) -> Layout {
 pub fn new_entry(key: &[u8], payload: Payload<'_>, lru: u32, with_slot: bool) -> Owned<KeyEntry> {
     assert!(key.len() <= KEY_MAX, "a key of 2 GiB or more");
     assert!(lru < 1 << LRU_BITS);
-    let form = payload.form();
+    let (form, kind) = (payload.form(), payload.kind());
     let end = HEADER + if with_slot { SLOT } else { 0 } + word(form) + key.len();
     let embstr = if let Payload::Embstr(bytes) = &payload { bytes.len() } else { 0 };
     assert!(embstr <= EMBSTR_MAX);
@@ -385,13 +453,18 @@ pub fn new_entry(key: &[u8], payload: Payload<'_>, lru: u32, with_slot: bool) ->
         let start = alloc::alloc(layout);
         let Some(this) = NonNull::new(start.cast::<KeyEntry>()) else { alloc::handle_alloc_error(layout) };
         let slot_bit = if with_slot { EXPIRY_SLOT } else { 0 };
-        this.write(KeyEntry { next: None, object: lru << 8 | form as u32, key: key.len() as u32 | slot_bit });
+        this.write(KeyEntry {
+            next: None,
+            object: lru << 8 | (kind as u32) << ENCODING_BITS | form as u32,
+            key: key.len() as u32 | slot_bit,
+        });
         KeyEntry::set_slot(this, 0, NOT_LISTED);
         let key_place = KeyEntry::at(this, KeyEntry::key_at(this));
         key_place.copy_from_nonoverlapping(NonNull::from(key).cast(), key.len());
         match payload {
             Payload::Int { value, .. } => KeyEntry::integer(this).write(value),
             Payload::Raw(bytes) => KeyEntry::vec(this).write(bytes),
+            Payload::Collection(collection) => KeyEntry::collection(this).write(Some(collection)),
             Payload::Embstr(bytes) => {
                 let place = key_place.add(key.len());
                 place.write(bytes.len() as u8);
@@ -430,8 +503,10 @@ unsafe impl Node for KeyEntry {
         // SAFETY: the entry is live and ours; the layout is read before anything is dropped.
         unsafe {
             let layout = Self::layout(this);
-            if Self::form(this) == Form::Raw {
-                Self::vec(this).drop_in_place();
+            match Self::form(this) {
+                Form::Raw => Self::vec(this).drop_in_place(),
+                Form::Collection => Self::collection(this).drop_in_place(),
+                Form::Int | Form::Embstr | Form::SharedInt => {}
             }
             alloc::dealloc(this.as_ptr().cast(), layout);
         }

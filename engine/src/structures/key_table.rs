@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use super::dict::{Dict, EntryMut, EntryRef, Growth, HashKey, Iter, Owned};
 use super::key_entry::{Form, KeyEntry, LRU_BITS, NOT_LISTED, Payload, Stored, new_entry, rebuilt};
 use crate::faults::{self, Fault};
+use crate::values::Collection;
 
 /// An entry of a [`KeyTable`] that is only looked at.
 pub type KeyRef<'a> = EntryRef<'a, KeyEntry>;
@@ -196,9 +197,16 @@ impl KeyTable {
         let mut bytes = 0;
         for entry in self.dict.iter() {
             bytes += entry.bytes();
-            if let Stored::Int(value) = entry.stored() {
-                let shared = entry.form() == Form::SharedInt;
-                assert!(!shared || (0..super::key_entry::SHARED_INTEGERS).contains(&value));
+            match entry.stored() {
+                Stored::Int(value) => {
+                    let shared = entry.form() == Form::SharedInt;
+                    assert!(!shared || (0..super::key_entry::SHARED_INTEGERS).contains(&value));
+                }
+                Stored::Bytes(_) => {}
+                Stored::Collection(collection) => {
+                    assert!(!collection.is_empty(), "an empty collection stays in no keyspace");
+                    collection.validate();
+                }
             }
             // SAFETY: the entry is live, and the table is borrowed.
             if let Some(place) = unsafe { KeyEntry::place(entry.as_raw()) } {
@@ -333,10 +341,10 @@ impl<'a> KeyMut<'a> {
         }
     }
 
-    /// Bytes of the entry when they can change in place: those of a growable string.
+    /// Bytes of the entry when they can change in place: with a growable string, or a collection.
     #[inline]
     fn growable_bytes(&self) -> Option<usize> {
-        (self.get().form() == Form::Raw).then(|| self.get().bytes())
+        matches!(self.get().form(), Form::Raw | Form::Collection).then(|| self.get().bytes())
     }
 
     /// Keeps the account after a change in place.
@@ -364,19 +372,27 @@ impl<'a> KeyMut<'a> {
     }
 
     /// The value as a growable string, converted to one if it is none.
-    pub fn raw(&mut self) -> RawMut<'_> {
+    pub fn raw(&mut self) -> Option<RawMut<'_>> {
         if self.get().form() != Form::Raw {
             let bytes = match self.get().stored() {
                 Stored::Int(value) => value.to_string().into_bytes(),
                 Stored::Bytes(bytes) => bytes.to_vec(),
+                Stored::Collection(_) => return None,
             };
             self.overwrite(Payload::Raw(bytes));
         }
         // SAFETY: the entry is live and ours to change as long as this is borrowed.
         match unsafe { KeyEntry::raw_mut(self.entry.as_raw()) } {
-            Some(bytes) => RawMut { before: bytes.capacity(), bytes, account: self.bytes },
+            Some(bytes) => Some(RawMut { before: bytes.capacity(), bytes, account: self.bytes }),
             None => unreachable!("it was converted above"),
         }
+    }
+
+    /// The collection, and the account of bytes that must follow what it takes or frees; `None` for a string.
+    pub(crate) fn collection(&mut self) -> Option<(&mut Collection, &mut usize)> {
+        // SAFETY: the entry is live and ours to change as long as this is borrowed.
+        let collection = unsafe { KeyEntry::collection_mut(self.entry.as_raw()) }?;
+        Some((collection, self.bytes))
     }
 
     /// Sets when the key expires, Unix milliseconds.
@@ -474,7 +490,7 @@ mod tests {
             assert_eq!(found.get().expiry(), Some(100));
             assert_eq!(found.get().lru(), 9);
             if n % 2 == 0 {
-                found.raw().extend_from_slice(b"tail");
+                found.raw().unwrap().extend_from_slice(b"tail");
                 assert_eq!(found.get().form(), Form::Raw);
             }
             table.validate();
