@@ -111,7 +111,13 @@ impl<'a> Call<'a> {
         match self.find(key).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::String(string)) => Ok(Some(string)),
+            Some(_) => Err(Self::wrong_type()),
         }
+    }
+
+    /// The refusal of a key that holds another type.
+    pub fn wrong_type() -> Refusal {
+        Refusal::new(Clause::DB_3, "WRONGTYPE Operation against a key holding the wrong kind of value")
     }
 
     /// What an error message quotes of an argument: the bytes up to the first NUL, at most `limit` of them, CR and LF as

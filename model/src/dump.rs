@@ -27,6 +27,7 @@ pub(crate) fn dump(call: &Call<'_>) -> Result<Plan, Refusal> {
             let payload = Payload(string.bytes.clone());
             Ok(Plan::new(Clause::DUMP_2, Allowed::Judged(Arc::new(payload))))
         }
+        Some(_) => Ok(Plan::new(Clause::DUMP_2, Allowed::Unspecified(Clause::DUMP_2))),
     }
 }
 

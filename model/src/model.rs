@@ -453,7 +453,7 @@ impl Model {
             Change::Put { db, key, value, expiry } => self.put(db, key, value, expiry, span),
             Change::Write { db, key, offset, bytes } => {
                 let Some(entry) = self.keyspace.entry_mut(db, &key) else { return };
-                let Value::String(string) = &mut entry.value;
+                let Value::String(string) = &mut entry.value else { return };
                 let end = offset + bytes.len();
                 if string.bytes.len() < end {
                     string.bytes.resize(end, 0);

@@ -47,11 +47,11 @@ fn is_help(reply: &Reply) -> Result<(), String> {
 }
 
 fn encoding(call: &Call<'_>, entry: &Entry) -> Plan {
-    call.cite(Clause::STRING_5);
     for &clause in match entry.value.encoding() {
-        Encoding::Int => &[Clause::STRING_1, Clause::STRING_3][..],
-        Encoding::Embstr => &[Clause::STRING_1, Clause::STRING_4],
-        Encoding::Raw => &[Clause::STRING_1, Clause::STRING_2],
+        Encoding::Int => &[Clause::STRING_5, Clause::STRING_1, Clause::STRING_3][..],
+        Encoding::Embstr => &[Clause::STRING_5, Clause::STRING_1, Clause::STRING_4],
+        Encoding::Raw => &[Clause::STRING_5, Clause::STRING_1, Clause::STRING_2],
+        _ => &[],
     } {
         call.cite(clause);
     }

@@ -22,8 +22,9 @@ impl Model {
                     Slot::Open(versions) => versions.iter_mut().flatten().collect(),
                 };
                 for entry in entries {
-                    let Value::String(string) = &entry.value;
-                    entry.value = Value::String(StringValue::encoded(&string.bytes, shares_integers));
+                    if let Value::String(string) = &entry.value {
+                        entry.value = Value::String(StringValue::encoded(&string.bytes, shares_integers));
+                    }
                     if counts_frequency {
                         entry.access.last = Access::UNKNOWN;
                         continue;

@@ -1,13 +1,25 @@
 //! Values and how they are stored, as far as a client can see.
 
+use crate::hash::HashValue;
+use crate::list::ListValue;
 use crate::numbers::parse_integer;
 use crate::reply::Bytes;
+use crate::set::SetValue;
+use crate::zset::ZsetValue;
 
 /// The type of a value, as TYPE names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A byte string.
     String,
+    /// A sequence of byte strings.
+    List,
+    /// Distinct byte strings.
+    Set,
+    /// Distinct byte strings, ordered by their scores.
+    Zset,
+    /// Distinct fields with their values.
+    Hash,
 }
 
 impl Kind {
@@ -15,6 +27,10 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Zset => "zset",
+            Self::Hash => "hash",
         }
     }
 }
@@ -28,6 +44,16 @@ pub enum Encoding {
     Embstr,
     /// Any other string.
     Raw,
+    /// A small hash or sorted set.
+    Ziplist,
+    /// A small set of integers.
+    Intset,
+    /// A list.
+    Quicklist,
+    /// Any other set or hash.
+    Hashtable,
+    /// Any other sorted set.
+    Skiplist,
 }
 
 impl Encoding {
@@ -37,6 +63,11 @@ impl Encoding {
             Self::Int => "int",
             Self::Embstr => "embstr",
             Self::Raw => "raw",
+            Self::Ziplist => "ziplist",
+            Self::Intset => "intset",
+            Self::Quicklist => "quicklist",
+            Self::Hashtable => "hashtable",
+            Self::Skiplist => "skiplist",
         }
     }
 }
@@ -88,6 +119,14 @@ const SHARED_INTEGERS: i64 = 10_000;
 pub enum Value {
     /// A byte string.
     String(StringValue),
+    /// A list.
+    List(ListValue),
+    /// A set.
+    Set(SetValue),
+    /// A sorted set.
+    Zset(ZsetValue),
+    /// A hash.
+    Hash(HashValue),
 }
 
 impl Value {
@@ -95,6 +134,10 @@ impl Value {
     pub fn kind(&self) -> Kind {
         match self {
             Self::String(_) => Kind::String,
+            Self::List(_) => Kind::List,
+            Self::Set(_) => Kind::Set,
+            Self::Zset(_) => Kind::Zset,
+            Self::Hash(_) => Kind::Hash,
         }
     }
 
@@ -102,6 +145,10 @@ impl Value {
     pub fn encoding(&self) -> Encoding {
         match self {
             Self::String(string) => string.encoding,
+            Self::List(_) => Encoding::Quicklist,
+            Self::Set(set) => set.encoding,
+            Self::Zset(zset) => zset.encoding,
+            Self::Hash(hash) => hash.encoding,
         }
     }
 
@@ -109,6 +156,10 @@ impl Value {
     pub fn len(&self) -> usize {
         match self {
             Self::String(string) => string.bytes.len(),
+            Self::List(list) => list.items.len(),
+            Self::Set(set) => set.members.len(),
+            Self::Zset(zset) => zset.scores.len(),
+            Self::Hash(hash) => hash.fields.len(),
         }
     }
 

@@ -110,10 +110,10 @@ impl Judge for ObjectLine {
 
 /// [DEBUG-5]
 fn sdslen(call: &Call<'_>, key: &[u8]) -> Result<Plan, Refusal> {
-    let Value::String(string) = &entry(call, key)?.value;
-    if string.encoding == Encoding::Int {
-        return Err(Refusal::new(Clause::DEBUG_5, "ERR Not an sds encoded string."));
-    }
+    let string = match &entry(call, key)?.value {
+        Value::String(string) if string.encoding != Encoding::Int => string,
+        _ => return Err(Refusal::new(Clause::DEBUG_5, "ERR Not an sds encoded string.")),
+    };
     let lengths = Lengths { key: key.len(), value: string.bytes.len() };
     Ok(Plan::new(Clause::DEBUG_5, Allowed::Judged(Arc::new(lengths))))
 }

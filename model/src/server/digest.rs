@@ -27,13 +27,36 @@ impl Sum {
 
     /// Goes on with a value and whether its key expires.
     pub(crate) fn value(&mut self, entry: &Entry) {
-        const STRING: u32 = 0;
-        let Value::String(string) = &entry.value;
-        self.mix(&STRING.to_be_bytes());
-        self.mix(&string.bytes);
+        let code: u32 = match &entry.value {
+            Value::String(_) => 0,
+            Value::List(_) => 1,
+            Value::Set(_) => 2,
+            Value::Zset(_) => 3,
+            Value::Hash(_) => 4,
+        };
+        self.mix(&code.to_be_bytes());
+        match &entry.value {
+            Value::String(string) => self.mix(&string.bytes),
+            Value::List(list) => list.items.iter().for_each(|item| self.mix(item)),
+            Value::Set(set) => set.members.iter().for_each(|member| self.add(member)),
+            Value::Zset(zset) => {
+                for (member, score) in &zset.scores {
+                    self.add_pair(member, score.to_string().as_bytes());
+                }
+            }
+            Value::Hash(hash) => hash.fields.iter().for_each(|(field, value)| self.add_pair(field, value)),
+        }
         if entry.deadline.is_some() {
             self.add(b"!!expire!!");
         }
+    }
+
+    /// Adds two strings that belong together.
+    fn add_pair(&mut self, first: &[u8], second: &[u8]) {
+        let mut sum = Self::ZERO;
+        sum.mix(first);
+        sum.mix(second);
+        self.add(&sum.0);
     }
 
     /// Adds a key of the database at hand.
