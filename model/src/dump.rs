@@ -118,6 +118,10 @@ pub(crate) fn restore(call: &Call<'_>) -> Result<Plan, Refusal> {
                         let put = put(call, &options, Some(crate::expire::SOME_DEADLINE), string);
                         refused.or_erratum(Erratum::E_13, Allowed::ok(), put)
                     }
+                    // They come to look at the payload, and may refuse that.
+                    Err(Unreadable::Refused(payload)) => {
+                        refused.or_erratum(Erratum::E_13, Plan::from(payload).allowed, Vec::new())
+                    }
                     Err(_) => refused,
                 });
             }
