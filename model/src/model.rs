@@ -465,6 +465,7 @@ impl Model {
                 }
                 string.shared = false;
             }
+            Change::Edit { db, key, edit } => self.edit(db, key, edit, span),
             Change::Remove { db, key } => self.keyspace.set_slot(db, &key, None),
             Change::SetDeadline { db, key, deadline } => {
                 if let Some(entry) = self.keyspace.entry_mut(db, &key) {
@@ -511,7 +512,7 @@ impl Model {
         }
     }
 
-    fn put(&mut self, db: usize, key: Bytes, value: Value, expiry: Expiry, span: Span) {
+    pub(crate) fn put(&mut self, db: usize, key: Bytes, value: Value, expiry: Expiry, span: Span) {
         /// A new key's access counter.
         const FIRST_FREQUENCY: u8 = 5;
         let counts_frequency = self.server.counts_frequency();
@@ -560,6 +561,7 @@ impl Change {
         let (one, other) = match self {
             Self::Put { db, key, .. }
             | Self::Write { db, key, .. }
+            | Self::Edit { db, key, .. }
             | Self::Remove { db, key }
             | Self::SetDeadline { db, key, .. }
             | Self::SetAccess { db, key, .. } => (Some((*db, key)), None),

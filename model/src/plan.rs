@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::allowed::Allowed;
 use crate::clause::Clause;
 use crate::client::ClientChange;
+use crate::edit::Edit;
 use crate::erratum::Erratum;
 use crate::keyspace::{Access, Deadline};
 use crate::observe::Observation;
@@ -31,6 +32,8 @@ pub enum Change {
     Put { db: usize, key: Bytes, value: Value, expiry: Expiry },
     /// The string of an existing key becomes raw and is written to at an offset, zero-filled up to there.
     Write { db: usize, key: Bytes, offset: usize, bytes: Bytes },
+    /// The collection of a key is changed in place; it is created before and removed afterwards where need be.
+    Edit { db: usize, key: Bytes, edit: Edit },
     /// The key goes.
     Remove { db: usize, key: Bytes },
     /// The key's deadline changes.

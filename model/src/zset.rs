@@ -1,80 +1,82 @@
 //! Sorted sets.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reply::Bytes;
+use crate::score::Score;
+use crate::thresholds::Thresholds;
 use crate::value::Encoding;
-
-/// A score: any number but not-a-number; both zeros are equal.
-#[derive(Clone, Copy, Debug)]
-pub struct Score(pub f64);
-
-impl Ord for Score {
-    fn cmp(&self, other: &Self) -> Ordering {
-        if self.0 < other.0 {
-            Ordering::Less
-        } else if self.0 > other.0 {
-            Ordering::Greater
-        } else {
-            Ordering::Equal
-        }
-    }
-}
-
-impl PartialOrd for Score {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Score {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Score {}
 
 /// A sorted set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZsetValue {
     /// The score of each member.
     pub scores: BTreeMap<Bytes, Score>,
+    /// The members by score, then by bytes.
+    pub order: BTreeSet<(Score, Bytes)>,
     /// Ziplist, until something does not fit; then skiplist for good.
     pub encoding: Encoding,
 }
 
-impl fmt::Display for Score {
-    /// Seventeen significant digits without needless zeros; the exponent form below 1e-4 and from 1e17 on.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: i32 = 17;
-        if self.0.is_infinite() {
-            return f.write_str(if self.0 > 0.0 { "inf" } else { "-inf" });
+/// What is done to a sorted set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ZsetEdit {
+    /// These become members or get other scores.
+    Score(Vec<(Bytes, Score)>),
+    /// These are members no more.
+    Remove(Vec<Bytes>),
+}
+
+impl ZsetValue {
+    /// A sorted set that has no members yet.
+    pub(crate) fn new(thresholds: &Thresholds) -> Self {
+        let encoding = if thresholds.zset_ziplist_entries == 0 { Encoding::Skiplist } else { Encoding::Ziplist };
+        Self { scores: BTreeMap::new(), order: BTreeSet::new(), encoding }
+    }
+
+    /// A sorted set made of these members.
+    pub(crate) fn of(members: impl IntoIterator<Item = (Bytes, Score)>, thresholds: &Thresholds) -> Self {
+        let mut zset = Self::new(thresholds);
+        for (member, score) in members {
+            zset.set_score(member, score, thresholds);
         }
-        let text = format!("{:.16e}", self.0);
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let exponent: i32 = exponent.parse().unwrap_or(0);
-        let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
-        let digits: String = mantissa.chars().filter(|&character| character != '.').collect();
-        let significant = digits.trim_end_matches('0');
-        let significant = if significant.is_empty() { "0" } else { significant };
-        f.write_str(sign)?;
-        if !(-4..DIGITS).contains(&exponent) {
-            let (first, rest) = significant.split_at(1);
-            let point = if rest.is_empty() { "" } else { "." };
-            let sign = if exponent < 0 { '-' } else { '+' };
-            return write!(f, "{first}{point}{rest}e{sign}{:02}", exponent.abs());
+        zset
+    }
+
+    /// Gives a member its score; only a new member can lead to another encoding.
+    fn set_score(&mut self, member: Bytes, score: Score, thresholds: &Thresholds) {
+        match self.scores.get(&member) {
+            // An equal score is left alone, so that a negative zero stays one.
+            Some(&present) if present == score => return,
+            Some(&present) => {
+                self.order.remove(&(present, member.clone()));
+            }
+            None if self.scores.len() >= thresholds.zset_ziplist_entries
+                || member.len() > thresholds.zset_ziplist_value =>
+            {
+                self.encoding = Encoding::Skiplist;
+            }
+            None => {}
         }
-        if exponent < 0 {
-            return write!(f, "0.{}{significant}", "0".repeat((-exponent - 1) as usize));
+        self.order.insert((score, member.clone()));
+        self.scores.insert(member, score);
+    }
+
+    /// Makes a change in place.
+    pub(crate) fn apply(&mut self, edit: ZsetEdit, thresholds: &Thresholds) {
+        match edit {
+            ZsetEdit::Score(scores) => {
+                for (member, score) in scores {
+                    self.set_score(member, score, thresholds);
+                }
+            }
+            ZsetEdit::Remove(members) => {
+                for member in members {
+                    if let Some(score) = self.scores.remove(&member) {
+                        self.order.remove(&(score, member));
+                    }
+                }
+            }
         }
-        let whole = exponent as usize + 1;
-        if significant.len() <= whole {
-            return write!(f, "{significant}{}", "0".repeat(whole - significant.len()));
-        }
-        let (whole, fraction) = significant.split_at(whole);
-        write!(f, "{whole}.{fraction}")
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::config_rules::Rule;
 use crate::numbers::parse_integer;
 use crate::reply::Bytes;
+use crate::thresholds::Thresholds;
 
 /// One directive.
 #[derive(Clone, Copy, Debug)]
@@ -185,6 +186,8 @@ pub struct Effects {
     pub shares_integers: bool,
     /// The policy is an LFU one.
     pub counts_frequency: bool,
+    /// When collections leave their small encodings.
+    pub thresholds: Thresholds,
 }
 
 impl Default for Configuration {
@@ -241,6 +244,7 @@ impl Configuration {
             lazy_expire: self.value("lazyfree-lazy-expire") == Some(b"yes"),
             shares_integers: !(limited && (policy.ends_with(b"-lru") || counts_frequency)),
             counts_frequency,
+            thresholds: Thresholds::of(self),
         }
     }
 

@@ -17,6 +17,8 @@ mod sha1;
 mod standalone;
 mod time;
 
+use crate::thresholds::Thresholds;
+
 pub use config::Configuration;
 pub use counters::Counters;
 
@@ -68,6 +70,11 @@ impl Server {
     /// Keys expire through UNLINK instead of DEL (`lazyfree-lazy-expire`).
     pub fn lazy_expire(&self) -> bool {
         self.config.effects().lazy_expire
+    }
+
+    /// When collections leave their small encodings.
+    pub fn thresholds(&self) -> Thresholds {
+        self.config.effects().thresholds
     }
 
     /// Integers 0 to 9999 are shared objects: not while maxmemory needs each key's own access time.

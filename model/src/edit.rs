@@ -1,0 +1,64 @@
+//! Changes made to a collection where it is, so that a large value is not copied at every step.
+//!
+//! A handler says what is to be done ([`Edit`]); it is done when the step is committed. An edit of a missing key creates the
+//! collection that the edit belongs to, and a collection that an edit leaves empty is removed with its key. The value type
+//! decides its encoding anew after each edit, and only ever away from the small one.
+
+use crate::keyspace::Fate;
+use crate::model::Model;
+use crate::plan::Expiry;
+use crate::reply::Bytes;
+use crate::set::{SetEdit, SetValue};
+use crate::span::Span;
+use crate::thresholds::Thresholds;
+use crate::value::Value;
+use crate::zset::{ZsetEdit, ZsetValue};
+
+/// What is done to a collection, by its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// To a set.
+    Set(SetEdit),
+    /// To a sorted set.
+    Zset(ZsetEdit),
+}
+
+impl Edit {
+    /// The empty collection that the edit begins with where there is none.
+    fn begun(&self, thresholds: &Thresholds) -> Value {
+        match self {
+            Self::Set(_) => Value::Set(SetValue::new()),
+            Self::Zset(_) => Value::Zset(ZsetValue::new(thresholds)),
+        }
+    }
+
+    /// Does it. A value of another type, which no handler edits, stays as it is.
+    fn apply(self, value: &mut Value, thresholds: &Thresholds) {
+        match (self, value) {
+            (Self::Set(edit), Value::Set(set)) => set.apply(edit, thresholds),
+            (Self::Zset(edit), Value::Zset(zset)) => zset.apply(edit, thresholds),
+            _ => {}
+        }
+    }
+}
+
+impl Model {
+    /// Edits the collection at a key, creates it before and removes it afterwards where need be.
+    pub(crate) fn edit(&mut self, db: usize, key: Bytes, edit: Edit, span: Span) {
+        let thresholds = self.server.thresholds();
+        let is_gone = self.keyspace.slot(db, &key).is_none_or(|slot| slot.fate(span) == Fate::Gone);
+        if is_gone {
+            let mut value = edit.begun(&thresholds);
+            edit.apply(&mut value, &thresholds);
+            if !value.is_empty() {
+                self.put(db, key, value, Expiry::Clear, span);
+            }
+            return;
+        }
+        let Some(entry) = self.keyspace.entry_mut(db, &key) else { return };
+        edit.apply(&mut entry.value, &thresholds);
+        if entry.value.is_empty() {
+            self.keyspace.set_slot(db, &key, None);
+        }
+    }
+}
