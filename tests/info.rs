@@ -120,7 +120,7 @@ fn the_keyspace_lists_databases_that_hold_keys() {
 }
 
 //= SPEC.md#info
-//# [INFO-13] (wire) Each read of a key that exists MUST raise `keyspace_hits` by one and each read of one that does not `keyspace_misses`, whereas look-ups by commands that write count in neither.
+//# [INFO-13] (wire) Each look-up of a key that exists MUST raise `keyspace_hits` by one and each of one that does not `keyspace_misses` when the command only reads, or is GETSET, BITOP of its sources or BITFIELD without SET and INCRBY, whereas look-ups by other commands that write count in neither.
 //= SPEC.md#info
 //# [INFO-15] (wire) `rdb_changes_since_last_save` MUST be the number of changes since the last successful save, counted as each command's clauses say.
 #[test]
