@@ -8,6 +8,7 @@ use std::fmt::{Display, Write as _};
 use crate::client::Client;
 use crate::commands::table;
 use crate::config::value::Choice as _;
+use crate::memory::{Figures, excess, ratio};
 use crate::state::Server;
 use crate::world::World;
 
@@ -150,17 +151,8 @@ impl Report<'_> {
 
     fn memory(&mut self) {
         let server = self.server;
-        let used = self.world.used_memory() as u64;
-        let peak = (server.stats.peak_memory as u64).max(used);
-        let startup = (server.stats.startup_memory as u64).min(used);
-        let of_clients: u64 =
-            server.clients.iter().chain(std::iter::once(self.client)).map(|client| client.memory() as u64).sum();
-        let overhead = (startup + of_clients + server.keyspace_overhead()).min(used);
-        let dataset = used - overhead;
-        let allocated = self.fact_bytes("allocator_allocated").unwrap_or(used);
-        let active = self.fact_bytes("allocator_active").unwrap_or(allocated);
-        let resident = self.fact_bytes("allocator_resident").unwrap_or(active);
-        let rss = self.fact_bytes("used_memory_rss").unwrap_or(used);
+        let figures = Figures::take(server, self.client, self.world);
+        let Figures { used, peak, startup, overhead, dataset, allocated, active, resident, rss, .. } = figures;
 
         self.bytes("used_memory", used);
         self.bytes("used_memory_rss", rss);
@@ -169,7 +161,7 @@ impl Report<'_> {
         self.line("used_memory_overhead", overhead);
         self.line("used_memory_startup", startup);
         self.line("used_memory_dataset", dataset);
-        self.line("used_memory_dataset_perc", percent(dataset, used - startup));
+        self.line("used_memory_dataset_perc", percent(dataset, figures.grown()));
         self.line("allocator_allocated", allocated);
         self.line("allocator_active", active);
         self.line("allocator_resident", resident);
@@ -179,19 +171,19 @@ impl Report<'_> {
         self.line("number_of_cached_scripts", 0);
         self.bytes("maxmemory", server.config.maxmemory);
         self.line("maxmemory_policy", server.config.maxmemory_policy.word());
-        self.line("allocator_frag_ratio", ratio(active, allocated));
-        self.line("allocator_frag_bytes", difference(active, allocated));
-        self.line("allocator_rss_ratio", ratio(resident, active));
-        self.line("allocator_rss_bytes", difference(resident, active));
-        self.line("rss_overhead_ratio", ratio(rss, resident));
-        self.line("rss_overhead_bytes", difference(rss, resident));
-        self.line("mem_fragmentation_ratio", ratio(rss, used));
-        self.line("mem_fragmentation_bytes", difference(rss, used));
-        self.line("mem_not_counted_for_evict", server.aof_buffered());
+        self.line("allocator_frag_ratio", quotient(active, allocated));
+        self.line("allocator_frag_bytes", excess(active, allocated));
+        self.line("allocator_rss_ratio", quotient(resident, active));
+        self.line("allocator_rss_bytes", excess(resident, active));
+        self.line("rss_overhead_ratio", quotient(rss, resident));
+        self.line("rss_overhead_bytes", excess(rss, resident));
+        self.line("mem_fragmentation_ratio", quotient(rss, used));
+        self.line("mem_fragmentation_bytes", excess(rss, used));
+        self.line("mem_not_counted_for_evict", figures.aof_buffer);
         self.line("mem_replication_backlog", 0);
         self.line("mem_clients_slaves", 0);
-        self.line("mem_clients_normal", of_clients);
-        self.line("mem_aof_buffer", server.aof_buffered());
+        self.line("mem_clients_normal", figures.clients);
+        self.line("mem_aof_buffer", figures.aof_buffer);
         self.fact_line("mem_allocator", "none");
         self.lines([("active_defrag_running", "0"), ("lazyfree_pending_objects", "0")]);
     }
@@ -295,11 +287,6 @@ impl Report<'_> {
 }
 
 impl Server {
-    /// Bytes that the databases take beside keys and values.
-    fn keyspace_overhead(&self) -> u64 {
-        self.keyspace.iter().map(|db| db.keys.dict().table_bytes() as u64).sum()
-    }
-
     /// Bytes of the AOF that are not written yet.
     fn aof_buffered(&self) -> u64 {
         self.aof.buffered() as u64
@@ -337,20 +324,16 @@ fn for_people(bytes: u64) -> String {
     format!("{value:.2}P")
 }
 
-fn ratio(part: u64, whole: u64) -> String {
-    format!("{:.2}", if whole == 0 { 0.0 } else { part as f64 / whole as f64 })
+fn quotient(part: u64, whole: u64) -> String {
+    format!("{:.2}", ratio(part, whole))
 }
 
 fn percent(part: u64, whole: u64) -> String {
-    format!("{:.2}%", if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 })
+    format!("{:.2}%", ratio(part, whole) * 100.0)
 }
 
 fn kilobytes(bytes: u64) -> String {
     format!("{:.2}", bytes as f64 / 1024.0)
-}
-
-fn difference(left: u64, right: u64) -> i128 {
-    i128::from(left) - i128::from(right)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod info;
 mod keyspace;
 pub mod long_double;
 pub mod lru;
+mod memory;
 pub mod number;
 mod object;
 pub mod propagation;

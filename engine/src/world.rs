@@ -23,6 +23,8 @@ pub trait World {
     fn poll_while_busy(&mut self) -> Busy;
     /// Facts for INFO that only the process knows, as `(field, value)`; unknown fields are absent.
     fn process_fact(&self, field: &str) -> Option<String>;
+    /// Gives pages back that the allocator does not need (MEMORY PURGE).
+    fn release_memory(&mut self) {}
     /// Changes the working directory (CONFIG SET dir) and returns its absolute path, or the system's words why not. A
     /// world without directories has none but the root.
     fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {

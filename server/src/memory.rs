@@ -16,6 +16,15 @@ pub fn used_bytes() -> usize {
     USED.load(Ordering::Relaxed)
 }
 
+/// Asks the C library to give pages back that it does not need; elsewhere than with glibc there is nothing to ask.
+pub fn trim() {
+    // SAFETY: the call has no preconditions and may be made at any time.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The system allocator with a counter; the binary declares it as its `#[global_allocator]`.
 pub struct CountingAllocator;
 

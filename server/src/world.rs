@@ -96,6 +96,10 @@ impl World for SystemWorld {
         Busy::Continue
     }
 
+    fn release_memory(&mut self) {
+        memory::trim();
+    }
+
     fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {
         let changed = std::env::set_current_dir(OsStr::from_bytes(path)).and_then(|()| std::env::current_dir());
         changed.map(|absolute| absolute.into_os_string().into_vec()).map_err(|error| {

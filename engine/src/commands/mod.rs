@@ -17,6 +17,7 @@ pub(crate) mod increments;
 pub(crate) mod info;
 pub(crate) mod keys;
 pub(crate) mod lolwut;
+pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod scan;
 pub(crate) mod server;

@@ -5,7 +5,7 @@
 
 use super::{
     Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire,
-    increments, info, keys, lolwut, object, scan, server, strings,
+    increments, info, keys, lolwut, memory, object, scan, server, strings,
 };
 
 /// Changes data.
@@ -147,6 +147,7 @@ const TABLE: &[Command] = &[
     command("keys", 2, READONLY | SORT_FOR_SCRIPT, NO_KEYS, keys::keys),
     command("lastsave", 1, RANDOM | FAST, NO_KEYS, server::lastsave),
     command("lolwut", -1, READONLY, NO_KEYS, lolwut::lolwut),
+    command("memory", -2, READONLY | RANDOM, NO_KEYS, memory::memory),
     command("mget", -2, READONLY | FAST, (1, -1, 1), strings::mget),
     command("module", -2, ADMIN | NOSCRIPT, NO_KEYS, cluster::module),
     command("move", 3, WRITE | FAST, (1, 1, 1), keys::move_),

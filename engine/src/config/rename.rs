@@ -11,7 +11,7 @@ pub const COMMANDS_TO_COME: &[&str] = &[
     "geoadd", "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember",
     "georadiusbymember_ro", "hdel", "hexists", "hget", "hgetall", "hincrby", "hincrbyfloat", "hkeys", "hlen", "hmget",
     "hmset", "hscan", "hset", "hsetnx", "hstrlen", "hvals", "latency", "lindex", "linsert", "llen", "lpop", "lpush",
-    "lpushx", "lrange", "lrem", "lset", "ltrim", "memory", "migrate", "monitor", "multi", "pfadd", "pfcount",
+    "lpushx", "lrange", "lrem", "lset", "ltrim", "migrate", "monitor", "multi", "pfadd", "pfcount",
     "pfdebug", "pfmerge", "pfselftest", "psubscribe", "psync", "publish", "pubsub", "punsubscribe", "replconf",
     "replicaof", "restore-asking", "role", "rpop", "rpoplpush", "rpush", "rpushx", "sadd", "scard", "script", "sdiff",
     "sdiffstore", "sinter", "sinterstore", "sismember", "slaveof", "slowlog", "smembers", "smove", "sort", "spop",

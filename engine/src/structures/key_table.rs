@@ -81,7 +81,14 @@ impl KeyTable {
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.dict.table_bytes() + self.expiring.capacity() * size_of::<NonNull<KeyEntry>>()
+        self.bytes + self.dict.table_bytes() + self.expiring_bytes()
+    }
+
+    /// Bytes of the list of keys that expire.
+    #[inline]
+    #[must_use]
+    pub fn expiring_bytes(&self) -> usize {
+        self.expiring.capacity() * size_of::<NonNull<KeyEntry>>()
     }
 
     /// Finds a key and leaves the tables as they are.
