@@ -1,7 +1,12 @@
 //! The data structures, each usable and testable alone.
 
 pub mod bits;
+mod decode_error;
 pub mod dict;
+pub mod intset;
 pub mod key_entry;
 pub mod key_table;
 pub mod lzf;
+pub mod member;
+
+pub use decode_error::DecodeError;
