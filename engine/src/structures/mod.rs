@@ -10,3 +10,4 @@ pub mod lzf;
 pub mod member;
 
 pub use decode_error::DecodeError;
+pub mod ziplist;
