@@ -37,6 +37,12 @@ pub enum Fault {
     RdbDeadlineInSeconds,
     /// The AOF gets no SELECT when a command follows for a database with a smaller number.
     AofForgetsSelect,
+    /// A sparse HyperLogLog that changes keeps the cardinality in its header as if it still held.
+    HllKeepsStaleCardinality,
+    /// A sparse HyperLogLog becomes dense when it would have as many bytes as are allowed.
+    HllDenseOneByteEarly,
+    /// PFMERGE leaves a sparse target sparse although a source is dense.
+    HllMergeStaysSparse,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -57,6 +63,9 @@ pub const ALL: &[Fault] = &[
     Fault::RdbLengthSixBits,
     Fault::RdbDeadlineInSeconds,
     Fault::AofForgetsSelect,
+    Fault::HllKeepsStaleCardinality,
+    Fault::HllDenseOneByteEarly,
+    Fault::HllMergeStaysSparse,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -5,7 +5,7 @@
 
 use super::{
     Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire,
-    increments, info, keys, lolwut, memory, object, scan, server, strings,
+    hyperloglog, increments, info, keys, lolwut, memory, object, scan, server, strings,
 };
 
 /// Changes data.
@@ -157,6 +157,11 @@ const TABLE: &[Command] = &[
     command("persist", 2, WRITE | FAST, (1, 1, 1), expire::persist),
     command("pexpire", 3, WRITE | FAST, (1, 1, 1), expire::pexpire),
     command("pexpireat", 3, WRITE | FAST, (1, 1, 1), expire::pexpireat),
+    command("pfadd", -2, WRITE | DENYOOM | FAST, (1, 1, 1), hyperloglog::pfadd),
+    command("pfcount", -2, READONLY, (1, -1, 1), hyperloglog::pfcount),
+    command("pfdebug", -3, WRITE, NO_KEYS, hyperloglog::pfdebug),
+    command("pfmerge", -2, WRITE | DENYOOM, (1, -1, 1), hyperloglog::pfmerge),
+    command("pfselftest", 1, ADMIN, NO_KEYS, hyperloglog::pfselftest),
     command("ping", -1, STALE | FAST, NO_KEYS, connection::ping),
     command("post", -1, LOADING | STALE, NO_KEYS, server::http),
     command("psetex", 4, WRITE | DENYOOM, (1, 1, 1), strings::psetex),
