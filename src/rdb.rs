@@ -97,6 +97,7 @@ fn read(source: File, summary: &mut Summary, printer: &mut Printer<'_>) -> io::R
                 let (types, expires) = summary.databases.entry(database).or_default();
                 let kind = match &entry.value {
                     Value::String(_) => "string".to_owned(),
+                    Value::Collection(collection) => collection.kind().name().to_owned(),
                     Value::Other(shape) => shape.kind.clone(),
                 };
                 *types.entry(kind).or_default() += 1;
@@ -183,6 +184,10 @@ impl Printer<'_> {
             Value::String(text) => {
                 object["type"] = "string".into();
                 object["value"] = json_bytes(&text.into_bytes());
+            }
+            Value::Collection(collection) => {
+                object["type"] = collection.kind().name().into();
+                object["elements"] = collection.len().into();
             }
             Value::Other(shape) => {
                 object["type"] = shape.kind.into();

@@ -5,9 +5,9 @@ use crate::client::Waiting;
 use crate::digest::Digest;
 use crate::effect::{Effect, LogLevel};
 use crate::lru;
-use crate::number::{I64_TEXT_MAX, parse_f64, parse_i64};
+use crate::number::{parse_f64, parse_i64};
 use crate::object::{Encoding, NewString, ObjectRef};
-use crate::rdb::write_text;
+use crate::rdb;
 use crate::resp::Args;
 use crate::structures::key_table::KeyTable;
 
@@ -122,8 +122,7 @@ fn object(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
     let compress = cx.server.config.rdbcompression;
     let clock = lru::clock(cx.now_ms);
     let object = find(cx, key)?;
-    let mut serialized = Vec::new();
-    write_text(object.string()?.bytes(&mut [0; I64_TEXT_MAX]), compress, &mut serialized);
+    let serialized = rdb::value_bytes(object, compress, Vec::new());
     // Where a value lies says nothing that a client could use, and would make runs differ.
     let text = format!(
         "Value at:0x{:012x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",

@@ -4,8 +4,9 @@ use super::{Context, Refusal};
 use crate::number::{I64_TEXT_MAX, format_i64, parse_i64};
 use crate::propagation::Targets;
 use crate::rdb::load::new_string;
-use crate::rdb::{PayloadError, read_payload, string_payload};
+use crate::rdb::{self, PayloadError, Value};
 use crate::resp::Args;
+use crate::structures::key_entry::Payload;
 
 const BAD_TTL: Refusal = Refusal::Fixed("ERR Invalid TTL value, must be >= 0");
 
@@ -16,7 +17,7 @@ pub(crate) fn dump(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal>
         cx.reply().nil();
         return Ok(());
     };
-    let payload = string_payload(object.string()?.bytes(&mut [0; I64_TEXT_MAX]), compress);
+    let payload = rdb::payload(object, compress);
     cx.reply().bulk(&payload);
     Ok(())
 }
@@ -79,12 +80,17 @@ pub(crate) fn restore(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
     let (now_ms, db) = (cx.now_ms, cx.client.db);
     let share = cx.server.config.shares_integers();
     let lru = cx.server.stored_lru(now_ms, options.idle_seconds, options.frequency);
-    let stored = read_payload(payload, |text| {
+    let holding = cx.server.holding();
+    let stored = rdb::restore(payload, &holding, |value| {
         // What is replaced is not looked at: that it was over is nobody's business, and is not handed on.
         if let Some(replaced) = cx.server.find(db, key, i64::MIN) {
             replaced.remove();
         }
-        let value = new_string(text).payload(share);
+        let value = match value {
+            Value::String(text) => new_string(text).payload(share),
+            Value::Collection(collection) => Payload::Collection(collection),
+            Value::Other(_) => unreachable!("what is not held is refused"),
+        };
         cx.server.keyspace.db_mut(db).keys.insert_new(key, value, lru, expiry);
     });
     stored.map_err(|error| match error {

@@ -95,6 +95,31 @@ pub enum RdbErrorKind {
         /// What was computed.
         computed: u64,
     },
+    /// A value is stored as one packed structure, and that is damaged.
+    #[error("{structure}, byte {at}: {reason}")]
+    Structure {
+        /// `ziplist`, `intset` or `zipmap`.
+        structure: &'static str,
+        /// Bytes from the structure's beginning, after decompression.
+        at: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Fields or scores without a partner.
+    #[error("{0} entries where pairs are needed")]
+    Odd(u64),
+    /// A member or field twice in one value.
+    #[error("a member or field that the value already holds")]
+    DuplicateMember,
+    /// A score that is no number.
+    #[error("a score that is no number")]
+    Score,
+    /// Members of a sorted set that are not in order.
+    #[error("a member that comes before the one in front of it")]
+    Order,
+    /// A value that holds nothing, as no key does.
+    #[error("a value without elements")]
+    Empty,
     /// The driver asked to stop.
     #[error("loading was stopped")]
     Stopped,

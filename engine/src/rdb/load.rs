@@ -6,12 +6,14 @@
 use std::borrow::Cow;
 use std::io::{Chain, Cursor, Read};
 
+use super::value_in::Holding;
 use super::{Checksum, Entry, RdbError, RdbErrorKind, Reader, Record, Text, VERSION, Value, opcode_name};
 use crate::engine::Engine;
 use crate::keyspace::Keyspace;
 use crate::lru;
 use crate::object::NewString;
 use crate::state::Server;
+use crate::structures::key_entry::Payload;
 use crate::structures::key_table::is_over;
 use crate::world::{Busy, World};
 
@@ -31,6 +33,8 @@ pub struct LoadReport {
     pub keys: u64,
     /// Keys left out because their deadline had passed. [RDB-30]
     pub expired: u64,
+    /// Keys left out because their value held nothing.
+    pub empty: u64,
     /// What the file said about its checksum.
     pub checksum: Checksum,
 }
@@ -65,14 +69,20 @@ impl Server {
         source: R,
         kind: LoadedAs,
     ) -> Result<(LoadReport, Rest<R>), RdbError> {
-        let mut reader = Reader::new(source, VERSION)?;
+        let mut reader = Reader::new(source, VERSION)?.holding(self.holding());
         if !self.config.rdbchecksum {
             reader = reader.without_verification();
         }
         let count = self.keyspace.count();
         let mut fresh = self.keyspace.empty_twin();
-        let mut report =
-            LoadReport { version: reader.version(), bytes: 0, keys: 0, expired: 0, checksum: Checksum::Absent };
+        let mut report = LoadReport {
+            version: reader.version(),
+            bytes: 0,
+            keys: 0,
+            expired: 0,
+            empty: 0,
+            checksum: Checksum::Absent,
+        };
         let mut database = 0;
         let mut polled = 0;
         loop {
@@ -125,7 +135,8 @@ impl Server {
     ) -> Result<(), RdbError> {
         let fail = |kind| RdbError { offset: entry.offset, opcode: Some(entry.value_type), kind };
         let value = match entry.value {
-            Value::String(text) => new_string(text),
+            Value::String(text) => new_string(text).payload(self.config.shares_integers()),
+            Value::Collection(collection) => Payload::Collection(collection),
             Value::Other(_) => {
                 return Err(fail(RdbErrorKind::NotHeld(opcode_name(entry.value_type).unwrap_or("unknown"))));
             }
@@ -141,9 +152,20 @@ impl Server {
         if keys.peek(entry.key).is_some() {
             return Err(fail(RdbErrorKind::DuplicateKey));
         }
-        keys.insert_new(entry.key, value.payload(self.config.shares_integers()), lru, entry.expires_at_ms);
+        if let Payload::Collection(collection) = &value
+            && collection.is_empty()
+        {
+            report.empty += 1;
+            return Ok(());
+        }
+        keys.insert_new(entry.key, value, lru, entry.expires_at_ms);
         report.keys += 1;
         Ok(())
+    }
+
+    /// How values that are loaded or restored are made.
+    pub(crate) fn holding(&self) -> Holding {
+        Holding {}
     }
 
     /// The 24 bits of an object whose idle time or frequency is stored or was given; what the policy in force does

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `input` counts offsets and sums the checksum over any buffered source; `reader` turns it into records; `shape` walks
-//! values that are only described; `writer` writes; `load` and `save` are the engine's ends. Everything read is checked
+//! values that are only described, `value_in` makes those that the engine holds; `writer` writes, with `value_out` for
+//! what is no string; `load` and `save` are the engine's ends. Everything read is checked
 //! before it is believed: a declared length costs no memory before its bytes have come, and every error names the
 //! offset where it shows.
 
@@ -22,12 +23,15 @@ mod payload;
 pub(crate) mod reader;
 mod save;
 mod shape;
+mod value_in;
+mod value_out;
 mod writer;
 
 pub use error::{RdbError, RdbErrorKind};
 pub use load::LoadReport;
 pub use number::Length;
 pub use payload::{PayloadError, read_payload, string_payload};
+pub(crate) use payload::{payload, restore, value_bytes};
 pub use reader::{Checksum, Entry, Forms, Reader, Record, Text, Value};
 pub use shape::Shape;
 pub use writer::{Attributes, Writer, write_text};

@@ -5,9 +5,12 @@
 //! ```
 
 use super::input::{Input, Scratch};
-use super::reader::{Text, Value, read_value};
-use super::{RdbError, RdbErrorKind, VERSION, value_type, write_text};
+use super::reader::{Value, read_value};
+use super::value_in::Holding;
+use super::writer::Writer;
+use super::{RdbError, RdbErrorKind, VERSION, first_version, value_out, value_type, write_text};
 use crate::crc64::crc64;
+use crate::object::ObjectRef;
 
 /// Version and checksum.
 const FOOTER: usize = 10;
@@ -28,16 +31,46 @@ pub fn string_payload(bytes: &[u8], compress: bool) -> Vec<u8> {
     let mut payload = Vec::with_capacity(bytes.len().min(1 << 20) + FOOTER + 10);
     payload.push(value_type::STRING);
     write_text(bytes, compress, &mut payload);
-    payload.extend_from_slice(&(VERSION as u16).to_le_bytes());
-    let checksum = crc64(&payload);
-    payload.extend_from_slice(&checksum.to_le_bytes());
+    close(&mut payload);
     payload
 }
 
-/// What a payload's string is; bytes between the value and the footer are ignored. [RESTORE-16]
+/// The payload of a value. [PAYLOAD-1]
+pub(crate) fn payload(object: ObjectRef<'_>, compress: bool) -> Vec<u8> {
+    let mut payload = value_bytes(object, compress, vec![value_out::type_of(object)]);
+    close(&mut payload);
+    payload
+}
+
+/// Appends the value to `target` as a file holds it, without its type.
+pub(crate) fn value_bytes(object: ObjectRef<'_>, compress: bool, target: Vec<u8>) -> Vec<u8> {
+    let mut writer = Writer::bare(target, compress);
+    match writer.value(object).and_then(|()| writer.into_sink()) {
+        Ok(bytes) => bytes,
+        Err(_) => unreachable!("memory takes all that is written"),
+    }
+}
+
+/// Appends version and checksum.
+fn close(payload: &mut Vec<u8>) {
+    payload.extend_from_slice(&(VERSION as u16).to_le_bytes());
+    let checksum = crc64(payload);
+    payload.extend_from_slice(&checksum.to_le_bytes());
+}
+
+/// What a payload's value is; bytes between the value and the footer are ignored. [RESTORE-16]
 ///
-/// `keep` gets the value, which may be borrowed from the payload.
-pub fn read_payload<T>(payload: &[u8], keep: impl FnOnce(Text<'_>) -> T) -> Result<T, PayloadError> {
+/// `keep` gets the value, which may be borrowed from the payload. It is made with the thresholds of a new server.
+pub fn read_payload<T>(payload: &[u8], keep: impl FnOnce(Value<'_>) -> T) -> Result<T, PayloadError> {
+    restore(payload, &Holding::default(), keep)
+}
+
+/// As [`read_payload`], with a value made as `holding` says.
+pub(crate) fn restore<T>(
+    payload: &[u8],
+    holding: &Holding,
+    keep: impl FnOnce(Value<'_>) -> T,
+) -> Result<T, PayloadError> {
     let (content, footer) = payload.split_last_chunk::<FOOTER>().ok_or(PayloadError::Footer)?;
     let [low, high, checksum @ ..] = footer;
     let summed = &payload[..payload.len() - checksum.len()];
@@ -49,15 +82,18 @@ pub fn read_payload<T>(payload: &[u8], keep: impl FnOnce(Text<'_>) -> T) -> Resu
     let read = (|| {
         let code = input.byte()?;
         input.opcode = Some(code);
-        if code != value_type::STRING {
-            let name = super::opcode_name(code).filter(|_| code < super::opcode::FIRST);
-            let kind = name.map_or(RdbErrorKind::UnknownOpcode(code), RdbErrorKind::NotHeld);
-            return Err(input.error(0, kind));
+        let name = super::opcode_name(code).filter(|_| code < super::opcode::FIRST);
+        let name = name.ok_or_else(|| input.error(0, RdbErrorKind::UnknownOpcode(code)))?;
+        if first_version(code) > VERSION {
+            return Err(input.error(0, RdbErrorKind::NotHeld(name)));
         }
         let mut scratch = Scratch::default();
-        match read_value(code, &mut input, &mut scratch)? {
-            Value::String(text) => Ok(keep(text)),
-            Value::Other(_) => Err(RdbError { offset: 0, opcode: Some(code), kind: RdbErrorKind::UnknownOpcode(code) }),
+        match read_value(code, &mut input, &mut scratch, holding)? {
+            Value::Other(_) => Err(RdbError { offset: 0, opcode: Some(code), kind: RdbErrorKind::NotHeld(name) }),
+            Value::Collection(collection) if collection.is_empty() => {
+                Err(RdbError { offset: 0, opcode: Some(code), kind: RdbErrorKind::Empty })
+            }
+            value => Ok(keep(value)),
         }
     })();
     read.map_err(PayloadError::Value)

@@ -8,7 +8,9 @@ use std::io::{self, Read};
 
 use super::input::{Input, Scratch};
 use super::shape::{self, Shape};
+use super::value_in::{self, Holding};
 use super::{FIRST_WITH_CHECKSUM, RdbError, RdbErrorKind, first_version, opcode, opcode_name, value_type};
+use crate::values::Collection;
 
 /// A string as the file stores it: integers keep their form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +43,18 @@ impl<'a> Text<'a> {
 }
 
 /// The value of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Value<'a> {
     /// A string.
     String(Text<'a>),
-    /// Any other type: walked over and described.
+    /// Another value that the engine holds.
+    Collection(Collection),
+    /// What the engine does not hold: walked over and described.
     Other(Shape),
 }
 
 /// One key and what belongs to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Entry<'a> {
     /// The key's name.
     pub key: &'a [u8],
@@ -80,7 +84,7 @@ pub enum Checksum {
 }
 
 /// One record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Record<'a> {
     /// A fact about the file.
     Aux {
@@ -150,6 +154,7 @@ pub struct Reader<R> {
     input: Input<R>,
     version: u32,
     attributes: Attributes,
+    holding: Holding,
     name: Vec<u8>,
     scratch: Scratch,
     /// How often each opcode and value type was met, when that was asked for.
@@ -182,6 +187,7 @@ impl<R: Read> Reader<R> {
             input,
             version,
             attributes: Attributes::default(),
+            holding: Holding::default(),
             name: Vec::new(),
             scratch: Scratch::default(),
             codes: None,
@@ -194,6 +200,12 @@ impl<R: Read> Reader<R> {
     pub fn without_verification(mut self) -> Self {
         self.verify = false;
         self.input.forget_checksum();
+        self
+    }
+
+    /// Makes the values that are read as `holding` says.
+    pub(crate) fn holding(mut self, holding: Holding) -> Self {
+        self.holding = holding;
         self
     }
 
@@ -308,9 +320,9 @@ impl<R: Read> Reader<R> {
             return Err(self.input.error(offset, RdbErrorKind::UnknownOpcode(code)));
         }
         let Attributes { expires_at_ms, idle_seconds, frequency } = std::mem::take(&mut self.attributes);
-        let Self { input, name, scratch, .. } = self;
+        let Self { input, name, scratch, holding, .. } = self;
         input.text(scratch)?.store(name);
-        let value = read_value(code, input, scratch)?;
+        let value = read_value(code, input, scratch, holding)?;
         Ok(Record::Entry(Entry { key: name, offset, value_type: code, expires_at_ms, idle_seconds, frequency, value }))
     }
 
@@ -342,9 +354,13 @@ pub(crate) fn read_value<'a, R: Read>(
     code: u8,
     input: &'a mut Input<R>,
     scratch: &'a mut Scratch,
+    holding: &Holding,
 ) -> Result<Value<'a>, RdbError> {
     if code == value_type::STRING {
         return Ok(Value::String(input.text(scratch)?));
     }
-    Ok(Value::Other(shape::walk(code, input, scratch)?))
+    match value_in::collection(code, input, scratch, holding)? {
+        Some(collection) => Ok(Value::Collection(collection)),
+        None => Ok(Value::Other(shape::walk(code, input, scratch)?)),
+    }
 }

@@ -52,12 +52,7 @@ impl Server {
             for entry in db.keys.iter() {
                 let object = ObjectRef::new(entry);
                 let attributes = self.attributes(object, now_ms);
-                // Other types will be other arms.
-                let Ok(string) = object.string() else { continue };
-                match string.stored_int() {
-                    Some(value) => writer.integer(object.key(), attributes, value)?,
-                    None => writer.string(object.key(), attributes, string.bytes(&mut Default::default()))?,
-                }
+                writer.key(object, attributes)?;
             }
         }
         writer.finish().map(|(_, bytes)| bytes)

@@ -42,19 +42,23 @@ pub struct Writer<W: Write> {
 impl<W: Write> Writer<W> {
     /// Writes the header. `compress`: strings may be compressed; `checksum`: the file ends in one, else in 0.
     pub fn new(sink: W, compress: bool, checksum: bool) -> io::Result<Self> {
-        let mut writer = Self {
-            sink,
-            buffer: Vec::with_capacity(BUFFER),
-            packed: Vec::new(),
-            checksum: checksum.then(Crc64::new),
-            compress,
-            written: 0,
-        };
+        let mut writer = Self { checksum: checksum.then(Crc64::new), ..Self::bare(sink, compress) };
         writer.raw(format!("REDIS{VERSION:04}").as_bytes())?;
         Ok(writer)
     }
 
-    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes neither header nor end: for values by themselves.
+    pub(crate) fn bare(sink: W, compress: bool) -> Self {
+        Self { sink, buffer: Vec::new(), packed: Vec::new(), checksum: None, compress, written: 0 }
+    }
+
+    /// The sink, when everything was passed on to it.
+    pub(crate) fn into_sink(mut self) -> io::Result<W> {
+        self.flush()?;
+        Ok(self.sink)
+    }
+
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.buffer.len() + bytes.len() > BUFFER {
             self.flush()?;
         }
@@ -81,12 +85,12 @@ impl<W: Write> Writer<W> {
         result
     }
 
-    fn number(&mut self, number: u64) -> io::Result<()> {
+    pub(super) fn number(&mut self, number: u64) -> io::Result<()> {
         let (bytes, used) = encode_length(number);
         self.raw(&bytes[..used])
     }
 
-    fn text(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn text(&mut self, bytes: &[u8]) -> io::Result<()> {
         // Short strings, most of them, are encoded in place.
         if bytes.len() <= NEVER_COMPRESSED {
             if self.buffer.len() + NEVER_COMPRESSED + 1 > BUFFER {
@@ -131,13 +135,26 @@ impl<W: Write> Writer<W> {
     /// A key that holds the integer `value`.
     pub fn integer(&mut self, key: &[u8], attributes: Attributes, value: i64) -> io::Result<()> {
         self.entry(key, attributes, value_type::STRING)?;
+        self.integer_text(value)
+    }
+
+    /// The text of an integer, in its shortest form.
+    pub(super) fn integer_text(&mut self, value: i64) -> io::Result<()> {
         match encode_integer(value) {
             Some((bytes, used)) => self.raw(&bytes[..used]),
             None => self.text(value.to_string().as_bytes()),
         }
     }
 
-    fn entry(&mut self, key: &[u8], attributes: Attributes, value_type: u8) -> io::Result<()> {
+    /// A string that was compressed before.
+    pub(super) fn compressed(&mut self, block: &[u8], plain: usize) -> io::Result<()> {
+        self.raw(&[ENCODED | encoding::LZF])?;
+        self.number(block.len() as u64)?;
+        self.number(plain as u64)?;
+        self.raw(block)
+    }
+
+    pub(super) fn entry(&mut self, key: &[u8], attributes: Attributes, value_type: u8) -> io::Result<()> {
         if let Some(at_ms) = attributes.expires_at_ms {
             let at_ms = if faults::is(Fault::RdbDeadlineInSeconds) { at_ms / 1000 * 1000 } else { at_ms };
             self.raw(&[opcode::EXPIRETIME_MS])?;

@@ -1,0 +1,45 @@
+//! Values into a file: each in the form that its encoding has there.
+
+use std::io::{self, Write};
+
+use super::value_type;
+use super::writer::{Attributes, Writer};
+use crate::number::I64_TEXT_MAX;
+use crate::object::ObjectRef;
+use crate::values::Collection;
+
+/// The number of the form in which a value is written.
+pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
+    match object.collection() {
+        None => value_type::STRING,
+        Some(collection) => collection_type(collection),
+    }
+}
+
+fn collection_type(collection: &Collection) -> u8 {
+    match *collection {}
+}
+
+impl<W: Write> Writer<W> {
+    /// A key and its value.
+    pub(crate) fn key(&mut self, object: ObjectRef<'_>, attributes: Attributes) -> io::Result<()> {
+        self.entry(object.key(), attributes, type_of(object))?;
+        self.value(object)
+    }
+
+    /// A value without its type.
+    pub(crate) fn value(&mut self, object: ObjectRef<'_>) -> io::Result<()> {
+        match (object.collection(), object.string()) {
+            (Some(collection), _) => self.collection(collection),
+            (None, Ok(string)) => match string.stored_int() {
+                Some(value) => self.integer_text(value),
+                None => self.text(string.bytes(&mut [0; I64_TEXT_MAX])),
+            },
+            (None, Err(_)) => unreachable!("what is no collection is a string"),
+        }
+    }
+
+    fn collection(&mut self, collection: &Collection) -> io::Result<()> {
+        match *collection {}
+    }
+}
