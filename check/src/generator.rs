@@ -4,6 +4,7 @@
 //! Small pools make commands meet; leaving most commands out of an episode lets the rest reach states that an even mix
 //! never does. Everything comes from a [`Choice`], so equal choices make equal scripts.
 
+mod collections;
 mod dump;
 mod pools;
 mod smallest;
@@ -26,8 +27,8 @@ pub trait View {
     fn now_ms(&self) -> i64;
     /// Serializations that DUMP answered in this episode.
     fn payloads(&self) -> &[Vec<u8>];
-    /// Cursors that SCAN answered in this episode.
-    fn cursors(&self) -> &[Vec<u8>];
+    /// The cursor that this command of the SCAN family last answered, of this key where it has one.
+    fn cursor(&self, command: &[u8], key: &[u8]) -> Option<&[u8]>;
 }
 
 /// Knows nothing: for generators without a model at hand.
@@ -47,8 +48,8 @@ impl View for Blind {
         &[]
     }
 
-    fn cursors(&self) -> &[Vec<u8>] {
-        &[]
+    fn cursor(&self, _command: &[u8], _key: &[u8]) -> Option<&[u8]> {
+        None
     }
 }
 
@@ -84,6 +85,12 @@ pub struct Swarm {
     pub databases: u32,
     /// Strings are cut down once they are longer than this, bytes.
     pub longest: usize,
+    /// Keys of collections are deleted once they have more elements than this.
+    pub most_elements: usize,
+    /// Of 256 repetitions of members, so many have a crowd of them.
+    pub crowds: u32,
+    /// Of 256 batches, so many are preceded by a reload of the dataset.
+    pub reloads: u32,
     /// Time is real, see [`Limits::real_time`].
     pub real_time: bool,
     /// Directives that differ from the defaults.
@@ -114,6 +121,8 @@ impl Swarm {
         if choice.ratio(1, 6) {
             config.push(("lazyfree-lazy-expire".to_owned(), "yes".to_owned()));
         }
+        encoding_thresholds(choice, &mut config);
+        let most_elements = [20, 20, 140, 600][choice.below(4) as usize];
         Self {
             commands,
             clients,
@@ -123,6 +132,9 @@ impl Swarm {
             chunked,
             databases: if choice.ratio(1, 3) { 3 } else { 1 },
             longest: [2_000, 64 * 1024, 300_000][if choice.ratio(1, 16) { 2 } else { choice.below(2) as usize }],
+            most_elements,
+            crowds: if most_elements > 20 { [0, 2, 6][choice.below(3) as usize] } else { 0 },
+            reloads: if choice.ratio(1, 12) { [4, 40][choice.below(2) as usize] } else { 0 },
             real_time: limits.real_time,
             config,
             pools: Pools::draw(choice, many_keys, chunked.is_some()),
@@ -142,6 +154,9 @@ impl Swarm {
             chunked: None,
             databases: 1,
             longest: 1000,
+            most_elements: 10,
+            crowds: 0,
+            reloads: 0,
             real_time: false,
             config: Vec::new(),
             pools: Pools::smallest(),
@@ -161,14 +176,9 @@ impl Swarm {
     pub fn command(&self, choice: &mut impl Choice, view: &impl View, into: &mut Request) -> Option<&'static Grammar> {
         let grammar = *self.table.get(choice.below(self.table.len() as u32) as usize)?;
         let luck = choice.below(100);
-        let mut terms = terms::Terms {
-            swarm: self,
-            view,
-            // Where the one unfitting argument goes, if there is one.
-            wrong_in: if (85..95).contains(&luck) { choice.below(3) } else { u32::MAX },
-            shout: choice.ratio(1, 8),
-            too_long: false,
-        };
+        // Where the one unfitting argument goes, if there is one.
+        let wrong_in = if (85..95).contains(&luck) { choice.below(3) } else { u32::MAX };
+        let mut terms = terms::Terms::new(self, view, wrong_in, choice.ratio(1, 8));
         terms.word(choice, grammar.name, into);
         terms.sequence(choice, grammar.arguments, into);
         if terms.too_long {
@@ -227,22 +237,56 @@ impl Swarm {
     }
 }
 
+/// The directives that decide between encodings, as [`Swarm::draw`] may set them: in some episodes they are 0 or small,
+/// so that every command meets both sides of every threshold.
+fn encoding_thresholds(choice: &mut impl Choice, config: &mut Vec<(String, String)>) {
+    const ELEMENTS: [&str; 4] =
+        ["hash-max-ziplist-entries", "zset-max-ziplist-entries", "set-max-intset-entries", "hll-sparse-max-bytes"];
+    const BYTES: [&str; 2] = ["hash-max-ziplist-value", "zset-max-ziplist-value"];
+    if choice.ratio(1, 2) {
+        return;
+    }
+    let mut set = |name: &str, value: i64| config.push((name.to_owned(), value.to_string()));
+    for name in ELEMENTS {
+        if choice.ratio(1, 2) {
+            set(name, [0, 3, 3, 8][choice.below(4) as usize]);
+        }
+    }
+    for name in BYTES {
+        if choice.ratio(1, 4) {
+            set(name, [0, 2, 4, 300][choice.below(4) as usize]);
+        }
+    }
+    if choice.ratio(1, 2) {
+        set("list-max-ziplist-size", [1, 2, 3, 5, -1, -5][choice.below(6) as usize]);
+    }
+    if choice.ratio(1, 3) {
+        set("list-compress-depth", [1, 1, 2][choice.below(3) as usize]);
+    }
+}
+
+/// Commands that make a key of each type: without them an episode would exercise nothing but absence.
+const MAKERS: [&str; 5] = ["set", "rpush", "sadd", "zadd", "hset"];
+
+/// Is the command understood by the model? QUIT is understood before commands are looked up, and stands in no table.
+fn is_known(grammar: &Grammar) -> bool {
+    grammar.name == "quit" || tally_model::commands::COMMANDS.iter().any(|command| command.name == grammar.name)
+}
+
 fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
     let focused = !limits.families.is_empty();
     let mut table = Vec::new();
     let everything = focused || choice.ratio(1, 4);
-    // QUIT is understood before commands are looked up, and stands in no table.
-    let known = |grammar: &&Grammar| {
-        grammar.name == "quit" || tally_model::commands::COMMANDS.iter().any(|command| command.name == grammar.name)
-    };
-    for grammar in grammar::all().filter(known).filter(|grammar| !limits.without.contains(&grammar.name)) {
+    let families: Vec<Family> = Family::ALL.into_iter().filter(|_| everything || choice.ratio(2, 3)).collect();
+    for grammar in grammar::all().filter(|grammar| is_known(grammar) && !limits.without.contains(&grammar.name)) {
         let wanted = limits.families.contains(&grammar.family);
         let factor = match (focused, wanted) {
             (true, true) => 1 + choice.below(4),
             // Something must make and delete the keys that the wanted families work on.
             (true, false) if matches!(grammar.name, "set" | "del" | "pexpire" | "select" | "type") => 1,
             (true, false) => 0,
-            (false, _) if everything || choice.ratio(1, 2) => 1 + choice.below(4),
+            (false, _) if !families.contains(&grammar.family) => 0,
+            (false, _) if everything || choice.ratio(2, 3) => 1 + choice.below(4),
             (false, _) => 0,
         };
         // A weight of 0 stands for rarer than the least: in play in some episodes only.
@@ -252,17 +296,22 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
         };
         table.extend(std::iter::repeat_n(grammar, weight as usize));
     }
-    // Without a way to make keys an episode would exercise nothing but absence.
-    if let Some(set) = grammar::find(b"set") {
-        let least = table.len() / 12 + 1;
-        table.extend(std::iter::repeat_n(set, least));
+    let least = table.len() / 40 + 1;
+    for maker in MAKERS {
+        if let Some(grammar) = grammar::find(maker.as_bytes()).filter(|grammar| is_known(grammar)) {
+            table.extend(std::iter::repeat_n(grammar, if maker == "set" { 2 * least } else { least }));
+        }
     }
     table
 }
 
-/// Does the grammar take a value that can make a string longer?
+/// Does the grammar take something that can make a value longer?
 fn grows(grammar_arguments: &[Argument]) -> bool {
-    grammar_arguments.iter().any(|argument| matches!(argument, Argument::Value))
+    grammar_arguments.iter().any(|argument| match argument {
+        Argument::Value | Argument::Member | Argument::Field | Argument::Element => true,
+        Argument::Many(body) => grows(body),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -291,8 +340,9 @@ mod tests {
 
     #[test]
     fn every_command_is_in_play_in_some_episode() {
-        let mut missing: Vec<_> = grammar::all().map(|grammar| grammar.name).collect();
-        for seed in 0..50 {
+        let known = grammar::all().filter(|grammar| is_known(grammar));
+        let mut missing: Vec<_> = known.map(|grammar| grammar.name).collect();
+        for seed in 0..300 {
             let mut choice = ChaCha8Rng::seed_from_u64(seed);
             let swarm = Swarm::draw(&mut choice, &Limits::default());
             let in_play = swarm.commands_in_play();

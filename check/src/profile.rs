@@ -104,6 +104,10 @@ pub fn is_wasteful(request: &Request) -> bool {
     if request.is(0, "setrange") {
         return within(number(request.argument(2)));
     }
+    if request.is(0, "srandmember") {
+        // A negative count allows repetitions, so the answer is as long as it says.
+        return number(request.argument(2)).is_some_and(|count| count < -100_000);
+    }
     if request.is(0, "setbit") {
         return within(number(request.argument(2)).map(|bits| bits >> 3));
     }
@@ -155,6 +159,7 @@ mod tests {
         assert!(lethal(&request("restore k 0 x")).is_none());
         assert!(is_wasteful(&request("setbit k 4294967295 1")));
         assert!(!is_wasteful(&request("setbit k 4294967296 1")));
+        assert!(is_wasteful(&request("SRANDMEMBER k -9223372036854775808")));
         assert!(is_wasteful(&request("BITFIELD k SET u8 #60000000 1")));
         assert!(!is_wasteful(&request("BITFIELD k SET u8 #6 2147483648")));
         assert!(is_wasteful(&request("BITFIELD k OVERFLOW SAT GET u8 0 INCRBY u8 2147483648 1")));

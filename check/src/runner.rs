@@ -172,6 +172,9 @@ impl Episode<'_, '_> {
             if self.swarm.pauses > choice.below(256) {
                 self.pause(choice)?;
             }
+            if self.swarm.reloads > choice.below(256) {
+                self.reload(slot)?;
+            }
             if let Some(alone) = pending.take() {
                 self.send(slot, std::slice::from_ref(&alone))?;
                 continue;
@@ -219,6 +222,12 @@ impl Episode<'_, '_> {
             let request = Request::from(&[b"(time passes)"][..]);
             Box::new(Finding { command: self.session.commands(), client: 0, request, wrong: Wrong::Target(error) })
         })
+    }
+
+    /// The dataset goes through an RDB file, as if the server were restarted.
+    fn reload(&mut self, slot: Slot) -> Result<(), Box<Finding>> {
+        let request = ["DEBUG", "RELOAD"].iter().collect();
+        self.send(slot, &[Sent { request, inline: false }])
     }
 
     /// Makes one command; none when it has to be withheld. True when it has to be sent alone.
@@ -298,8 +307,8 @@ impl View for ModelView<'_, '_> {
         &self.session.harvest.payloads
     }
 
-    fn cursors(&self) -> &[Vec<u8>] {
-        &self.session.harvest.cursors
+    fn cursor(&self, command: &[u8], key: &[u8]) -> Option<&[u8]> {
+        self.session.harvest.cursor(command, key)
     }
 }
 

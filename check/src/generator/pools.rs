@@ -1,5 +1,6 @@
 //! The few keys, values and words that the commands of an episode share.
 
+use super::collections;
 use crate::choice::Choice;
 
 /// What an episode draws from.
@@ -11,6 +12,10 @@ pub struct Pools {
     pub values: Vec<Vec<u8>>,
     /// Numbers for counters, edges among them.
     pub integers: Vec<i64>,
+    /// Members and fields that are no integers, or only look like some.
+    pub words: Vec<Vec<u8>>,
+    /// Members and fields that are integers.
+    pub numbers: Vec<i64>,
 }
 
 /// Words that are wrong in most places. None is a number between a million and 2^32, which as an offset would be legal and
@@ -70,7 +75,7 @@ const LENGTHS: &[usize] = &[0, 1, 2, 7, 8, 20, 21, 31, 43, 44, 45, 63, 64, 65, 1
 impl Pools {
     /// Draws the pools of an episode; one whose requests come in pieces has a value that spans many.
     pub fn draw(choice: &mut impl Choice, many_keys: bool, in_pieces: bool) -> Self {
-        let count = if many_keys { 100 + choice.below(1500) } else { 3 + choice.below(6) };
+        let count = if many_keys { 100 + choice.below(1500) } else { 3 + choice.below(8) };
         let keys = (0..count).map(|number| key(choice, number)).collect();
         let mut values: Vec<Vec<u8>> = Vec::new();
         for _ in 0..24 {
@@ -95,7 +100,7 @@ impl Pools {
         }
         let mut integers: Vec<i64> = (0..8).map(|_| integer(choice)).collect();
         integers.extend([1, 2, i64::MAX, i64::MIN + 1]);
-        Self { keys, values, integers }
+        Self { keys, values, integers, words: collections::words(choice), numbers: collections::numbers(choice) }
     }
 
     /// Two keys and three values.
@@ -104,6 +109,8 @@ impl Pools {
             keys: vec![b"k1".to_vec(), b"k2".to_vec()],
             values: vec![b"".to_vec(), b"7".to_vec(), b"v".to_vec()],
             integers: vec![1, i64::MAX],
+            words: vec![b"a".to_vec(), b"b".to_vec()],
+            numbers: vec![1, 40_000],
         }
     }
 }

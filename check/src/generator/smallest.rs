@@ -34,7 +34,23 @@ impl Swarm {
             Argument::Index | Argument::Bit => into.push_integer(i64::from(choice.below(2)) - 1),
             Argument::Float => into.push(b"0.5"),
             Argument::FieldType => into.push(b"i8"),
-            Argument::Pattern => into.push(b"*"),
+            Argument::Pattern | Argument::MemberPattern => into.push(b"*"),
+            Argument::Member | Argument::Field | Argument::Element => {
+                into.push(&pools.words[choice.below(pools.words.len() as u32) as usize]);
+            }
+            Argument::Score | Argument::ScoreLimit | Argument::SignedCount => {
+                into.push_integer(i64::from(choice.below(3)) - 1);
+            }
+            Argument::LexLimit => into.push([b"-".as_slice(), b"[b"][choice.below(2) as usize]),
+            Argument::CountedKeys(_) => {
+                into.push(b"1");
+                into.push(&pools.keys[choice.below(pools.keys.len() as u32) as usize]);
+            }
+            Argument::PerCountedKey(body) => self.simplest_sequence(choice, body, into),
+            Argument::Longitude | Argument::Latitude => into.push(b"10.5"),
+            Argument::SortPattern => into.push([b"#".as_slice(), b"k*"][choice.below(2) as usize]),
+            Argument::Threshold => into.push(b"1"),
+            Argument::ListFill => into.push(b"-2"),
             Argument::Cursor | Argument::Database | Argument::FieldOffset => into.push(b"0"),
             Argument::ByteOffset | Argument::BitOffset => into.push_integer(i64::from(choice.below(2)) * 9),
             Argument::UnixSeconds => into.push(b"9999999999"),

@@ -1,5 +1,6 @@
 //! Turns the argument grammar into arguments.
 
+use super::collections::Character;
 use super::pools::{float, hostile_word, integer, value};
 use super::{Swarm, View, dump, grows};
 use crate::choice::Choice;
@@ -14,8 +15,33 @@ pub(super) struct Terms<'a, V> {
     pub(super) wrong_in: u32,
     /// Words are written in upper case.
     pub(super) shout: bool,
-    /// A key was drawn whose string is longer than the episode wants strings to be.
+    /// A key was drawn whose value is longer than the episode wants values to be.
     pub(super) too_long: bool,
+    /// What the members of the key drawn last are like.
+    pub(super) character: Character,
+    /// Members are numbered from here on, so that many are different.
+    pub(super) numbered: Option<u32>,
+    /// How many keys the last count announced.
+    pub(super) counted: u32,
+    /// Where the longitude drawn last belongs.
+    pub(super) place: usize,
+}
+
+impl<'a, V> Terms<'a, V> {
+    /// Begins a command.
+    pub(super) fn new(swarm: &'a Swarm, view: &'a V, wrong_in: u32, shout: bool) -> Self {
+        Self {
+            swarm,
+            view,
+            wrong_in,
+            shout,
+            too_long: false,
+            character: Character::default(),
+            numbered: None,
+            counted: 0,
+            place: 0,
+        }
+    }
 }
 
 impl<V: View> Terms<'_, V> {
@@ -42,6 +68,14 @@ impl<V: View> Terms<'_, V> {
                 return;
             }
             Argument::Many(body) => {
+                if let Some(length) = self.crowd(choice, body) {
+                    self.numbered = Some(choice.below(3) * 100);
+                    for _ in 0..length {
+                        self.sequence(choice, body, into);
+                    }
+                    self.numbered = None;
+                    return;
+                }
                 self.sequence(choice, body, into);
                 // A source that ran dry answers the least value, which must end the repetition.
                 while !choice.ratio(3, 5) {
@@ -58,6 +92,12 @@ impl<V: View> Terms<'_, V> {
                 let count = [0, 0, 1, 1, 1, 2, 2, 3][choice.below(8) as usize];
                 for _ in 0..count {
                     let body = bodies[choice.below(bodies.len() as u32) as usize];
+                    self.sequence(choice, body, into);
+                }
+                return;
+            }
+            Argument::PerCountedKey(body) => {
+                for _ in 0..self.counted {
                     self.sequence(choice, body, into);
                 }
                 return;
@@ -147,13 +187,30 @@ impl<V: View> Terms<'_, V> {
                 into.push(&payload);
             }
             Argument::Cursor => {
-                let known = self.view.cursors();
-                match choice.below(8) {
-                    0..=4 if !known.is_empty() => into.push(&known[known.len() - 1]),
-                    7 => into.push_integer(choice.int(0..=300)),
+                // SCAN has its cursor first; the others have their key there.
+                let of = if into.len() > 1 { into.argument(1) } else { b"" };
+                let known = self.view.cursor(into.name(), of).map(<[u8]>::to_vec);
+                match (choice.below(8), known) {
+                    (0..=5, Some(cursor)) => into.push(&cursor),
+                    (7, _) => into.push_integer(choice.int(0..=300)),
                     _ => into.push(b"0"),
                 }
             }
+            Argument::CountedKeys(want) => self.counted_keys(choice, *want, into),
+            Argument::Member
+            | Argument::Field
+            | Argument::Element
+            | Argument::Score
+            | Argument::ScoreLimit
+            | Argument::LexLimit
+            | Argument::SignedCount
+            | Argument::Longitude
+            | Argument::Latitude
+            | Argument::Distance
+            | Argument::MemberPattern
+            | Argument::SortPattern
+            | Argument::Threshold
+            | Argument::ListFill => self.collection_leaf(choice, argument, into),
             _ => self.number_or_name(choice, argument, into),
         }
     }
@@ -199,25 +256,6 @@ impl<V: View> Terms<'_, V> {
             Argument::Address => into.push(b"192.0.2.1:6379"),
             _ => into.push(b"secret"),
         }
-    }
-
-    fn key(&mut self, choice: &mut impl Choice, want: Want, writes: bool, into: &mut Request) {
-        let keys = &self.swarm.pools.keys;
-        let mut drawn = &keys[choice.below(keys.len() as u32) as usize];
-        for _ in 0..2 {
-            let held = self.view.key(drawn);
-            let fits = match want {
-                Want::Any => true,
-                Want::Existing => held.is_some(),
-                Want::String => held.is_none_or(|(kind, _)| kind == tally_model::value::Kind::String),
-            };
-            if fits {
-                self.too_long |= writes && held.is_some_and(|(_, length)| length > self.swarm.longest);
-                break;
-            }
-            drawn = &keys[choice.below(keys.len() as u32) as usize];
-        }
-        into.push(drawn);
     }
 
     fn byte_offset(&mut self, choice: &mut impl Choice, into: &mut Request) {

@@ -10,6 +10,8 @@ mod strings;
 
 use std::fmt;
 
+use tally_model::value::Kind;
+
 use crate::request::Request;
 
 /// A group of commands that belong together; `--family` names one.
@@ -31,12 +33,41 @@ pub enum Family {
     Server,
     /// DEBUG, and the dataset's way through files.
     Debug,
+    /// Lists.
+    Lists,
+    /// Sets.
+    Sets,
+    /// Sorted sets.
+    Zsets,
+    /// Hashes.
+    Hashes,
+    /// HyperLogLogs.
+    HyperLogLog,
+    /// Sorted sets of places.
+    Geo,
+    /// SORT.
+    Sort,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Strings, Self::Bits, Self::Keys, Self::Expiry, Self::Dump, Self::Connection, Self::Server, Self::Debug];
+    pub const ALL: [Self; 15] = [
+        Self::Strings,
+        Self::Bits,
+        Self::Keys,
+        Self::Expiry,
+        Self::Dump,
+        Self::Connection,
+        Self::Server,
+        Self::Debug,
+        Self::Lists,
+        Self::Sets,
+        Self::Zsets,
+        Self::Hashes,
+        Self::HyperLogLog,
+        Self::Geo,
+        Self::Sort,
+    ];
 
     /// As the command line spells it.
     pub fn name(self) -> &'static str {
@@ -49,12 +80,25 @@ impl Family {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Debug => "debug",
+            Self::Lists => "lists",
+            Self::Sets => "sets",
+            Self::Zsets => "zsets",
+            Self::Hashes => "hashes",
+            Self::HyperLogLog => "hyperloglog",
+            Self::Geo => "geo",
+            Self::Sort => "sort",
         }
     }
 
-    /// The family of that name; a final `s` may be left out.
+    /// The family of that name; a plural's ending may be left out, and `hll` is understood.
     pub fn of_name(name: &str) -> Option<Self> {
-        let plain = |name: &str| name.to_ascii_lowercase().trim_end_matches('s').to_owned();
+        if name.eq_ignore_ascii_case("hll") {
+            return Some(Self::HyperLogLog);
+        }
+        let plain = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            name.strip_suffix("es").or_else(|| name.strip_suffix('s')).unwrap_or(&name).to_owned()
+        };
         Self::ALL.into_iter().find(|family| plain(family.name()) == plain(name))
     }
 }
@@ -64,10 +108,38 @@ impl Family {
 pub enum Want {
     /// A string, or nothing.
     String,
+    /// A list, or nothing.
+    List,
+    /// A set, or nothing.
+    Set,
+    /// A sorted set, or nothing.
+    Zset,
+    /// A hash, or nothing.
+    Hash,
+    /// A set or a sorted set, or nothing.
+    AnySet,
+    /// What SORT takes: a list, a set or a sorted set, or nothing.
+    Sortable,
     /// Anything that exists.
     Existing,
     /// Anything, also nothing.
     Any,
+}
+
+impl Want {
+    /// Does a key with a value of this type fit?
+    pub fn fits(self, kind: Kind) -> bool {
+        match self {
+            Self::String => kind == Kind::String,
+            Self::List => kind == Kind::List,
+            Self::Set => kind == Kind::Set,
+            Self::Zset => kind == Kind::Zset,
+            Self::Hash => kind == Kind::Hash,
+            Self::AnySet => matches!(kind, Kind::Set | Kind::Zset),
+            Self::Sortable => matches!(kind, Kind::List | Kind::Set | Kind::Zset),
+            Self::Existing | Self::Any => true,
+        }
+    }
 }
 
 /// One part of a command's arguments.
@@ -127,6 +199,38 @@ pub enum Argument {
     CommandName,
     /// A whole number from 0 to 255 (FREQ) or of seconds (IDLETIME).
     SmallNumber,
+    /// A member of a set or a sorted set, or an element of a list that is to be found there.
+    Member,
+    /// A field of a hash.
+    Field,
+    /// What a list or a hash's field holds.
+    Element,
+    /// A sorted set's score.
+    Score,
+    /// The end of a range of scores: a score, exclusive after `(`.
+    ScoreLimit,
+    /// The end of a range of members: `-`, `+`, or a member after `[` or `(`.
+    LexLimit,
+    /// A count with a sign.
+    SignedCount,
+    /// The number of keys that follow, and those keys.
+    CountedKeys(Want),
+    /// This as often as the last [`Argument::CountedKeys`] had keys.
+    PerCountedKey(&'static [Argument]),
+    /// Degrees east.
+    Longitude,
+    /// Degrees north.
+    Latitude,
+    /// A distance.
+    Distance,
+    /// A glob-style pattern over members or fields.
+    MemberPattern,
+    /// SORT's pattern for keys: `w_*`, `h_*->field`, `#`, or without an asterisk.
+    SortPattern,
+    /// A threshold between two encodings, in elements or bytes.
+    Threshold,
+    /// The size of a list's nodes: elements, or a class of bytes when negative.
+    ListFill,
     /// Zero or one of this.
     Optional(&'static [Argument]),
     /// One or more of this.
@@ -175,20 +279,31 @@ impl Grammar {
                     let first = found.map_or(position, |(first, ..)| first);
                     return (first, -1, body.len() as i64);
                 }
-                Argument::Optional(_) | Argument::Many(_) | Argument::Options(_) => break,
+                Argument::Optional(_)
+                | Argument::Many(_)
+                | Argument::Options(_)
+                | Argument::CountedKeys(_)
+                | Argument::PerCountedKey(_) => break,
                 _ => {}
             }
         }
         found.unwrap_or((0, 0, 0))
     }
 
-    /// The indexes of the arguments of `request` that are keys by [`Grammar::key_range`].
+    /// The indexes of the arguments of `request` that are keys: by [`Grammar::key_range`], and those that are counted.
     pub fn keys(&self, request: &Request) -> impl Iterator<Item = usize> + use<> {
         let (first, last, step) = self.key_range();
         let count = request.len() as i64;
         let last = if last < 0 { count + last } else { last.min(count - 1) };
         let end = if first == 0 { 0 } else { last + 1 };
-        (first..end).step_by(step.max(1) as usize).map(|index| index as usize)
+        let fixed = (first..end).step_by(step.max(1) as usize).map(|index| index as usize);
+        let place = self.arguments.iter().position(|argument| matches!(argument, Argument::CountedKeys(_)));
+        let counted = place.map_or(0..0, |place| {
+            let number = std::str::from_utf8(request.argument(place + 1)).ok().and_then(|text| text.parse().ok());
+            let first = place + 2;
+            first..request.len().min(first.saturating_add(number.unwrap_or(0))).max(first)
+        });
+        fixed.chain(counted)
     }
 }
 
@@ -232,6 +347,20 @@ impl fmt::Display for Argument {
             Self::Password => "password",
             Self::CommandName => "command",
             Self::SmallNumber => "number",
+            Self::Member => "member",
+            Self::Field => "field",
+            Self::Element => "element",
+            Self::Score => "score",
+            Self::ScoreLimit => "score|(score",
+            Self::LexLimit => "-|+|[member|(member",
+            Self::SignedCount => "count",
+            Self::CountedKeys(_) => "numkeys key [key ...]",
+            Self::PerCountedKey(body) => return write!(f, "{0} [{0} ...]", Sequence(body)),
+            Self::Longitude => "longitude",
+            Self::Latitude => "latitude",
+            Self::Distance => "distance",
+            Self::MemberPattern | Self::SortPattern => "pattern",
+            Self::Threshold | Self::ListFill => "number",
             Self::Optional(body) => return write!(f, "[{}]", Sequence(body)),
             Self::Many(body) => return write!(f, "{0} [{0} ...]", Sequence(body)),
             Self::OneOf(bodies) => return alternatives(f, bodies, " | "),
@@ -303,6 +432,15 @@ mod tests {
         assert_eq!(keys("set a 1 ex 2"), [1]);
         assert_eq!(keys("ping"), [] as [usize; 0]);
         assert_eq!(keys("get"), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn families_are_found_by_singular_and_plural() {
+        for (name, family) in [("hash", Family::Hashes), ("Hashes", Family::Hashes), ("zset", Family::Zsets)] {
+            assert_eq!(Family::of_name(name), Some(family));
+        }
+        assert_eq!(Family::of_name("hll"), Some(Family::HyperLogLog));
+        assert_eq!(Family::of_name("fish"), None);
     }
 
     #[test]
