@@ -29,6 +29,8 @@ pub enum Allowed {
     Exactly(Reply),
     /// An array of these elements in any order.
     AnyOrder(Vec<Reply>),
+    /// An array of these pairs in any order, the two of a pair one after the other.
+    PairsInAnyOrder(Vec<(Reply, Reply)>),
     /// An array of different bulk strings: all of `must`, and any of `may`.
     Between {
         /// Elements that have to be there.
@@ -103,6 +105,14 @@ impl Allowed {
                 got.sort();
                 wanted == got
             }
+            (Self::PairsInAnyOrder(wanted), Reply::Array(got)) => {
+                let (pairs, rest) = got.as_chunks::<2>();
+                let mut wanted: Vec<(&Reply, &Reply)> = wanted.iter().map(|(one, other)| (one, other)).collect();
+                let mut got: Vec<(&Reply, &Reply)> = pairs.iter().map(|[one, other]| (one, other)).collect();
+                wanted.sort();
+                got.sort();
+                rest.is_empty() && wanted == got
+            }
             (Self::Between { must, may }, Reply::Array(got)) => {
                 let Some(elements) = bulks(got) else { return false };
                 let distinct: BTreeSet<&[u8]> = elements.iter().copied().collect();
@@ -165,7 +175,11 @@ impl Allowed {
     pub(crate) fn same_type(&self, reply: &Reply) -> bool {
         match self {
             Self::Exactly(wanted) => std::mem::discriminant(wanted) == std::mem::discriminant(reply),
-            Self::AnyOrder(_) | Self::Between { .. } | Self::Page { .. } | Self::Elements(_) => {
+            Self::AnyOrder(_)
+            | Self::PairsInAnyOrder(_)
+            | Self::Between { .. }
+            | Self::Page { .. }
+            | Self::Elements(_) => {
                 matches!(reply, Reply::Array(_))
             }
             Self::OneOf(_) => matches!(reply, Reply::Bulk(_)),
@@ -220,6 +234,10 @@ impl fmt::Display for Allowed {
         match self {
             Self::Exactly(reply) => write!(f, "{reply}"),
             Self::AnyOrder(elements) => write!(f, "{} in any order", Reply::Array(elements.clone())),
+            Self::PairsInAnyOrder(pairs) => {
+                let elements = pairs.iter().flat_map(|(one, other)| [one.clone(), other.clone()]).collect();
+                write!(f, "{} with its pairs in any order", Reply::Array(elements))
+            }
             Self::Between { must, may } => {
                 f.write_str("all of ")?;
                 keys(f, must)?;

@@ -5,7 +5,7 @@ use crate::call::{Call, Handler};
 use crate::clause::Clause;
 use crate::client::Killed;
 use crate::plan::{Plan, Refusal};
-use crate::{bitfield, bits, connection, dump, expire, keys, object, scan, server, strings};
+use crate::{bitfield, bits, connection, dump, expire, hash, keys, list, object, scan, server, strings};
 
 /// A command: what COMMAND tells of it, and its handler.
 #[derive(Clone, Copy, Debug)]
@@ -70,14 +70,38 @@ pub static COMMANDS: &[Command] = &[
     command!("getbit" 3 "readonly fast" 1 1 1 bits::getbit),
     command!("getrange" 4 "readonly" 1 1 1 strings::getrange),
     command!("getset" 3 "write denyoom" 1 1 1 strings::getset),
+    command!("hdel" -3 "write fast" 1 1 1 hash::hdel),
+    command!("hexists" 3 "readonly fast" 1 1 1 hash::hexists),
+    command!("hget" 3 "readonly fast" 1 1 1 hash::hget),
+    command!("hgetall" 2 "readonly random" 1 1 1 hash::hgetall),
+    command!("hincrby" 4 "write denyoom fast" 1 1 1 hash::hincrby),
+    command!("hincrbyfloat" 4 "write denyoom fast" 1 1 1 hash::hincrbyfloat),
+    command!("hkeys" 2 "readonly sort_for_script" 1 1 1 hash::hkeys),
+    command!("hlen" 2 "readonly fast" 1 1 1 hash::hlen),
+    command!("hmget" -3 "readonly fast" 1 1 1 hash::hmget),
+    command!("hmset" -4 "write denyoom fast" 1 1 1 hash::hmset),
     command!("host:" -1 "loading stale" 0 0 0 connection::attack),
+    command!("hset" -4 "write denyoom fast" 1 1 1 hash::hset),
+    command!("hsetnx" 4 "write denyoom fast" 1 1 1 hash::hsetnx),
+    command!("hstrlen" 3 "readonly fast" 1 1 1 hash::hstrlen),
+    command!("hvals" 2 "readonly sort_for_script" 1 1 1 hash::hvals),
     command!("incr" 2 "write denyoom fast" 1 1 1 strings::incr),
     command!("incrby" 3 "write denyoom fast" 1 1 1 strings::incrby),
     command!("incrbyfloat" 3 "write denyoom fast" 1 1 1 strings::incrbyfloat),
     command!("info" -1 "random loading stale" 0 0 0 server::info),
     command!("keys" 2 "readonly sort_for_script" 0 0 0 keys::keys),
     command!("lastsave" 1 "random fast" 0 0 0 server::lastsave),
+    command!("lindex" 3 "readonly" 1 1 1 list::lindex),
+    command!("linsert" 5 "write denyoom" 1 1 1 list::linsert),
+    command!("llen" 2 "readonly fast" 1 1 1 list::llen),
     command!("lolwut" -1 "readonly" 0 0 0 server::lolwut),
+    command!("lpop" 2 "write fast" 1 1 1 list::lpop),
+    command!("lpush" -3 "write denyoom fast" 1 1 1 list::lpush),
+    command!("lpushx" -3 "write denyoom fast" 1 1 1 list::lpushx),
+    command!("lrange" 4 "readonly" 1 1 1 list::lrange),
+    command!("lrem" 4 "write" 1 1 1 list::lrem),
+    command!("lset" 4 "write denyoom" 1 1 1 list::lset),
+    command!("ltrim" 4 "write" 1 1 1 list::ltrim),
     command!("mget" -2 "readonly fast" 1 -1 1 strings::mget),
     command!("module" -2 "admin noscript" 0 0 0 server::module),
     command!("move" 3 "write fast" 1 1 1 keys::move_to),
@@ -97,6 +121,10 @@ pub static COMMANDS: &[Command] = &[
     command!("rename" 3 "write" 1 2 1 keys::rename),
     command!("renamenx" 3 "write fast" 1 2 1 keys::renamenx),
     command!("restore" -4 "write denyoom" 1 1 1 dump::restore),
+    command!("rpop" 2 "write fast" 1 1 1 list::rpop),
+    command!("rpoplpush" 3 "write denyoom" 1 2 1 list::rpoplpush),
+    command!("rpush" -3 "write denyoom fast" 1 1 1 list::rpush),
+    command!("rpushx" -3 "write denyoom fast" 1 1 1 list::rpushx),
     command!("save" 1 "admin noscript" 0 0 0 server::save),
     command!("scan" -2 "readonly random" 0 0 0 scan::scan),
     command!("select" 2 "loading fast" 0 0 0 keys::select),

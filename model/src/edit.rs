@@ -4,7 +4,9 @@
 //! collection that the edit belongs to, and a collection that an edit leaves empty is removed with its key. The value type
 //! decides its encoding anew after each edit, and only ever away from the small one.
 
+use crate::hash::{HashEdit, HashValue};
 use crate::keyspace::Fate;
+use crate::list::{ListEdit, ListValue};
 use crate::model::Model;
 use crate::plan::Expiry;
 use crate::reply::Bytes;
@@ -17,6 +19,10 @@ use crate::zset::{ZsetEdit, ZsetValue};
 /// What is done to a collection, by its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
+    /// To a list.
+    List(ListEdit),
+    /// To a hash.
+    Hash(HashEdit),
     /// To a set.
     Set(SetEdit),
     /// To a sorted set.
@@ -27,6 +33,8 @@ impl Edit {
     /// The empty collection that the edit begins with where there is none.
     fn begun(&self, thresholds: &Thresholds) -> Value {
         match self {
+            Self::List(_) => Value::List(ListValue::default()),
+            Self::Hash(_) => Value::Hash(HashValue::new()),
             Self::Set(_) => Value::Set(SetValue::new()),
             Self::Zset(_) => Value::Zset(ZsetValue::new(thresholds)),
         }
@@ -35,6 +43,8 @@ impl Edit {
     /// Does it. A value of another type, which no handler edits, stays as it is.
     fn apply(self, value: &mut Value, thresholds: &Thresholds) {
         match (self, value) {
+            (Self::List(edit), Value::List(list)) => list.apply(edit),
+            (Self::Hash(edit), Value::Hash(hash)) => hash.apply(edit, thresholds),
             (Self::Set(edit), Value::Set(set)) => set.apply(edit, thresholds),
             (Self::Zset(edit), Value::Zset(zset)) => zset.apply(edit, thresholds),
             _ => {}
