@@ -9,6 +9,7 @@ pub mod key_entry;
 pub mod key_table;
 pub mod lzf;
 pub mod member;
+pub mod quicklist;
 pub mod ziplist;
 pub mod zipmap;
 

@@ -6,68 +6,7 @@
 use super::block::Block;
 use super::entry::{END, Entry, Unreadable};
 use super::{COUNT_FIELD, EMPTY_BYTES, HEADER, TAIL_FIELD, UNCOUNTED, Ziplist};
-
-/// Why bytes are no ziplist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("ziplist: {reason} at byte {offset}")]
-pub struct DecodeError {
-    /// Where in the input the trouble is.
-    pub offset: usize,
-    /// What it is.
-    pub reason: Reason,
-}
-
-/// What is wrong with a ziplist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// Fewer bytes than one without entries has.
-    #[error("shorter than an empty one")]
-    TooShort,
-    /// The length field does not tell how many bytes there are.
-    #[error("{said} bytes announced where there are {found}")]
-    Length {
-        /// What the field says.
-        said: u32,
-        /// How many there are.
-        found: usize,
-    },
-    /// The last byte is no end mark.
-    #[error("no end mark")]
-    NoEnd,
-    /// An entry is not whole.
-    #[error("an entry that is not whole")]
-    Truncated,
-    /// An encoding that does not exist.
-    #[error("encoding {0:#04x}, which does not exist")]
-    Encoding(u8),
-    /// A previous length is not the length of the entry before.
-    #[error("a previous length of {said} after {found} bytes")]
-    Previous {
-        /// What the field says.
-        said: usize,
-        /// How long the entry before is.
-        found: usize,
-    },
-    /// The end mark comes before the end.
-    #[error("an end mark in the middle")]
-    EarlyEnd,
-    /// The field for the last entry does not point to it.
-    #[error("the last entry said to be at {said}, but it is at {found}")]
-    Tail {
-        /// What the field says.
-        said: u32,
-        /// Where it is.
-        found: usize,
-    },
-    /// The number of entries is wrong.
-    #[error("{said} entries announced where there are {found}")]
-    Count {
-        /// What the field says.
-        said: u16,
-        /// How many there are.
-        found: usize,
-    },
-}
+use crate::structures::DecodeError;
 
 impl Ziplist {
     /// A ziplist with these bytes.
@@ -87,41 +26,41 @@ impl Ziplist {
     pub fn check(bytes: &[u8]) -> Result<usize, DecodeError> {
         let trouble = |offset, reason| Err(DecodeError { offset, reason });
         let (&[l0, l1, l2, l3, t0, t1, t2, t3, c0, c1, ..], true) = (bytes, bytes.len() >= EMPTY_BYTES) else {
-            return trouble(bytes.len(), Reason::TooShort);
+            return trouble(bytes.len(), "a ziplist shorter than an empty one");
         };
         let (said, found) = (u32::from_le_bytes([l0, l1, l2, l3]), bytes.len());
         if said as usize != found {
-            return trouble(0, Reason::Length { said, found });
+            return trouble(0, "a length that is not that of the ziplist");
         }
         let end = bytes.len() - 1;
         if bytes[end] != END {
-            return trouble(end, Reason::NoEnd);
+            return trouble(end, "no end mark");
         }
         // Entries are read from what lies before the end mark, so that none reaches beyond it.
         let entries = &bytes[..end];
         let (mut at, mut last, mut last_len, mut found) = (HEADER, HEADER, 0, 0);
         while at < end {
             if entries[at] == END {
-                return trouble(at, Reason::EarlyEnd);
+                return trouble(at, "an end mark before the end");
             }
             let entry = match Entry::read(entries, at) {
                 Ok(entry) if entry.end() <= end => entry,
-                Ok(_) | Err(Unreadable::Truncated) => return trouble(at, Reason::Truncated),
-                Err(Unreadable::Encoding(mark)) => return trouble(at, Reason::Encoding(mark)),
+                Ok(_) | Err(Unreadable::Truncated) => return trouble(at, "an entry that is not whole"),
+                Err(Unreadable::Encoding) => return trouble(at, "an encoding that does not exist"),
             };
             if entry.previous_len != last_len {
-                return trouble(at, Reason::Previous { said: entry.previous_len, found: last_len });
+                return trouble(at, "a previous length that is not that of the entry before");
             }
             (last, last_len, at) = (at, entry.len(), entry.end());
             found += 1;
         }
         let said = u32::from_le_bytes([t0, t1, t2, t3]);
         if said as usize != last {
-            return trouble(TAIL_FIELD, Reason::Tail { said, found: last });
+            return trouble(TAIL_FIELD, "a last entry elsewhere than it is");
         }
         let said = u16::from_le_bytes([c0, c1]);
         if said != UNCOUNTED && usize::from(said) != found {
-            return trouble(COUNT_FIELD, Reason::Count { said, found });
+            return trouble(COUNT_FIELD, "a wrong number of entries");
         }
         Ok(found)
     }

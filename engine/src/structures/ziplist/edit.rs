@@ -1,7 +1,7 @@
 //! Insertion and deletion. Which bytes come out is part of what Redis's files hold, so each step is chosen as it chooses
 //! there, even where a shorter form would do.
 
-use super::entry::{END, Value, previous_size, write_previous};
+use super::entry::{Value, previous_size, write_previous};
 use super::{HEADER, Position, UNCOUNTED, Ziplist};
 
 impl Ziplist {
@@ -161,12 +161,10 @@ impl Ziplist {
     }
 
     fn subtract_from_count(&mut self, deleted: usize) {
-        let count = match self.counted() {
-            // Redis counts anew at the next question for the length, which most commands ask.
-            UNCOUNTED => self.iter().count(),
-            counted => usize::from(counted).saturating_sub(deleted),
-        };
-        self.set_counted(u16::try_from(count).unwrap_or(UNCOUNTED));
-        debug_assert_eq!(self.as_bytes().last(), Some(&END));
+        let counted = self.counted();
+        if counted != UNCOUNTED {
+            // No more are deleted than there are.
+            self.set_counted(counted - deleted as u16);
+        }
     }
 }

@@ -168,7 +168,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
     Truncated,
-    Encoding(u8),
+    Encoding,
 }
 
 impl Entry {
@@ -200,7 +200,7 @@ impl Entry {
             INT_32 => (1, size_of::<i32>()),
             INT_64 => (1, size_of::<i64>()),
             IMMEDIATE..INT_8 => (1, 0),
-            other => return Err(Unreadable::Encoding(other)),
+            _ => return Err(Unreadable::Encoding),
         };
         Ok(Entry { at, previous_size, previous_len, head, body })
     }

@@ -42,7 +42,6 @@ mod edit;
 mod entry;
 
 use block::Block;
-pub use decode::{DecodeError, Reason};
 pub use entry::Value;
 use entry::{END, Entry, integer};
 
@@ -56,7 +55,7 @@ const COUNT_FIELD: usize = 8;
 const UNCOUNTED: u16 = u16::MAX;
 /// Bytes of a ziplist without entries.
 pub const EMPTY_BYTES: usize = HEADER + 1;
-/// Bytes beyond which no ziplist is let grow.
+/// Bytes beyond which no ziplist should be let grow.
 pub const MAX_BYTES: usize = 1 << 30;
 /// Bytes that an entry can take beside its content, and its neighbour's previous length with it.
 const OVERHEAD_MAX: usize = 16;
@@ -147,6 +146,15 @@ impl Ziplist {
 
     fn set_counted(&mut self, count: u16) {
         self.0.bytes_mut()[COUNT_FIELD..COUNT_FIELD + 2].copy_from_slice(&count.to_le_bytes());
+    }
+
+    /// Has the header tell the number of entries again when there were 65535 or more, and are fewer now.
+    pub fn settle_count(&mut self) {
+        if self.counted() == UNCOUNTED
+            && let Ok(count) = u16::try_from(self.len())
+        {
+            self.set_counted(count);
+        }
     }
 
     /// Offset of the last entry, or of the end mark.
