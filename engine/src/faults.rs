@@ -43,6 +43,12 @@ pub enum Fault {
     HllDenseOneByteEarly,
     /// PFMERGE leaves a sparse target sparse although a source is dense.
     HllMergeStaysSparse,
+    /// A set becomes a table one member later than configured.
+    IntsetOneEntryTooMany,
+    /// An intset of wider integers loses the greatest when it becomes a table.
+    SetConversionForgetsGreatest,
+    /// SPOP of nearly all members keeps the table although only integers remain.
+    SpopKeepsEncoding,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -66,6 +72,9 @@ pub const ALL: &[Fault] = &[
     Fault::HllKeepsStaleCardinality,
     Fault::HllDenseOneByteEarly,
     Fault::HllMergeStaysSparse,
+    Fault::IntsetOneEntryTooMany,
+    Fault::SetConversionForgetsGreatest,
+    Fault::SpopKeepsEncoding,
 ];
 
 #[cfg(feature = "planted-faults")]

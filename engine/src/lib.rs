@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 pub mod aof;
+mod chance;
 mod client;
 pub mod commands;
 pub mod config;

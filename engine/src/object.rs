@@ -8,7 +8,7 @@ use crate::commands::Refusal;
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
 use crate::structures::key_table::{KeyMut, KeyRef, RawMut};
-use crate::values::Collection;
+use crate::values::{Collection, Guard, Set};
 pub(crate) use crate::values::{Encoding, Type};
 
 /// OBJECT REFCOUNT of a shared integer.
@@ -180,6 +180,14 @@ impl<'a> ObjectRef<'a> {
         }
     }
 
+    /// The value as a set; refused when it is none.
+    pub(crate) fn set(self) -> Result<&'a Set, Refusal> {
+        match self.collection() {
+            Some(Collection::Set(set)) => Ok(set),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
     /// The value when it is no string.
     #[inline]
     pub(crate) fn collection(self) -> Option<&'a Collection> {
@@ -224,6 +232,14 @@ impl<'a> ObjectMut<'a> {
     /// The value as a growable string, converted to one if it is another string; refused when it is no string.
     pub(crate) fn make_raw(&mut self) -> Result<RawMut<'_>, Refusal> {
         self.entry.raw().ok_or(Refusal::WRONG_TYPE)
+    }
+
+    /// The value as a set; refused when it is none.
+    pub(crate) fn set(&mut self) -> Result<Guard<'_, Set>, Refusal> {
+        match self.collection() {
+            Some((Collection::Set(set), account)) => Ok(Guard::new(set, account)),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
     }
 
     /// The value when it is no string, and the account of bytes that must follow what it takes or frees: see

@@ -22,6 +22,8 @@ pub(crate) mod memory;
 pub(crate) mod object;
 pub(crate) mod scan;
 pub(crate) mod server;
+pub(crate) mod set_algebra;
+pub(crate) mod sets;
 pub(crate) mod strings;
 pub mod table;
 
@@ -114,6 +116,23 @@ impl Context<'_> {
     pub(crate) fn modified(&mut self, key: &[u8], event: &'static str) {
         let _ = (key, event);
         self.server.dirty += 1;
+    }
+
+    /// As [`Context::modified`], for a change that is counted `changes` times, once at least.
+    #[inline]
+    pub(crate) fn modified_times(&mut self, key: &[u8], event: &'static str, changes: usize) {
+        self.modified(key, event);
+        self.server.dirty += changes.saturating_sub(1) as u64;
+    }
+
+    /// Tells that `removed` elements, if any, were taken out of the value at `key`, and with the last of them the key.
+    pub(crate) fn elements_removed(&mut self, key: &[u8], event: &'static str, removed: usize, emptied: bool) {
+        if removed > 0 {
+            self.modified_times(key, event, removed);
+        }
+        if emptied {
+            self.touched(key, "del");
+        }
     }
 
     /// As [`Context::modified`], for a second key that the same change concerns: nothing is counted.

@@ -3,7 +3,7 @@
 use super::{Context, Refusal};
 use crate::glob::{self, Case};
 use crate::number::parse_i64;
-use crate::resp::Args;
+use crate::resp::{Args, Reply};
 use crate::structures::key_table::is_over;
 
 /// Entries of a page when COUNT is not given.
@@ -30,23 +30,59 @@ fn cursor(text: &[u8]) -> Option<u64> {
     Some(if negative { magnitude.wrapping_neg() } else { magnitude })
 }
 
+/// The cursor of a command of the SCAN family.
+pub(crate) fn parse_cursor(text: &[u8]) -> Result<u64, Refusal> {
+    cursor(text).ok_or("ERR invalid cursor".into())
+}
+
+/// `[MATCH pattern] [COUNT count]`.
+pub(crate) struct Options<'a> {
+    /// How much work a page may take, in elements.
+    pub(crate) count: u64,
+    /// What elements have to match; nothing where all do.
+    pattern: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    /// Reads the options from argument `at` on.
+    pub(crate) fn parse(args: &Args<'a>, mut at: usize) -> Result<Self, Refusal> {
+        let mut options = Options { count: PAGE, pattern: None };
+        while at < args.len() {
+            let value = args.get(at + 1);
+            match value {
+                Some(value) if args.is(at, "count") => {
+                    let number = parse_i64(value).ok_or(Refusal::NOT_AN_INTEGER)?;
+                    options.count = u64::try_from(number).ok().filter(|&count| count > 0).ok_or(Refusal::SYNTAX)?;
+                }
+                Some(value) if args.is(at, "match") => options.pattern = (value != b"*").then_some(value),
+                _ => return Err(Refusal::SYNTAX),
+            }
+            at += 2;
+        }
+        Ok(options)
+    }
+
+    /// Whether an element is to be shown.
+    pub(crate) fn matches(&self, element: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, element, Case::Sensitive))
+    }
+}
+
+/// Writes a page: the cursor, and the elements as texts.
+pub(crate) fn write_page<T: AsRef<[u8]>>(mut reply: Reply<'_>, cursor: u64, elements: &[T]) {
+    reply.array(2);
+    reply.bulk(cursor.to_string().as_bytes());
+    reply.array(elements.len());
+    for element in elements {
+        reply.bulk(element.as_ref());
+    }
+}
+
 /// `SCAN cursor [MATCH pattern] [COUNT count]`.
 pub(crate) fn scan(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    let mut cursor = cursor(&args[1]).ok_or("ERR invalid cursor")?;
-    let (mut count, mut pattern) = (PAGE, None);
-    let mut at = 2;
-    while at < args.len() {
-        let value = args.get(at + 1);
-        match value {
-            Some(value) if args.is(at, "count") => {
-                let number = parse_i64(value).ok_or(Refusal::NOT_AN_INTEGER)?;
-                count = u64::try_from(number).ok().filter(|&count| count > 0).ok_or(Refusal::SYNTAX)?;
-            }
-            Some(value) if args.is(at, "match") => pattern = (value != b"*").then_some(value),
-            _ => return Err(Refusal::SYNTAX),
-        }
-        at += 2;
-    }
+    let mut cursor = parse_cursor(&args[1])?;
+    let options = Options::parse(args, 2)?;
+    let count = options.count;
     let now_ms = cx.server.expiry_now(cx.now_ms);
     let table = &cx.server.keyspace.db(cx.client.db).keys;
     let mut found = Vec::new();
@@ -58,7 +94,7 @@ pub(crate) fn scan(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal>
         }
         visits -= 1;
     }
-    found.retain(|entry| pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), Case::Sensitive)));
+    found.retain(|entry| options.matches(entry.key()));
     let over = |at_ms| is_over(at_ms, now_ms);
     let mut expired = Vec::new();
     let mut reply = cx.client.reply();

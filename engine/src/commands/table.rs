@@ -5,7 +5,7 @@
 
 use super::{
     Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire,
-    hyperloglog, increments, info, keys, lolwut, memory, object, scan, server, strings,
+    hyperloglog, increments, info, keys, lolwut, memory, object, scan, server, set_algebra, sets, strings,
 };
 
 /// Changes data.
@@ -172,8 +172,12 @@ const TABLE: &[Command] = &[
     command("rename", 3, WRITE, (1, 2, 1), keys::rename),
     command("renamenx", 3, WRITE | FAST, (1, 2, 1), keys::renamenx),
     command("restore", -4, WRITE | DENYOOM, (1, 1, 1), dump::restore),
+    command("sadd", -3, WRITE | DENYOOM | FAST, (1, 1, 1), sets::sadd),
     command("save", 1, ADMIN | NOSCRIPT, NO_KEYS, server::save),
     command("scan", -2, READONLY | RANDOM, NO_KEYS, scan::scan),
+    command("scard", 2, READONLY | FAST, (1, 1, 1), sets::scard),
+    command("sdiff", -2, READONLY | SORT_FOR_SCRIPT, (1, -1, 1), set_algebra::sdiff),
+    command("sdiffstore", -3, WRITE | DENYOOM, (1, -1, 1), set_algebra::sdiffstore),
     command("select", 2, LOADING | FAST, NO_KEYS, connection::select),
     command("set", -3, WRITE | DENYOOM, (1, 1, 1), strings::set),
     command("setbit", 4, WRITE | DENYOOM, (1, 1, 1), bits::setbit),
@@ -181,8 +185,19 @@ const TABLE: &[Command] = &[
     command("setnx", 3, WRITE | DENYOOM | FAST, (1, 1, 1), strings::setnx),
     command("setrange", 4, WRITE | DENYOOM, (1, 1, 1), strings::setrange),
     command("shutdown", -1, ADMIN | NOSCRIPT | LOADING | STALE, NO_KEYS, server::shutdown),
+    command("sinter", -2, READONLY | SORT_FOR_SCRIPT, (1, -1, 1), set_algebra::sinter),
+    command("sinterstore", -3, WRITE | DENYOOM, (1, -1, 1), set_algebra::sinterstore),
+    command("sismember", 3, READONLY | FAST, (1, 1, 1), sets::sismember),
+    command("smembers", 2, READONLY | SORT_FOR_SCRIPT, (1, 1, 1), set_algebra::smembers),
+    command("smove", 4, WRITE | FAST, (1, 2, 1), sets::smove),
+    command("spop", -2, WRITE | RANDOM | FAST, (1, 1, 1), sets::spop),
+    command("srandmember", -2, READONLY | RANDOM, (1, 1, 1), sets::srandmember),
+    command("srem", -3, WRITE | FAST, (1, 1, 1), sets::srem),
+    command("sscan", -3, READONLY | RANDOM, (1, 1, 1), sets::sscan),
     command("strlen", 2, READONLY | FAST, (1, 1, 1), strings::strlen),
     command("substr", 4, READONLY, (1, 1, 1), strings::getrange),
+    command("sunion", -2, READONLY | SORT_FOR_SCRIPT, (1, -1, 1), set_algebra::sunion),
+    command("sunionstore", -3, WRITE | DENYOOM, (1, -1, 1), set_algebra::sunionstore),
     command("swapdb", 3, WRITE | FAST, NO_KEYS, keys::swapdb),
     command("time", 1, RANDOM | FAST, NO_KEYS, server::time),
     command("touch", -2, READONLY | FAST, (1, 1, 1), keys::touch),

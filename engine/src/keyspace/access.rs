@@ -14,7 +14,7 @@ use crate::resp::Reply;
 use crate::state::Server;
 use crate::structures::key_entry::Payload;
 use crate::structures::key_table::Detached;
-use crate::values::Collection;
+use crate::values::{Collection, SetLimits};
 
 impl Config {
     /// Whether small integers are shared: not when eviction goes by what each object's bits say.
@@ -109,6 +109,11 @@ impl Server {
 }
 
 impl Context<'_> {
+    /// What decides how sets are stored.
+    pub(crate) fn set_limits(&self) -> SetLimits {
+        SetLimits::new(&self.server.config, self.server.keyspace.hash_key())
+    }
+
     /// Finds a key to read it: counts a hit or a miss, and marks the object as used.
     #[inline]
     pub(crate) fn lookup_read(&mut self, key: &[u8]) -> Option<ObjectRef<'_>> {
@@ -140,6 +145,11 @@ impl Context<'_> {
     pub(crate) fn write(&mut self, key: &[u8]) -> (Option<ObjectMut<'_>>, Reply<'_>) {
         let look = Look { touch: true, count: false };
         (self.server.look_up(self.client.db, key, self.now_ms, look), self.client.reply())
+    }
+
+    /// Looks at a key that a look-up has found before; leaves everything as it is.
+    pub(crate) fn peek(&self, key: &[u8]) -> Option<ObjectRef<'_>> {
+        self.server.keyspace.db(self.client.db).keys.peek(key).map(ObjectRef::new)
     }
 
     /// Stores a collection under a key that is known to be absent; an empty one is dropped.

@@ -8,7 +8,12 @@
 //! A [`Collection`] lies in its key's entry ([`crate::structures::key_entry`]), so a small value costs one allocation
 //! beside that of its key. An encoding only ever changes from the small to the large one.
 
+mod set;
+
 use std::ops::{Deref, DerefMut};
+
+pub use set::Set;
+pub(crate) use set::SetLimits;
 
 /// Types of values, by the number that files and digests use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +91,10 @@ pub trait Measured {
 
 /// A value that is no string.
 #[derive(Debug)]
-pub enum Collection {}
+pub enum Collection {
+    /// A set.
+    Set(Set),
+}
 
 // It lies in every key's entry, where each byte counts.
 const _: () = assert!(size_of::<Option<Collection>>() <= 24 && align_of::<Collection>() <= 8);
@@ -95,19 +103,25 @@ impl Collection {
     /// Its type.
     #[must_use]
     pub fn kind(&self) -> Type {
-        match *self {}
+        match self {
+            Collection::Set(_) => Type::Set,
+        }
     }
 
     /// How it is stored.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        match *self {}
+        match self {
+            Collection::Set(set) => set.encoding(),
+        }
     }
 
     /// How many elements it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        match *self {}
+        match self {
+            Collection::Set(set) => set.len(),
+        }
     }
 
     /// Whether it holds nothing; such a value does not stay in the keyspace.
@@ -121,13 +135,17 @@ impl Collection {
     /// # Panics
     /// When one does not hold.
     pub fn validate(&self) {
-        match *self {}
+        match self {
+            Collection::Set(set) => set.validate(),
+        }
     }
 }
 
 impl Measured for Collection {
     fn bytes(&self) -> usize {
-        match *self {}
+        match self {
+            Collection::Set(set) => set.bytes(),
+        }
     }
 }
 

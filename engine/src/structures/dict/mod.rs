@@ -256,8 +256,13 @@ impl<N: Node> Dict<N> {
 
     /// An entry chosen with equal chances for all, as long as chains are not extremely long. `below(n)` draws a number
     /// smaller than `n`.
-    pub fn random(&mut self, mut below: impl FnMut(u64) -> u64) -> Option<EntryRef<'_, N>> {
+    pub fn random(&mut self, below: impl FnMut(u64) -> u64) -> Option<EntryRef<'_, N>> {
         self.step();
+        self.pick(below)
+    }
+
+    /// As [`Dict::random`], and leaves the tables as they are.
+    pub fn pick(&self, mut below: impl FnMut(u64) -> u64) -> Option<EntryRef<'_, N>> {
         if self.is_empty() {
             return None;
         }
