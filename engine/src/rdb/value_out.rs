@@ -6,7 +6,7 @@ use super::value_type;
 use super::writer::{Attributes, Writer};
 use crate::number::I64_TEXT_MAX;
 use crate::object::ObjectRef;
-use crate::values::Collection;
+use crate::values::{Collection, Set};
 
 /// The number of the form in which a value is written.
 pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
@@ -17,7 +17,10 @@ pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
 }
 
 fn collection_type(collection: &Collection) -> u8 {
-    match *collection {}
+    match collection {
+        Collection::Set(set) if set.as_intset().is_some() => value_type::SET_INTSET,
+        Collection::Set(_) => value_type::SET,
+    }
 }
 
 impl<W: Write> Writer<W> {
@@ -40,6 +43,16 @@ impl<W: Write> Writer<W> {
     }
 
     fn collection(&mut self, collection: &Collection) -> io::Result<()> {
-        match *collection {}
+        match collection {
+            Collection::Set(set) => self.set(set),
+        }
+    }
+
+    fn set(&mut self, set: &Set) -> io::Result<()> {
+        if let Some(intset) = set.as_intset() {
+            return self.text(intset.as_bytes());
+        }
+        self.number(set.len() as u64)?;
+        set.iter().try_for_each(|member| self.text(member.text(&mut [0; I64_TEXT_MAX])))
     }
 }
