@@ -5,7 +5,7 @@ use crate::call::{Call, Handler};
 use crate::clause::Clause;
 use crate::client::Killed;
 use crate::plan::{Plan, Refusal};
-use crate::{bitfield, bits, connection, dump, expire, hash, keys, list, object, scan, server, strings};
+use crate::{bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, strings};
 
 /// A command: what COMMAND tells of it, and its handler.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,11 @@ pub static COMMANDS: &[Command] = &[
     command!("persist" 2 "write fast" 1 1 1 expire::persist),
     command!("pexpire" 3 "write fast" 1 1 1 expire::pexpire),
     command!("pexpireat" 3 "write fast" 1 1 1 expire::pexpireat_command),
+    command!("pfadd" -2 "write denyoom fast" 1 1 1 hyperloglog::pfadd),
+    command!("pfcount" -2 "readonly" 1 -1 1 hyperloglog::pfcount),
+    command!("pfdebug" -3 "write" 0 0 0 hyperloglog::pfdebug),
+    command!("pfmerge" -2 "write denyoom" 1 -1 1 hyperloglog::pfmerge),
+    command!("pfselftest" 1 "admin" 0 0 0 hyperloglog::pfselftest),
     command!("ping" -1 "stale fast" 0 0 0 connection::ping),
     command!("post" -1 "loading stale" 0 0 0 connection::attack),
     command!("psetex" 4 "write denyoom" 1 1 1 strings::psetex),
@@ -156,9 +161,13 @@ const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type"];
 
 impl Command {
     /// The positions of the keys that the command works on, among so many arguments, name included. These are the table's,
-    /// except that TOUCH works on all its keys though the table names only the first.
+    /// except that TOUCH works on all its keys though the table names only the first, and PFDEBUG on one though it names none.
     pub fn used_keys(&self, arguments: usize) -> impl Iterator<Item = usize> {
-        let all = if self.name == "touch" { 2..arguments } else { 0..0 };
+        let all = match self.name {
+            "touch" => 2..arguments,
+            "pfdebug" => 2..arguments.min(3),
+            _ => 0..0,
+        };
         self.key_positions(arguments).chain(all)
     }
 
@@ -176,7 +185,7 @@ impl Command {
 
     /// Whether its keys count as used.
     pub(crate) fn uses_keys(&self) -> bool {
-        self.first_key > 0 && !LOOKERS.contains(&self.name)
+        (self.first_key > 0 || self.name == "pfdebug") && !LOOKERS.contains(&self.name)
     }
 
     /// Whether a command with so many arguments, name included, has the right number of them.

@@ -32,6 +32,7 @@ pub mod erratum;
 mod expire;
 pub mod glob;
 pub mod hash;
+mod hyperloglog;
 mod keys;
 pub mod keyspace;
 pub mod list;

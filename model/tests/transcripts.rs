@@ -295,3 +295,8 @@ fn recorded_answers_about_several_databases_are_accepted() {
 fn recorded_answers_about_objects_are_accepted() {
     replay("object-debug-memory", 200);
 }
+
+#[test]
+fn recorded_answers_to_hyperloglog_commands_are_accepted() {
+    replay("hll", 4000);
+}
