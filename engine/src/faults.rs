@@ -49,6 +49,8 @@ pub enum Fault {
     SetConversionForgetsGreatest,
     /// SPOP of nearly all members keeps the table although only integers remain.
     SpopKeepsEncoding,
+    /// GEORADIUS looks only at a place's own cell and its neighbours.
+    GeoMissesBeyondPoles,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -75,6 +77,7 @@ pub const ALL: &[Fault] = &[
     Fault::IntsetOneEntryTooMany,
     Fault::SetConversionForgetsGreatest,
     Fault::SpopKeepsEncoding,
+    Fault::GeoMissesBeyondPoles,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -23,6 +23,7 @@ pub mod effect;
 mod engine;
 pub mod event;
 pub mod faults;
+pub mod geo;
 pub mod glob;
 mod identity;
 pub mod info;
