@@ -9,8 +9,9 @@ use std::fmt;
 use sha1::{Digest as _, Sha1};
 
 use crate::keyspace::Keyspace;
-use crate::number::I64_TEXT_MAX;
-use crate::object::ObjectRef;
+use crate::number::{I64_TEXT_MAX, format_f64};
+use crate::object::{ObjectRef, Type};
+use crate::values::Element;
 
 /// A digest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,14 +29,34 @@ impl Digest {
     }
 
     fn mix_value(&mut self, object: ObjectRef<'_>) {
-        const STRING: u32 = 0;
-        self.mix(&STRING.to_be_bytes());
-        if let Ok(string) = object.string() {
+        self.mix(&(object.kind() as u32).to_be_bytes());
+        if let Some(collection) = object.collection() {
+            let ordered = object.kind() == Type::List;
+            collection.for_each(|element| self.take_in(element, ordered));
+        } else if let Ok(string) = object.string() {
             self.mix(string.bytes(&mut [0; I64_TEXT_MAX]));
         }
         if object.expiry().is_some() {
             self.add(b"!!expire!!");
         }
+    }
+
+    /// An element: mixed in where order matters, added where it does not. Pairs have a sum of their own.
+    fn take_in(&mut self, element: Element<'_>, ordered: bool) {
+        let mut pair = Self::default();
+        match element {
+            Element::Item(item) if ordered => return self.mix(item),
+            Element::Item(item) => return self.add(item),
+            Element::Field(field, value) => {
+                pair.mix(field);
+                pair.mix(value);
+            }
+            Element::Scored(member, score) => {
+                pair.mix(member);
+                pair.mix(format_f64(score).as_bytes());
+            }
+        }
+        self.add(&pair.0);
     }
 
     /// The digest of one value and of whether it expires.

@@ -209,8 +209,9 @@ pub(crate) fn hincrby(call: &Call<'_>) -> Result<Plan, Refusal> {
     let increment = call.integer(3).inspect_err(|_| call.cite(Clause::HINCRBY_4))?;
     let present = match call.find_field()? {
         None => 0,
-        Some(value) => parse_integer(value)
-            .ok_or_else(|| Refusal::new(Clause::HINCRBY_2, "ERR hash value is not an integer"))?,
+        Some(value) => {
+            parse_integer(value).ok_or_else(|| Refusal::new(Clause::HINCRBY_2, "ERR hash value is not an integer"))?
+        }
     };
     let Some(sum) = present.checked_add(increment) else {
         return Err(Refusal::new(Clause::HINCRBY_3, "ERR increment or decrement would overflow"));
@@ -239,8 +240,9 @@ pub(crate) fn hincrbyfloat(call: &Call<'_>) -> Result<Plan, Refusal> {
     let is_missing = call.find_hash(call.args[1])?.is_none();
     let present = match call.find_field()? {
         None => LongDouble::ZERO,
-        Some(value) => read_number(value)
-            .ok_or_else(|| Refusal::new(Clause::HINCRBYFLOAT_3, "ERR hash value is not a float"))?,
+        Some(value) => {
+            read_number(value).ok_or_else(|| Refusal::new(Clause::HINCRBYFLOAT_3, "ERR hash value is not a float"))?
+        }
     };
     let sum = present.plus(increment);
     if !sum.is_finite() {

@@ -309,12 +309,22 @@ impl AppendFile {
 
 /// Appends a command as a multibulk request.
 pub(crate) fn encode_command<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]>, target: &mut Vec<u8>) {
-    encode_header(b'*', arguments.len(), target);
+    begin_command(arguments.len(), target);
     for argument in arguments {
-        encode_header(b'$', argument.len(), target);
-        target.extend_from_slice(argument);
-        target.extend_from_slice(b"\r\n");
+        push_argument(argument, target);
     }
+}
+
+/// Begins a multibulk request of so many arguments, the name counted.
+pub(crate) fn begin_command(arguments: usize, target: &mut Vec<u8>) {
+    encode_header(b'*', arguments, target);
+}
+
+/// Appends an argument of a request.
+pub(crate) fn push_argument(argument: &[u8], target: &mut Vec<u8>) {
+    encode_header(b'$', argument.len(), target);
+    target.extend_from_slice(argument);
+    target.extend_from_slice(b"\r\n");
 }
 
 fn encode_header(kind: u8, count: usize, target: &mut Vec<u8>) {

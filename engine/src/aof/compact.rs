@@ -4,13 +4,17 @@
 
 use std::io::{self, Write};
 
-use super::append::encode_command;
+use super::append::{begin_command, encode_command, push_argument};
 use crate::engine::Engine;
-use crate::object::ObjectRef;
+use crate::number::format_f64;
+use crate::object::{ObjectRef, Type};
 use crate::state::Server;
+use crate::values::{Collection, Element};
 
 /// Commands are passed on in pieces of about this many bytes.
 const BUFFER: usize = 64 * 1024;
+/// Most elements that one command makes, so that nobody who loads the file waits for long.
+const BATCH: usize = 64;
 
 impl Engine {
     /// Writes the dataset as a new append-only file and returns its size in bytes. Changes nothing, so that a forked
@@ -25,31 +29,98 @@ impl Server {
         if self.config.aof_use_rdb_preamble {
             return self.write_snapshot(sink, true);
         }
-        let mut buffer = Vec::new();
-        let mut written = 0;
+        let mut sink = Sink { sink, buffer: Vec::new(), written: 0 };
         for (index, db) in self.keyspace.iter().enumerate().filter(|(_, db)| !db.keys.is_empty()) {
-            encode_command([&b"SELECT"[..], index.to_string().as_bytes()].into_iter(), &mut buffer);
+            sink.command(&[b"SELECT", index.to_string().as_bytes()])?;
             for entry in db.keys.iter() {
-                compact_key(ObjectRef::new(entry), &mut buffer);
-                if buffer.len() >= BUFFER {
-                    sink.write_all(&buffer)?;
-                    written += buffer.len() as u64;
-                    buffer.clear();
-                }
+                compact_key(ObjectRef::new(entry), &mut sink)?;
             }
         }
-        sink.write_all(&buffer)?;
-        sink.flush()?;
-        Ok(written + buffer.len() as u64)
+        sink.finish()
     }
 }
 
-fn compact_key(object: ObjectRef<'_>, target: &mut Vec<u8>) {
-    // Other types will be other arms.
-    let Ok(string) = object.string() else { return };
-    let mut digits = Default::default();
-    encode_command([&b"SET"[..], object.key(), string.bytes(&mut digits)].into_iter(), target);
-    if let Some(at_ms) = object.expiry() {
-        encode_command([&b"PEXPIREAT"[..], object.key(), at_ms.to_string().as_bytes()].into_iter(), target);
+/// Where commands go, gathered into pieces.
+struct Sink<'a> {
+    sink: &'a mut dyn Write,
+    buffer: Vec<u8>,
+    written: u64,
+}
+
+impl Sink<'_> {
+    fn command(&mut self, arguments: &[&[u8]]) -> io::Result<()> {
+        encode_command(arguments.iter().copied(), &mut self.buffer);
+        self.pass_on_if_full()
     }
+
+    fn pass_on_if_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.pass_on() }
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        self.sink.write_all(&self.buffer)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Passes on the rest; answers the bytes of all.
+    fn finish(mut self) -> io::Result<u64> {
+        self.pass_on()?;
+        self.sink.flush()?;
+        Ok(self.written)
+    }
+}
+
+fn compact_key(object: ObjectRef<'_>, sink: &mut Sink<'_>) -> io::Result<()> {
+    let key = object.key();
+    if let Some(collection) = object.collection() {
+        compact_collection(key, collection, sink)?;
+    } else if let Ok(string) = object.string() {
+        sink.command(&[b"SET", key, string.bytes(&mut Default::default())])?;
+    }
+    match object.expiry() {
+        Some(at_ms) => sink.command(&[b"PEXPIREAT", key, at_ms.to_string().as_bytes()]),
+        None => Ok(()),
+    }
+}
+
+/// Elements in commands of at most [`BATCH`].
+fn compact_collection(key: &[u8], collection: &Collection, sink: &mut Sink<'_>) -> io::Result<()> {
+    let (name, words): (&[u8], usize) = match collection.kind() {
+        Type::List => (b"RPUSH", 1),
+        Type::Set => (b"SADD", 1),
+        Type::Zset => (b"ZADD", 2),
+        Type::Hash => (b"HMSET", 2),
+        Type::String => unreachable!("a string is no collection"),
+    };
+    let mut left = collection.len();
+    let mut in_batch = 0;
+    let mut outcome = Ok(());
+    collection.for_each(|element| {
+        if outcome.is_err() {
+            return;
+        }
+        if in_batch == 0 {
+            in_batch = left.min(BATCH);
+            left -= in_batch;
+            begin_command(2 + in_batch * words, &mut sink.buffer);
+            push_argument(name, &mut sink.buffer);
+            push_argument(key, &mut sink.buffer);
+        }
+        match element {
+            Element::Item(item) => push_argument(item, &mut sink.buffer),
+            Element::Field(field, value) => {
+                push_argument(field, &mut sink.buffer);
+                push_argument(value, &mut sink.buffer);
+            }
+            Element::Scored(member, score) => {
+                push_argument(format_f64(score).as_bytes(), &mut sink.buffer);
+                push_argument(member, &mut sink.buffer);
+            }
+        }
+        in_batch -= 1;
+        outcome = sink.pass_on_if_full();
+    });
+    outcome
 }

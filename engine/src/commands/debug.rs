@@ -9,7 +9,9 @@ use crate::number::{parse_f64, parse_i64};
 use crate::object::{Encoding, NewString, ObjectRef};
 use crate::rdb;
 use crate::resp::Args;
+use crate::structures::dict::{Dict, Node};
 use crate::structures::key_table::KeyTable;
+use crate::values::Collection;
 
 const HELP: [&str; 24] = [
     "DEBUG <subcommand> arg arg ... arg. Subcommands are:",
@@ -66,10 +68,7 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         }
         (b"object", 3) => return object(cx, &args[2]),
         (b"sdslen", 3) => return string_lengths(cx, &args[2]),
-        (b"ziplist", 3) => {
-            find(cx, &args[2])?;
-            return Err(NO_SDS);
-        }
+        (b"ziplist", 3) => return ziplist(cx, &args[2]),
         (b"populate", 3..=5) => return populate(cx, args),
         (b"digest", 2) => {
             let digest = Digest::of_keyspace(&cx.server.keyspace).to_string();
@@ -92,8 +91,13 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         (b"structsize", 2) => cx.reply().bulk(structure_sizes().as_bytes()),
         (b"htstats", 3) => return table_statistics(cx, &args[2]),
         (b"htstats-key", 3) => {
-            find(cx, &args[2])?;
-            return Err("ERR The value stored at the specified key is not represented using an hash table".into());
+            let text = match find(cx, &args[2])?.collection() {
+                Some(Collection::Set(set)) => set.as_table().map(describe_tables),
+                None => None,
+            };
+            let text =
+                text.ok_or("ERR The value stored at the specified key is not represented using an hash table")?;
+            cx.reply().bulk(text.as_bytes());
         }
         (b"change-repl-id", 2) => {
             let server = &mut *cx.server;
@@ -125,16 +129,29 @@ fn object(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
     let serialized = rdb::value_bytes(object, compress, Vec::new());
     // Where a value lies says nothing that a client could use, and would make runs differ.
     let text = format!(
-        "Value at:0x{:012x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:0x{:012x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         0,
         object.refcount(),
         object.encoding().name(),
         serialized.len(),
         object.lru(),
         lru::idle_ms(clock, object.lru()) / 1000,
+        describe_nodes(object),
     );
     cx.reply().status(&text);
     Ok(())
+}
+
+/// What is particular to lists.
+fn describe_nodes(object: ObjectRef<'_>) -> String {
+    let _ = object;
+    String::new()
+}
+
+/// `DEBUG ZIPLIST key`: the entries go into the log.
+fn ziplist(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
+    find(cx, key)?;
+    Err(NO_SDS)
 }
 
 fn string_lengths(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
@@ -219,15 +236,14 @@ fn table_statistics(cx: &mut Context<'_>, index: &[u8]) -> Result<(), Refusal> {
     let index = usize::try_from(index).ok().filter(|&index| index < cx.server.keyspace.count());
     let index = index.ok_or("ERR Out of range database")?;
     let keys = &cx.server.keyspace.db(index).keys;
-    let text = format!("[Dictionary HT]\n{}[Expires HT]\n{}", describe_tables(keys), describe_expiring(keys));
+    let text = format!("[Dictionary HT]\n{}[Expires HT]\n{}", describe_tables(keys.dict()), describe_expiring(keys));
     cx.reply().bulk(text.as_bytes());
     Ok(())
 }
 
-fn describe_tables(keys: &KeyTable) -> String {
+fn describe_tables<N: Node>(dict: &Dict<N>) -> String {
     /// Chains of this length and longer are counted together.
     const LONGEST: usize = 50;
-    let dict = keys.dict();
     if dict.is_empty() {
         return "No stats available for empty dictionaries\n".to_owned();
     }

@@ -165,7 +165,7 @@ impl Server {
 
     /// How values that are loaded or restored are made.
     pub(crate) fn holding(&self) -> Holding {
-        Holding {}
+        Holding::new(&self.config, self.keyspace.hash_key())
     }
 
     /// The 24 bits of an object whose idle time or frequency is stored or was given; what the policy in force does

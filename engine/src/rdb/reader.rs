@@ -10,6 +10,7 @@ use super::input::{Input, Scratch};
 use super::shape::{self, Shape};
 use super::value_in::{self, Holding};
 use super::{FIRST_WITH_CHECKSUM, RdbError, RdbErrorKind, first_version, opcode, opcode_name, value_type};
+use crate::number::{I64_TEXT_MAX, format_i64};
 use crate::values::Collection;
 
 /// A string as the file stores it: integers keep their form.
@@ -26,6 +27,14 @@ impl<'a> Text<'a> {
     pub fn into_bytes(self) -> Cow<'a, [u8]> {
         match self {
             Text::Integer(value) => Cow::Owned(value.to_string().into_bytes()),
+            Text::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The bytes it stands for; an integer's text is written into `digits`.
+    pub(crate) fn bytes<'b>(&'b self, digits: &'b mut [u8; I64_TEXT_MAX]) -> &'b [u8] {
+        match self {
+            Text::Integer(value) => format_i64(i64::from(*value), digits),
             Text::Bytes(bytes) => bytes,
         }
     }

@@ -8,10 +8,12 @@
 //! A [`Collection`] lies in its key's entry ([`crate::structures::key_entry`]), so a small value costs one allocation
 //! beside that of its key. An encoding only ever changes from the small to the large one.
 
+mod contents;
 mod set;
 
 use std::ops::{Deref, DerefMut};
 
+pub use contents::Element;
 pub use set::Set;
 pub(crate) use set::SetLimits;
 

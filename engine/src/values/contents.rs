@@ -1,0 +1,26 @@
+//! What a collection holds, one element after the other, whatever its type and encoding: for whoever has to go through
+//! all of it anyway, as digests, compaction and tools do.
+
+use super::Collection;
+use crate::number::I64_TEXT_MAX;
+
+/// One element of a collection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Element<'a> {
+    /// Of a list or a set.
+    Item(&'a [u8]),
+    /// Of a hash: the field and its value.
+    Field(&'a [u8], &'a [u8]),
+    /// Of a sorted set: the member and its score.
+    Scored(&'a [u8], f64),
+}
+
+impl Collection {
+    /// Shows every element: those of lists and sorted sets in their order, others as they lie.
+    pub fn for_each(&self, mut visit: impl FnMut(Element<'_>)) {
+        let mut first = [0; I64_TEXT_MAX];
+        match self {
+            Collection::Set(set) => set.iter().for_each(|member| visit(Element::Item(member.text(&mut first)))),
+        }
+    }
+}
