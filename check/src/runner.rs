@@ -42,6 +42,8 @@ pub struct Discovery {
 
 /// Commands withheld one after the other before something else is tried.
 const MOST_WITHHELD: u32 = 100;
+/// Keys asked about after a batch.
+const MOST_PROBES: usize = 16;
 /// Keys asked for at the end of an episode.
 const AUDITED_KEYS: usize = 200;
 
@@ -208,6 +210,7 @@ impl Episode<'_, '_> {
                 }
             }
             self.send(slot, &batch[..length])?;
+            self.probe_encodings(&batch[..length]);
         }
         for question in self.session.audit(AUDITED_KEYS).chunks(32) {
             self.send(slot, question)?;
@@ -228,6 +231,23 @@ impl Episode<'_, '_> {
     fn reload(&mut self, slot: Slot) -> Result<(), Box<Finding>> {
         let request = ["DEBUG", "RELOAD"].iter().collect();
         self.send(slot, &[Sent { request, inline: false }])
+    }
+
+    /// Asks next how the keys of a batch are stored, where that shows in no other way.
+    fn probe_encodings(&mut self, batch: &[Sent]) {
+        if !self.session.target.can().live || batch.iter().any(|sent| sent.request.is(0, "select")) {
+            return;
+        }
+        let mut keys: Vec<&[u8]> = Vec::new();
+        for sent in batch {
+            let Some(grammar) = grammar_at(command_index(sent.request.name())) else { continue };
+            keys.extend(grammar.keys(&sent.request).map(|index| sent.request.argument(index)));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        let probe = |key: &[u8]| [b"OBJECT".as_slice(), b"ENCODING", key].into_iter().collect();
+        let probes = keys.into_iter().take(MOST_PROBES).map(|key| Sent { request: probe(key), inline: false });
+        self.follow_ups.extend(probes);
     }
 
     /// Makes one command; none when it has to be withheld. True when it has to be sent alone.

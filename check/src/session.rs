@@ -5,12 +5,13 @@
 
 use std::fmt;
 
+use tally_model::value::Kind;
 use tally_model::{Clause, ClientId, Deviation, Model, Outcome, Profile, Reply, Span};
 
-use crate::coverage::{Coverage, command_index};
+use crate::coverage::{Coverage, command_index, grammar_at};
 use crate::profile::ends_connection;
 use crate::propagation::{self, Ledger};
-use crate::request::Request;
+use crate::request::{Quoted, Request};
 use crate::script::Slot;
 use crate::target::{Connection, Received, Setup, Target, TargetError, Wait};
 
@@ -30,6 +31,15 @@ pub enum Wrong {
     Invariant(String),
     /// The dataset that came out of a file.
     File(String),
+    /// A key's value is not stored as it should be.
+    Encoding {
+        /// The key.
+        key: Vec<u8>,
+        /// As OBJECT ENCODING should name it.
+        expected: &'static str,
+        /// As it would.
+        received: &'static str,
+    },
 }
 
 /// Something found, and where.
@@ -69,6 +79,14 @@ impl Finding {
             Wrong::Propagation(_) => ("propagation".to_owned(), None),
             Wrong::Invariant(_) => ("invariant".to_owned(), None),
             Wrong::File(_) => ("file".to_owned(), None),
+            // In the middle of a pipeline another command is the last before it is looked at.
+            Wrong::Encoding { expected, received, .. } => {
+                return Fingerprint {
+                    command: "encoding".to_owned(),
+                    kind: format!("{received} for {expected}"),
+                    clause: None,
+                };
+            }
         };
         Fingerprint { command, kind, clause }
     }
@@ -89,6 +107,7 @@ impl Finding {
             Wrong::Propagation(mismatch) => mismatch.expected(),
             Wrong::Invariant(_) => "every invariant holds".to_owned(),
             Wrong::File(_) => "the dataset as it was".to_owned(),
+            Wrong::Encoding { key, expected, .. } => format!("{} then stored as {expected}", Quoted(key)),
         }
     }
 
@@ -108,6 +127,7 @@ impl Finding {
             Wrong::Target(error) => error.to_string(),
             Wrong::Propagation(mismatch) => mismatch.received(),
             Wrong::Invariant(text) | Wrong::File(text) => text.clone(),
+            Wrong::Encoding { received, .. } => format!("stored as {received}"),
         }
     }
 }
@@ -175,6 +195,10 @@ pub struct Session<'a> {
     outgoing: Vec<u8>,
     replies: Vec<Reply>,
     ledger: Option<Ledger>,
+    /// The database that each command of the batch worked in.
+    databases: Vec<usize>,
+    /// The target shows how values are stored, and they are stored as the model says.
+    sees_encodings: bool,
 }
 
 impl<'a> Session<'a> {
@@ -189,6 +213,7 @@ impl<'a> Session<'a> {
         let mut model = Model::new(profile);
         let ledger = target.can().propagation.then(Ledger::default);
         model.record_propagation(ledger.is_some());
+        let sees_encodings = target.can().encodings;
         Ok(Self {
             target,
             model,
@@ -199,6 +224,8 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             replies: Vec::new(),
             ledger,
+            databases: Vec::new(),
+            sees_encodings,
         })
     }
 
@@ -234,6 +261,8 @@ impl<'a> Session<'a> {
         batch: &[Sent],
         mut answered: impl FnMut(&Request, &[Reply]),
     ) -> Result<(), Box<Finding>> {
+        let first_command = self.commands;
+        self.databases.clear();
         let mut rest = batch;
         while let Some(first) = rest.first() {
             let at = |command: usize, request: &Request, wrong: Wrong| {
@@ -282,6 +311,7 @@ impl<'a> Session<'a> {
                 } else {
                     request
                 };
+                self.databases.push(self.model.selected_db(client.id));
                 self.judge(slot, understood, closed).map_err(|wrong| at(command, request, wrong))?;
                 answered(request, &self.replies);
                 if closed {
@@ -294,7 +324,30 @@ impl<'a> Session<'a> {
                 self.note_reply_mode(slot, request);
             }
         }
+        self.compare_encodings(slot, batch, first_command)?;
         self.compare_propagation(slot, batch)
+    }
+
+    /// Looks how the keys that a batch named are stored now.
+    fn compare_encodings(&self, slot: Slot, batch: &[Sent], first: usize) -> Result<(), Box<Finding>> {
+        if !self.sees_encodings {
+            return Ok(());
+        }
+        for (index, (sent, &db)) in batch.iter().zip(&self.databases).enumerate() {
+            let Some(grammar) = grammar_at(command_index(sent.request.name())) else { continue };
+            for key in grammar.keys(&sent.request) {
+                let key = sent.request.argument(key);
+                let Some(view) = self.model.key(db, key) else { continue };
+                let Some(received) = self.target.encoding(db, key) else { continue };
+                let expected = view.encoding.name();
+                if received != expected {
+                    let wrong = Wrong::Encoding { key: key.to_vec(), expected, received };
+                    let request = sent.request.clone();
+                    return Err(Box::new(Finding { command: first + index, client: slot, request, wrong }));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn compare_propagation(&mut self, slot: Slot, batch: &[Sent]) -> Result<(), Box<Finding>> {
@@ -411,7 +464,14 @@ impl<'a> Session<'a> {
             }
             ask(&[b"TYPE", record.key]);
             ask(&[b"PTTL", record.key]);
-            ask(&[b"GET", record.key]);
+            let kind = record.entry.map_or(Kind::String, |entry| entry.value.kind());
+            match kind {
+                Kind::String => ask(&[b"GET", record.key]),
+                Kind::List => ask(&[b"LRANGE", record.key, b"0", b"-1"]),
+                Kind::Set => ask(&[b"SMEMBERS", record.key]),
+                Kind::Zset => ask(&[b"ZRANGE", record.key, b"0", b"-1", b"WITHSCORES"]),
+                Kind::Hash => ask(&[b"HGETALL", record.key]),
+            }
             ask(&[b"OBJECT", b"ENCODING", record.key]);
         }
         questions
@@ -445,6 +505,8 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             replies: Vec::new(),
             ledger: None,
+            databases: Vec::new(),
+            sees_encodings: false,
         };
         for batch in questions.chunks(32) {
             session.batch(1, batch, |_, _| {}).map_err(|finding| {

@@ -85,6 +85,8 @@ pub struct Capabilities {
     pub live: bool,
     /// [`Target::take_handed_on`] works.
     pub propagation: bool,
+    /// [`Target::encoding`] works.
+    pub encodings: bool,
 }
 
 /// Why a target gave no answer that the model could judge.
@@ -139,6 +141,11 @@ pub trait Target {
     /// What was handed on to the AOF and to replicas since the last call, in order.
     fn take_handed_on(&mut self) -> Vec<HandedOn> {
         Vec::new()
+    }
+
+    /// How the value of a key is stored, seen without a command; none where that cannot be seen, or the key is not there.
+    fn encoding(&self, _db: usize, _key: &[u8]) -> Option<&'static str> {
+        None
     }
 
     /// Checks what no client can see; says what does not hold.
@@ -196,6 +203,10 @@ impl<T: Target + ?Sized> Target for Box<T> {
         (**self).take_handed_on()
     }
 
+    fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+        (**self).encoding(db, key)
+    }
+
     fn validate(&self) -> Result<(), String> {
         (**self).validate()
     }
@@ -244,6 +255,10 @@ impl<T: Target + ?Sized> Target for &mut T {
 
     fn take_handed_on(&mut self) -> Vec<HandedOn> {
         (**self).take_handed_on()
+    }
+
+    fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+        (**self).encoding(db, key)
     }
 
     fn validate(&self) -> Result<(), String> {

@@ -9,6 +9,7 @@ use crate::cron;
 use crate::effect::{Effect, FileId, LogLevel};
 use crate::event::{ClientId, Event, Peer};
 use crate::keyspace::expire::Cycle;
+use crate::object::ObjectRef;
 use crate::propagation::Propagated;
 use crate::resp::{Limits, RequestParser};
 use crate::state::{Server, TimeEvent};
@@ -205,6 +206,13 @@ impl Engine {
     /// The commands handed on since the last call, in order; empty unless [`Engine::record_propagation`] was called.
     pub fn take_propagated(&mut self) -> Vec<Propagated> {
         self.server.recorded.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How a key's value is stored, as OBJECT ENCODING names it. Looking so leaves no trace, and finds a key that is over
+    /// until it is removed.
+    pub fn encoding_of(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+        let db = self.server.keyspace.iter().nth(db)?;
+        db.keys.peek(key).map(|entry| ObjectRef::new(entry).encoding().name())
     }
 
     /// Checks the invariants of every structure.

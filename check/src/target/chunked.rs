@@ -72,6 +72,10 @@ impl<T: Target> Target for Chunked<T> {
         self.inner.take_handed_on()
     }
 
+    fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+        self.inner.encoding(db, key)
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.inner.validate()
     }

@@ -383,7 +383,7 @@ impl Target for Embedded {
     }
 
     fn can(&self) -> Capabilities {
-        Capabilities { virtual_time: true, live: false, propagation: self.records }
+        Capabilities { virtual_time: true, live: false, propagation: self.records, encodings: true }
     }
 
     fn take_handed_on(&mut self) -> Vec<HandedOn> {
@@ -395,6 +395,10 @@ impl Target for Embedded {
             arguments: command.arguments,
         });
         handed_on.collect()
+    }
+
+    fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+        self.engine.encoding_of(db, key)
     }
 
     fn validate(&self) -> Result<(), String> {

@@ -470,7 +470,7 @@ impl Target for Live {
     }
 
     fn can(&self) -> Capabilities {
-        Capabilities { virtual_time: false, live: true, propagation: false }
+        Capabilities { virtual_time: false, live: true, propagation: false, encodings: false }
     }
 }
 
