@@ -214,7 +214,7 @@ fn bulks(replies: &[Reply]) -> Option<Vec<&[u8]>> {
 }
 
 /// A cursor is an unsigned 64-bit integer in decimal.
-fn is_cursor(text: &[u8]) -> bool {
+pub(crate) fn is_cursor(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.parse::<u64>().is_ok_and(|value| value.to_string() == text))
 }
 

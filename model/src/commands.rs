@@ -5,7 +5,9 @@ use crate::call::{Call, Handler};
 use crate::clause::Clause;
 use crate::client::Killed;
 use crate::plan::{Plan, Refusal};
-use crate::{bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, strings};
+use crate::{
+    bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, sets, strings,
+};
 
 /// A command: what COMMAND tells of it, and its handler.
 #[derive(Clone, Copy, Debug)]
@@ -130,8 +132,12 @@ pub static COMMANDS: &[Command] = &[
     command!("rpoplpush" 3 "write denyoom" 1 2 1 list::rpoplpush),
     command!("rpush" -3 "write denyoom fast" 1 1 1 list::rpush),
     command!("rpushx" -3 "write denyoom fast" 1 1 1 list::rpushx),
+    command!("sadd" -3 "write denyoom fast" 1 1 1 sets::sadd),
     command!("save" 1 "admin noscript" 0 0 0 server::save),
     command!("scan" -2 "readonly random" 0 0 0 scan::scan),
+    command!("scard" 2 "readonly fast" 1 1 1 sets::scard),
+    command!("sdiff" -2 "readonly sort_for_script" 1 -1 1 sets::sdiff),
+    command!("sdiffstore" -3 "write denyoom" 1 -1 1 sets::sdiffstore),
     command!("select" 2 "loading fast" 0 0 0 keys::select),
     command!("set" -3 "write denyoom" 1 1 1 strings::set),
     command!("setbit" 4 "write denyoom" 1 1 1 bits::setbit),
@@ -139,8 +145,19 @@ pub static COMMANDS: &[Command] = &[
     command!("setnx" 3 "write denyoom fast" 1 1 1 strings::setnx),
     command!("setrange" 4 "write denyoom" 1 1 1 strings::setrange),
     command!("shutdown" -1 "admin noscript loading stale" 0 0 0 server::shutdown),
+    command!("sinter" -2 "readonly sort_for_script" 1 -1 1 sets::sinter),
+    command!("sinterstore" -3 "write denyoom" 1 -1 1 sets::sinterstore),
+    command!("sismember" 3 "readonly fast" 1 1 1 sets::sismember),
+    command!("smembers" 2 "readonly sort_for_script" 1 1 1 sets::smembers),
+    command!("smove" 4 "write fast" 1 2 1 sets::smove),
+    command!("spop" -2 "write random fast" 1 1 1 sets::spop),
+    command!("srandmember" -2 "readonly random" 1 1 1 sets::srandmember),
+    command!("srem" -3 "write fast" 1 1 1 sets::srem),
+    command!("sscan" -3 "readonly random" 1 1 1 sets::sscan),
     command!("strlen" 2 "readonly fast" 1 1 1 strings::strlen),
     command!("substr" 4 "readonly" 1 1 1 strings::getrange),
+    command!("sunion" -2 "readonly sort_for_script" 1 -1 1 sets::sunion),
+    command!("sunionstore" -3 "write denyoom" 1 -1 1 sets::sunionstore),
     command!("swapdb" 3 "write fast" 0 0 0 keys::swapdb),
     command!("time" 1 "random fast" 0 0 0 server::time),
     command!("touch" -2 "readonly fast" 1 1 1 keys::touch),

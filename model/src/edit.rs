@@ -40,6 +40,15 @@ impl Edit {
         }
     }
 
+    /// The elements that it takes away, as iterations know them.
+    fn lost(&self) -> &[Bytes] {
+        match self {
+            Self::Set(SetEdit::Remove(members)) | Self::Zset(ZsetEdit::Remove(members)) => members,
+            Self::Hash(HashEdit::Remove(fields)) => fields,
+            Self::List(_) | Self::Hash(_) | Self::Set(_) | Self::Zset(_) => &[],
+        }
+    }
+
     /// Does it. A value of another type, which no handler edits, stays as it is.
     fn apply(self, value: &mut Value, thresholds: &Thresholds) {
         match (self, value) {
@@ -65,6 +74,7 @@ impl Model {
             }
             return;
         }
+        self.element_iterations.lose(db, &key, edit.lost());
         let Some(entry) = self.keyspace.entry_mut(db, &key) else { return };
         edit.apply(&mut entry.value, &thresholds);
         if entry.value.is_empty() {

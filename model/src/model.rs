@@ -16,6 +16,7 @@ use crate::profile::Profile;
 use crate::propagation::Propagated;
 use crate::reply::{Bytes, Reply};
 use crate::scan::Iterations;
+use crate::scan_elements::ElementIterations;
 use crate::server::Server;
 use crate::span::{Outcome, Span};
 use crate::value::{Encoding, Kind, Value};
@@ -39,6 +40,7 @@ pub struct Model {
     pub(crate) server: Server,
     pub(crate) clients: BTreeMap<ClientId, Client>,
     pub(crate) iterations: Iterations,
+    pub(crate) element_iterations: ElementIterations,
     witnessed: Vec<u64>,
     propagated: Propagated,
     records_propagation: bool,
@@ -79,6 +81,7 @@ impl Model {
             server: Server::default(),
             clients: BTreeMap::new(),
             iterations: Iterations::default(),
+            element_iterations: ElementIterations::default(),
             witnessed: vec![0; Clause::ALL.len()],
             propagated: Propagated::default(),
             records_propagation: false,
@@ -501,6 +504,9 @@ impl Model {
             Change::Scanned { db, cursor, pattern } => {
                 self.iterations.advance(db, cursor, pattern, outcome.replies.first(), &self.keyspace);
             }
+            Change::ScannedElements { db, key, cursor, pattern } => {
+                self.advance_elements(db, &key, cursor, pattern, outcome.replies.first());
+            }
             Change::Client(change) => {
                 if let Some(client) = self.clients.get_mut(&client) {
                     client.apply(change);
@@ -521,6 +527,7 @@ impl Model {
             self.keyspace.set_slot(db, &key, None);
         }
         if let Some(entry) = self.keyspace.entry_mut(db, &key) {
+            self.element_iterations.forget(db, &key);
             // A counter is taken over, and a shared value's has counted for others too.
             let shared = matches!(&entry.value, Value::String(string) if string.shared);
             entry.value = value;
@@ -571,6 +578,7 @@ impl Change {
             | Self::FlushAll
             | Self::Select(_)
             | Self::Scanned { .. }
+            | Self::ScannedElements { .. }
             | Self::Client(_)
             | Self::Server(_)
             | Self::Reload

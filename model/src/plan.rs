@@ -56,6 +56,8 @@ pub enum Change {
     Observe(Observation),
     /// A page of SCAN was read: which cursor continued, with which pattern.
     Scanned { db: usize, cursor: u64, pattern: Option<Bytes> },
+    /// A page of the elements of a collection was read.
+    ScannedElements { db: usize, key: Bytes, cursor: u64, pattern: Option<Bytes> },
     /// The client's own state.
     Client(ClientChange),
     /// The server's own state.

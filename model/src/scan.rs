@@ -87,7 +87,7 @@ fn read_page(reply: &Reply) -> Option<(u64, Vec<Bytes>)> {
 }
 
 /// Reads a cursor as C's strtoul does: a sign is allowed, and nothing means 0. It ends at a zero byte.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_cursor(text: &[u8]) -> Option<u64> {
     let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     let (negative, digits) = match text {
         [] => return Some(0),
@@ -102,15 +102,14 @@ fn parse_cursor(text: &[u8]) -> Option<u64> {
     Some(if negative { value.wrapping_neg() } else { value })
 }
 
-struct ScanOptions {
-    cursor: u64,
-    pattern: Option<Bytes>,
+/// The cursor at a position.
+pub(crate) fn cursor(call: &Call<'_>, position: usize) -> Result<u64, Refusal> {
+    parse_cursor(call.args[position]).ok_or_else(|| Refusal::new(Clause::SCAN_4, "ERR invalid cursor"))
 }
 
-fn options(call: &Call<'_>) -> Result<ScanOptions, Refusal> {
-    let cursor = parse_cursor(call.args[1]).ok_or_else(|| Refusal::new(Clause::SCAN_4, "ERR invalid cursor"))?;
+/// The pattern among the options from a position on, if there is one.
+pub(crate) fn options(call: &Call<'_>, mut position: usize) -> Result<Option<Bytes>, Refusal> {
     let mut pattern = None;
-    let mut position = 2;
     while position < call.args.len() {
         let name = call.args[position].to_ascii_lowercase();
         let value = call.args.get(position + 1);
@@ -125,11 +124,12 @@ fn options(call: &Call<'_>) -> Result<ScanOptions, Refusal> {
         }
         position += 2;
     }
-    Ok(ScanOptions { cursor, pattern })
+    Ok(pattern)
 }
 
 pub(crate) fn scan(call: &Call<'_>) -> Result<Plan, Refusal> {
-    let ScanOptions { cursor, pattern } = options(call)?;
+    let cursor = cursor(call, 1)?;
+    let pattern = options(call, 2)?;
     if let Some(pattern) = &pattern {
         call.cite_pattern(pattern);
     }

@@ -23,6 +23,8 @@ pub enum SetEdit {
     Add(Vec<Bytes>),
     /// These are members no more.
     Remove(Vec<Bytes>),
+    /// It is made anew of its own members (E-61).
+    Anew,
 }
 
 impl SetValue {
@@ -57,6 +59,7 @@ impl SetValue {
                     self.members.remove(member);
                 }
             }
+            SetEdit::Anew => *self = Self::of(std::mem::take(&mut self.members), thresholds),
         }
     }
 }

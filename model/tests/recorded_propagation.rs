@@ -4,7 +4,7 @@
 mod recorded;
 
 use serde_json::Value;
-use tally_model::{ClientId, Model, Outcome, Peer, Profile, Span, commands};
+use tally_model::{Allowed, ClientId, Model, Outcome, Peer, Profile, Span, commands};
 
 const NOW: i64 = 1_760_000_000_000;
 
@@ -84,7 +84,7 @@ fn recorded_propagation_is_what_the_model_says() {
             let then = Span::at(if has(command, &["psetex"]) { NOW - 25 } else { NOW });
             now = if has(command, &["psetex"]) { Span::at(NOW) } else { now };
             let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
-            let reply = tally_model::Reply::ok();
+            let Allowed::Exactly(reply) = model.allowed(client, &words, then) else { panic!("{name}: an open setup") };
             model.step(client, &words, &Outcome::reply(&reply), then).unwrap();
         }
         let (mut to_aof, mut to_replicas) = (Vec::new(), Vec::new());
