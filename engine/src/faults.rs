@@ -51,6 +51,10 @@ pub enum Fault {
     SpopKeepsEncoding,
     /// GEORADIUS looks only at a place's own cell and its neighbours.
     GeoMissesBeyondPoles,
+    /// Members of equal scores are ordered by length first.
+    SkiplistTiesByLength,
+    /// Each link of a skiplist's third level or above counts one step too few.
+    SkiplistLosesSteps,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -78,6 +82,8 @@ pub const ALL: &[Fault] = &[
     Fault::SetConversionForgetsGreatest,
     Fault::SpopKeepsEncoding,
     Fault::GeoMissesBeyondPoles,
+    Fault::SkiplistTiesByLength,
+    Fault::SkiplistLosesSteps,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -10,6 +10,7 @@ pub mod key_table;
 pub mod lzf;
 pub mod member;
 pub mod quicklist;
+pub mod skiplist;
 pub mod ziplist;
 pub mod zipmap;
 
