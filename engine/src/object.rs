@@ -8,7 +8,7 @@ use crate::commands::Refusal;
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
 use crate::structures::key_table::{KeyMut, KeyRef, RawMut};
-use crate::values::{Collection, Guard, Set};
+use crate::values::{Collection, Guard, Hash, List, Set};
 pub(crate) use crate::values::{Encoding, Type};
 
 /// OBJECT REFCOUNT of a shared integer.
@@ -180,6 +180,24 @@ impl<'a> ObjectRef<'a> {
         }
     }
 
+    /// The value as a hash; refused when it is none.
+    #[inline]
+    pub(crate) fn hash(self) -> Result<&'a Hash, Refusal> {
+        match self.collection() {
+            Some(Collection::Hash(hash)) => Ok(hash),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
+    /// The value as a list; refused when it is none.
+    #[inline]
+    pub(crate) fn list(self) -> Result<&'a List, Refusal> {
+        match self.collection() {
+            Some(Collection::List(list)) => Ok(list),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
     /// The value as a set; refused when it is none.
     pub(crate) fn set(self) -> Result<&'a Set, Refusal> {
         match self.collection() {
@@ -232,6 +250,24 @@ impl<'a> ObjectMut<'a> {
     /// The value as a growable string, converted to one if it is another string; refused when it is no string.
     pub(crate) fn make_raw(&mut self) -> Result<RawMut<'_>, Refusal> {
         self.entry.raw().ok_or(Refusal::WRONG_TYPE)
+    }
+
+    /// The value as a hash, to change; refused when it is none.
+    #[inline]
+    pub(crate) fn hash(&mut self) -> Result<Guard<'_, Hash>, Refusal> {
+        match self.collection() {
+            Some((Collection::Hash(hash), account)) => Ok(Guard::new(hash, account)),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
+    /// The value as a list, to change; refused when it is none.
+    #[inline]
+    pub(crate) fn list(&mut self) -> Result<Guard<'_, List>, Refusal> {
+        match self.collection() {
+            Some((Collection::List(list), account)) => Ok(Guard::new(list, account)),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
     }
 
     /// The value as a set; refused when it is none.

@@ -93,7 +93,8 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         (b"htstats-key", 3) => {
             let text = match find(cx, &args[2])?.collection() {
                 Some(Collection::Set(set)) => set.as_table().map(describe_tables),
-                None => None,
+                Some(Collection::Hash(hash)) => hash.as_table().map(describe_tables),
+                Some(Collection::List(_)) | None => None,
             };
             let text =
                 text.ok_or("ERR The value stored at the specified key is not represented using an hash table")?;

@@ -9,18 +9,13 @@ use crate::commands::table::Renames;
 pub const COMMANDS_TO_COME: &[&str] = &[
     "bgrewriteaof", "blpop", "brpop", "brpoplpush", "bzpopmax", "bzpopmin", "discard", "eval", "evalsha", "exec",
     "geoadd", "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember",
-    "georadiusbymember_ro", "hdel", "hexists", "hget", "hgetall", "hincrby", "hincrbyfloat", "hkeys", "hlen", "hmget",
-    "hmset", "hscan", "hset", "hsetnx", "hstrlen", "hvals", "latency", "lindex", "linsert", "llen", "lpop", "lpush",
-    "lpushx", "lrange", "lrem", "lset", "ltrim", "migrate", "monitor", "multi",
-    "psubscribe", "psync", "publish", "pubsub", "punsubscribe", "replconf",
-    "replicaof", "restore-asking", "role", "rpop", "rpoplpush", "rpush", "rpushx", "script",
-    "slaveof", "slowlog", "sort",
-    "subscribe", "sync", "unsubscribe", "unwatch", "wait",
-    "watch", "xack", "xadd", "xclaim", "xdel", "xgroup", "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup",
-    "xrevrange", "xsetid", "xtrim", "zadd", "zcard", "zcount", "zincrby", "zinterstore", "zlexcount", "zpopmax",
-    "zpopmin", "zrange", "zrangebylex", "zrangebyscore", "zrank", "zrem", "zremrangebylex", "zremrangebyrank",
-    "zremrangebyscore", "zrevrange", "zrevrangebylex", "zrevrangebyscore", "zrevrank", "zscan", "zscore",
-    "zunionstore",
+    "georadiusbymember_ro", "latency", "migrate", "monitor", "multi", "psubscribe", "psync", "publish", "pubsub",
+    "punsubscribe", "replconf", "replicaof", "restore-asking", "role", "script", "slaveof", "slowlog", "sort",
+    "subscribe", "sync", "unsubscribe", "unwatch", "wait", "watch", "xack", "xadd", "xclaim", "xdel", "xgroup",
+    "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim", "zadd", "zcard",
+    "zcount", "zincrby", "zinterstore", "zlexcount", "zpopmax", "zpopmin", "zrange", "zrangebylex", "zrangebyscore",
+    "zrank", "zrem", "zremrangebylex", "zremrangebyrank", "zremrangebyscore", "zrevrange", "zrevrangebylex",
+    "zrevrangebyscore", "zrevrank", "zscan", "zscore", "zunionstore",
 ];
 
 impl Config {

@@ -6,7 +6,8 @@ use super::value_type;
 use super::writer::{Attributes, Writer};
 use crate::number::I64_TEXT_MAX;
 use crate::object::ObjectRef;
-use crate::values::{Collection, Set};
+use crate::structures::quicklist::NodeView;
+use crate::values::{Collection, Hash, List, Set};
 
 /// The number of the form in which a value is written.
 pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
@@ -18,6 +19,9 @@ pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
 
 fn collection_type(collection: &Collection) -> u8 {
     match collection {
+        Collection::List(_) => value_type::LIST_QUICKLIST,
+        Collection::Hash(hash) if hash.as_ziplist().is_some() => value_type::HASH_ZIPLIST,
+        Collection::Hash(_) => value_type::HASH,
         Collection::Set(set) if set.as_intset().is_some() => value_type::SET_INTSET,
         Collection::Set(_) => value_type::SET,
     }
@@ -44,8 +48,30 @@ impl<W: Write> Writer<W> {
 
     fn collection(&mut self, collection: &Collection) -> io::Result<()> {
         match collection {
+            Collection::List(list) => self.list(list),
+            Collection::Hash(hash) => self.hash(hash),
             Collection::Set(set) => self.set(set),
         }
+    }
+
+    fn list(&mut self, list: &List) -> io::Result<()> {
+        let mut nodes = list.nodes();
+        self.number(nodes.len() as u64)?;
+        nodes.try_for_each(|node| match node {
+            NodeView::Plain(ziplist) => self.text(ziplist.as_bytes()),
+            NodeView::Packed { block, size } => self.compressed(block, size),
+        })
+    }
+
+    fn hash(&mut self, hash: &Hash) -> io::Result<()> {
+        if let Some(ziplist) = hash.as_ziplist() {
+            return self.text(ziplist.as_bytes());
+        }
+        self.number(hash.len() as u64)?;
+        hash.iter().try_for_each(|(field, value)| {
+            self.text(field.text(&mut [0; I64_TEXT_MAX]))?;
+            self.text(value.text(&mut [0; I64_TEXT_MAX]))
+        })
     }
 
     fn set(&mut self, set: &Set) -> io::Result<()> {

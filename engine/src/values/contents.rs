@@ -20,6 +20,13 @@ impl Collection {
     pub fn for_each(&self, mut visit: impl FnMut(Element<'_>)) {
         let mut first = [0; I64_TEXT_MAX];
         match self {
+            Collection::List(list) => list.visit(0, list.len(), |item| visit(Element::Item(item.text(&mut first)))),
+            Collection::Hash(hash) => {
+                let mut second = [0; I64_TEXT_MAX];
+                for (field, value) in hash.iter() {
+                    visit(Element::Field(field.text(&mut first), value.text(&mut second)));
+                }
+            }
             Collection::Set(set) => set.iter().for_each(|member| visit(Element::Item(member.text(&mut first)))),
         }
     }

@@ -9,11 +9,16 @@
 //! beside that of its key. An encoding only ever changes from the small to the large one.
 
 mod contents;
+mod hash;
+mod list;
 mod set;
 
 use std::ops::{Deref, DerefMut};
 
 pub use contents::Element;
+pub use hash::{Hash, HashLimits};
+pub(crate) use list::ELEMENT_MAX;
+pub use list::List;
 pub use set::Set;
 pub(crate) use set::SetLimits;
 
@@ -94,6 +99,10 @@ pub trait Measured {
 /// A value that is no string.
 #[derive(Debug)]
 pub enum Collection {
+    /// A list.
+    List(List),
+    /// A hash.
+    Hash(Hash),
     /// A set.
     Set(Set),
 }
@@ -106,6 +115,8 @@ impl Collection {
     #[must_use]
     pub fn kind(&self) -> Type {
         match self {
+            Collection::List(_) => Type::List,
+            Collection::Hash(_) => Type::Hash,
             Collection::Set(_) => Type::Set,
         }
     }
@@ -114,6 +125,8 @@ impl Collection {
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         match self {
+            Collection::List(_) => Encoding::Quicklist,
+            Collection::Hash(hash) => hash.encoding(),
             Collection::Set(set) => set.encoding(),
         }
     }
@@ -122,6 +135,8 @@ impl Collection {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
+            Collection::List(list) => list.len(),
+            Collection::Hash(hash) => hash.len(),
             Collection::Set(set) => set.len(),
         }
     }
@@ -138,6 +153,8 @@ impl Collection {
     /// When one does not hold.
     pub fn validate(&self) {
         match self {
+            Collection::List(list) => list.validate(),
+            Collection::Hash(hash) => hash.validate(),
             Collection::Set(set) => set.validate(),
         }
     }
@@ -146,6 +163,8 @@ impl Collection {
 impl Measured for Collection {
     fn bytes(&self) -> usize {
         match self {
+            Collection::List(list) => list.bytes(),
+            Collection::Hash(hash) => hash.bytes(),
             Collection::Set(set) => set.bytes(),
         }
     }

@@ -1,0 +1,337 @@
+//! Hashes: fields with a value each.
+//!
+//! ```text
+//! Ziplist   field, value, field, value, …      few and short ones, in the order in which they were added
+//! Table     Dict ─ entries of field and value  the rest
+//! ```
+//!
+//! Which limits make a table of a ziplist is the configuration's matter, so they come with each change that can. A table
+//! never becomes a ziplist again.
+//!
+//! Invariants, verified by [`Hash::validate`]: a ziplist holds an even number of entries, and no field twice; the heap
+//! account of a table is what its entries take.
+
+use crate::config::Config;
+use crate::structures::dict::{self, Dict, EntryRef, HashKey};
+use crate::structures::field::{self, Field};
+use crate::structures::ziplist::{self, Value, Ziplist};
+
+use super::{Encoding, Measured};
+
+/// Buckets that a page of HSCAN visits at most for each field that it should have.
+const BUCKETS_PER_FIELD: u64 = 20;
+
+/// What a ziplist may hold, and the key of the table that takes its place.
+#[derive(Clone, Copy, Debug)]
+pub struct HashLimits {
+    /// Fields of a ziplist.
+    pub entries: usize,
+    /// Bytes of a field or a value in it.
+    pub value: usize,
+    /// Hash key of a table.
+    pub hash_key: HashKey,
+}
+
+impl HashLimits {
+    /// From `hash-max-ziplist-entries` and `hash-max-ziplist-value`.
+    pub(crate) fn new(config: &Config, hash_key: HashKey) -> HashLimits {
+        let limit = |number: i64| usize::try_from(number).unwrap_or(0);
+        HashLimits {
+            entries: limit(config.hash_max_ziplist_entries),
+            value: limit(config.hash_max_ziplist_value),
+            hash_key,
+        }
+    }
+}
+
+/// The fields, see the [module](self).
+pub enum Hash {
+    /// Fields and values in turn.
+    Ziplist(Ziplist),
+    /// A hash table.
+    Table(Box<Table>),
+}
+
+/// A dict of fields, and what its entries take.
+pub struct Table {
+    fields: Dict<Field>,
+    /// Bytes of all entries.
+    heap: usize,
+}
+
+impl std::fmt::Debug for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Hash::new()
+    }
+}
+
+impl Hash {
+    /// One without fields.
+    #[must_use]
+    pub fn new() -> Hash {
+        Hash::Ziplist(Ziplist::new())
+    }
+
+    /// One without fields that is a table already.
+    #[must_use]
+    pub fn new_table(hash_key: HashKey) -> Hash {
+        Hash::Table(Box::new(Table { fields: Dict::new(hash_key), heap: 0 }))
+    }
+
+    /// Takes over fields and values in turn; `None` when they are no pairs, or a field is there twice.
+    #[must_use]
+    pub fn from_ziplist(list: Ziplist) -> Option<Hash> {
+        let mut fields: Vec<Vec<u8>> = list.iter().step_by(2).map(Value::to_vec).collect();
+        let count = fields.len();
+        fields.sort_unstable();
+        fields.dedup();
+        (list.len().is_multiple_of(2) && fields.len() == count).then_some(Hash::Ziplist(list))
+    }
+
+    /// Number of fields.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Hash::Ziplist(list) => list.len() / 2,
+            Hash::Table(table) => table.fields.len(),
+        }
+    }
+
+    /// Whether there is no field.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Hash::Ziplist(list) => list.is_empty(),
+            Hash::Table(table) => table.fields.is_empty(),
+        }
+    }
+
+    /// How it is stored.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        match self {
+            Hash::Ziplist(_) => Encoding::Ziplist,
+            Hash::Table(_) => Encoding::Hashtable,
+        }
+    }
+
+    /// The hash table, if it is one.
+    #[must_use]
+    pub fn as_table(&self) -> Option<&Dict<Field>> {
+        match self {
+            Hash::Ziplist(_) => None,
+            Hash::Table(table) => Some(&table.fields),
+        }
+    }
+
+    /// The ziplist, if it is one.
+    #[must_use]
+    pub fn as_ziplist(&self) -> Option<&Ziplist> {
+        match self {
+            Hash::Ziplist(list) => Some(list),
+            Hash::Table(_) => None,
+        }
+    }
+
+    /// The value of a field.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, field: &[u8]) -> Option<Value<'_>> {
+        match self {
+            Hash::Ziplist(list) => {
+                let found = list.find(list.first(), field, 1)?;
+                list.next(found).map(|position| list.get(position))
+            }
+            Hash::Table(table) => table.fields.peek(field).map(|entry| Value::Bytes(entry.value())),
+        }
+    }
+
+    /// Whether there is such a field.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, field: &[u8]) -> bool {
+        match self {
+            Hash::Ziplist(list) => list.find(list.first(), field, 1).is_some(),
+            Hash::Table(table) => table.fields.peek(field).is_some(),
+        }
+    }
+
+    /// Makes a table of it if one of these texts, which are about to become fields and values, is too long for a
+    /// ziplist.
+    pub fn prepare<'a>(&mut self, mut texts: impl Iterator<Item = &'a [u8]>, limits: &HashLimits) {
+        if matches!(self, Hash::Ziplist(_)) && texts.any(|text| text.len() > limits.value) {
+            self.make_table(limits.hash_key);
+        }
+    }
+
+    /// Sets a field; true when it is new. Makes a table of a ziplist with more fields than the limit, and of one that
+    /// would become too large altogether.
+    pub fn set(&mut self, field: &[u8], value: &[u8], limits: &HashLimits) -> bool {
+        if let Hash::Ziplist(list) = self {
+            if list.has_room(field.len().saturating_add(value.len())) {
+                let new = set_in(list, field, value);
+                if list.len() / 2 > limits.entries {
+                    self.make_table(limits.hash_key);
+                }
+                return new;
+            }
+            self.make_table(limits.hash_key);
+        }
+        match self {
+            Hash::Table(table) => field::set(&mut table.fields, field, value, &mut table.heap),
+            Hash::Ziplist(_) => unreachable!("a table was made of it"),
+        }
+    }
+
+    /// Removes a field; false when there is none.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        match self {
+            Hash::Ziplist(list) => match list.find(list.first(), field, 1) {
+                Some(position) => {
+                    if let Some(value) = list.delete(position) {
+                        list.delete(value);
+                    }
+                    list.settle_count();
+                    true
+                }
+                None => false,
+            },
+            Hash::Table(table) => {
+                let Some(gone) = table.fields.remove(field) else { return false };
+                table.heap -= gone.as_entry().allocated();
+                if table.fields.is_sparse() {
+                    table.fields.shrink();
+                }
+                true
+            }
+        }
+    }
+
+    /// Makes a table of it.
+    pub fn make_table(&mut self, hash_key: HashKey) {
+        let Hash::Ziplist(list) = self else { return };
+        let mut table = Box::new(Table { fields: Dict::new(hash_key), heap: 0 });
+        table.fields.resize_to(list.len() / 2);
+        let (mut field_digits, mut value_digits) = ([0; 20], [0; 20]);
+        for (field, value) in pairs(list) {
+            let (field, value) = (field.text(&mut field_digits), value.text(&mut value_digits));
+            field::set(&mut table.fields, field, value, &mut table.heap);
+        }
+        *self = Hash::Table(table);
+    }
+
+    /// All fields with their values.
+    pub fn iter(&self) -> Iter<'_> {
+        match self {
+            Hash::Ziplist(list) => Iter::Ziplist(pairs(list)),
+            Hash::Table(table) => Iter::Table(table.fields.iter()),
+        }
+    }
+
+    /// A page of HSCAN: gives fields and values to `found` and answers the next cursor. A ziplist is one page.
+    pub(crate) fn scan<'a>(&'a self, cursor: u64, count: u64, mut found: impl FnMut(Value<'a>, Value<'a>)) -> u64 {
+        let table = match self {
+            Hash::Ziplist(list) => {
+                pairs(list).for_each(|(field, value)| found(field, value));
+                return 0;
+            }
+            Hash::Table(table) => table,
+        };
+        let (mut cursor, mut met) = (cursor, 0);
+        let mut visits = count.saturating_mul(BUCKETS_PER_FIELD);
+        loop {
+            cursor = table.fields.scan(cursor, |entry| {
+                found(Value::Bytes(entry.key()), Value::Bytes(entry.value()));
+                met += 1;
+            });
+            if cursor == 0 || visits == 0 || met >= count {
+                return cursor;
+            }
+            visits -= 1;
+        }
+    }
+
+    /// Checks every invariant.
+    ///
+    /// # Panics
+    /// When one does not hold.
+    pub fn validate(&self) {
+        match self {
+            Hash::Ziplist(list) => {
+                list.validate();
+                assert!(Hash::from_ziplist(list.clone()).is_some(), "no pairs, or a field twice");
+            }
+            Hash::Table(table) => {
+                table.fields.validate();
+                assert_eq!(table.heap, table.fields.iter().map(EntryRef::allocated).sum::<usize>());
+            }
+        }
+    }
+}
+
+fn set_in(list: &mut Ziplist, field: &[u8], value: &[u8]) -> bool {
+    if let Some(found) = list.find(list.first(), field, 1)
+        && let Some(position) = list.next(found)
+    {
+        list.replace(position, Value::of(value));
+        return false;
+    }
+    list.push_back(Value::of(field));
+    list.push_back(Value::of(value));
+    true
+}
+
+fn pairs(list: &Ziplist) -> Pairs<'_> {
+    Pairs(list.iter())
+}
+
+/// Fields and values of a ziplist.
+pub struct Pairs<'a>(ziplist::Iter<'a>);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (Value<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().zip(self.0.next())
+    }
+}
+
+/// Fields and values, see [`Hash::iter`].
+pub enum Iter<'a> {
+    /// Of a ziplist.
+    Ziplist(Pairs<'a>),
+    /// Of a table.
+    Table(dict::Iter<'a, Field>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (Value<'a>, Value<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Iter::Ziplist(pairs) => pairs.next(),
+            Iter::Table(entries) => {
+                entries.next().map(|entry| (Value::Bytes(entry.key()), Value::Bytes(entry.value())))
+            }
+        }
+    }
+}
+
+impl Measured for Hash {
+    #[inline]
+    fn bytes(&self) -> usize {
+        match self {
+            Hash::Ziplist(list) => list.bytes(),
+            Hash::Table(table) => size_of::<Table>() + table.fields.table_bytes() + table.heap,
+        }
+    }
+}
