@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use tally_check::properties::rdb::Loader;
-use tally_check::properties::{commands, resp};
+use tally_check::properties::{commands, hyperloglog, resp};
 
 /// Runs a property over the seeds of a target and answers how many there were.
 fn seeds(target: &str, mut property: impl FnMut(&[u8])) -> usize {
@@ -31,6 +31,12 @@ fn the_seeds_of_resp_parse_hold() {
 #[test]
 fn the_seeds_of_commands_hold() {
     assert!(seeds("commands", commands::the_engine_answers_what_the_model_allows) >= 3);
+}
+
+#[test]
+fn the_seeds_of_hyperloglog_hold() {
+    assert!(seeds("hyperloglog", hyperloglog::any_string_is_taken_or_refused) >= 5);
+    seeds("hyperloglog", |bytes| hyperloglog::registers_only_rise(&hyperloglog::operations(bytes)));
 }
 
 #[test]

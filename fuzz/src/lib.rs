@@ -28,6 +28,12 @@ pub fn commands(bytes: &[u8]) {
     properties::commands::the_engine_answers_what_the_model_allows(bytes);
 }
 
+/// See [`properties::hyperloglog::any_string_is_taken_or_refused`].
+pub fn hyperloglog(bytes: &[u8]) {
+    properties::hyperloglog::any_string_is_taken_or_refused(bytes);
+    properties::hyperloglog::registers_only_rise(&properties::hyperloglog::operations(bytes));
+}
+
 /// Makes a program of a property.
 #[cfg(fuzzing)]
 #[macro_export]

@@ -7,6 +7,7 @@ pub mod aof;
 pub mod commands;
 pub mod config;
 pub mod dict;
+pub mod hyperloglog;
 pub mod lzf;
 pub mod number;
 pub mod popcount;

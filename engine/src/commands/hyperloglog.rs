@@ -245,8 +245,8 @@ fn show_opcodes(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
             return Err("ERR HLL encoding is not sparse".into());
         }
         let mut words = String::new();
-        for run in hll.runs() {
-            let hll::sparse::Run { value, length, bytes } = run?;
+        // What is cut off at the end is no run.
+        for hll::sparse::Run { value, length, bytes } in hll.runs().map_while(Result::ok) {
             words.push_str(&match (value, bytes) {
                 (0, 1) => format!("z:{length} "),
                 (0, _) => format!("Z:{length} "),

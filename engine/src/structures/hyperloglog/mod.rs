@@ -213,10 +213,16 @@ impl<'a> HllMut<'a> {
     #[inline]
     pub fn add(&mut self, element: &[u8], sparse_max: usize) -> Result<bool, Corrupt> {
         let (index, value) = register_of(element);
-        self.raise(index, value, sparse_max, &mut Cursor::default())
+        self.raise(index, value, sparse_max)
     }
 
-    fn raise(&mut self, index: usize, value: u8, sparse_max: usize, from: &mut Cursor) -> Result<bool, Corrupt> {
+    /// Raises the register `index`, below [`REGISTERS`], to `value`, below 64: as [`HllMut::add`].
+    #[inline]
+    pub fn raise(&mut self, index: usize, value: u8, sparse_max: usize) -> Result<bool, Corrupt> {
+        self.raise_from(&mut Cursor::default(), index, value, sparse_max)
+    }
+
+    fn raise_from(&mut self, from: &mut Cursor, index: usize, value: u8, sparse_max: usize) -> Result<bool, Corrupt> {
         let raised = match self.form() {
             Form::Dense => dense::raise(&mut self.bytes[HEADER_LEN..], index, value),
             Form::Sparse => match sparse::raise(self.bytes, index, value, sparse_max, from)? {
@@ -244,7 +250,7 @@ impl<'a> HllMut<'a> {
         }
         let mut cursor = Cursor::default();
         for (index, &value) in registers.0.iter().enumerate().filter(|(_, value)| **value > 0) {
-            self.raise(index, value, sparse_max, &mut cursor)?;
+            self.raise_from(&mut cursor, index, value, sparse_max)?;
         }
         self.invalidate();
         Ok(())

@@ -77,7 +77,7 @@ fn a_merge_in_rising_order_leaves_the_bytes_of_single_changes() {
         let mut single = one;
         let mut hll = HllMut::recognize(&mut single).unwrap();
         for (index, value) in union.iter().enumerate().filter(|(_, value)| *value > 0) {
-            hll.raise(index, value, 3000, &mut Cursor::default()).unwrap();
+            hll.raise(index, value, 3000).unwrap();
         }
         assert_eq!(merged, single);
         assert_eq!(HllRef::recognize(&merged).unwrap().validate(), Ok(()));
