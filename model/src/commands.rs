@@ -6,7 +6,8 @@ use crate::clause::Clause;
 use crate::client::Killed;
 use crate::plan::{Plan, Refusal};
 use crate::{
-    bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, sets, strings,
+    bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, sets, sort,
+    strings,
 };
 
 /// A command: what COMMAND tells of it, and its handler.
@@ -150,6 +151,7 @@ pub static COMMANDS: &[Command] = &[
     command!("sismember" 3 "readonly fast" 1 1 1 sets::sismember),
     command!("smembers" 2 "readonly sort_for_script" 1 1 1 sets::smembers),
     command!("smove" 4 "write fast" 1 2 1 sets::smove),
+    command!("sort" -2 "write denyoom movablekeys" 1 1 1 sort::sort),
     command!("spop" -2 "write random fast" 1 1 1 sets::spop),
     command!("srandmember" -2 "readonly random" 1 1 1 sets::srandmember),
     command!("srem" -3 "write fast" 1 1 1 sets::srem),

@@ -58,9 +58,11 @@ pub mod set;
 mod sets;
 pub mod span;
 pub mod specification;
+mod sort;
 mod strings;
 pub mod thresholds;
 pub mod value;
+mod weight;
 pub mod zset;
 
 pub use allowed::Allowed;

@@ -7,7 +7,7 @@ use crate::clause::Clause;
 use crate::edit::Edit;
 use crate::plan::{Change, Plan, Refusal};
 use crate::reply::{Bytes, Reply};
-use crate::strings::{clamp_range, length};
+use crate::strings::length;
 use crate::value::Value;
 
 /// A list; its encoding is always quicklist. [LIST-4]
@@ -204,6 +204,17 @@ fn range(call: &Call<'_>, clause: Clause) -> Result<(i64, i64), Refusal> {
     integers.inspect_err(|_| call.cite(clause))
 }
 
+/// The first and last position that a range covers, both included; `None` if it is empty. [LRANGE-2] [LRANGE-3]
+fn covered(first: i64, last: i64, len: usize) -> Option<(usize, usize)> {
+    let len = length(len);
+    let from_tail = |index: i64| if index < 0 { index.saturating_add(len) } else { index };
+    let (first, last) = (from_tail(first).max(0), from_tail(last).min(len - 1));
+    if first > last {
+        return None;
+    }
+    Some((usize::try_from(first).ok()?, usize::try_from(last).ok()?))
+}
+
 pub(crate) fn lrange(call: &Call<'_>) -> Result<Plan, Refusal> {
     let (first, last) = range(call, Clause::LRANGE_4)?;
     let nothing = Plan::reply(Clause::LRANGE_3, Reply::Array(Vec::new()));
@@ -211,7 +222,7 @@ pub(crate) fn lrange(call: &Call<'_>) -> Result<Plan, Refusal> {
     if first < 0 || last < 0 {
         call.cite(Clause::LRANGE_2);
     }
-    let Some((first, last)) = clamp_range(first, last, list.items.len()) else { return Ok(nothing) };
+    let Some((first, last)) = covered(first, last, list.items.len()) else { return Ok(nothing) };
     let items = list.items.range(first..=last).map(|item| Reply::bulk(item.as_slice()));
     Ok(Plan::reply(Clause::LRANGE_1, Reply::Array(items.collect())))
 }
@@ -219,7 +230,7 @@ pub(crate) fn lrange(call: &Call<'_>) -> Result<Plan, Refusal> {
 pub(crate) fn ltrim(call: &Call<'_>) -> Result<Plan, Refusal> {
     let (first, last) = range(call, Clause::LTRIM_3)?;
     let Some(list) = call.find_list(call.args[1])? else { return Ok(Plan::ok(Clause::LTRIM_4)) };
-    Ok(match clamp_range(first, last, list.items.len()) {
+    Ok(match covered(first, last, list.items.len()) {
         Some((first, last)) => {
             Plan::ok(Clause::LTRIM_1).with(call.edit_list(call.args[1], ListEdit::Keep(first, last + 1)))
         }

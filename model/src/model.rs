@@ -411,8 +411,12 @@ impl Model {
     ) {
         let Some(spec) = spec.filter(|spec| spec.uses_keys()) else { return };
         let db = self.selected_db(client);
-        // MSETNX looks no further than to the first key that exists.
-        let stopped = spec.name == "msetnx" && outcome.replies == [Reply::Integer(0)];
+        // MSETNX looks no further than to the first key that exists, and RPOPLPUSH not beyond a missing list.
+        let stopped = match spec.name {
+            "msetnx" => outcome.replies == [Reply::Integer(0)],
+            "rpoplpush" => outcome.replies == [Reply::NilBulk],
+            _ => false,
+        };
         // Where replies are switched off nobody knows.
         let failed = stopped || matches!(outcome.replies, [] | [Reply::Error(_)]);
         let counts_frequency = self.server.counts_frequency();
@@ -478,6 +482,14 @@ impl Model {
             Change::SetAccess { db, key, access } => {
                 if let Some(entry) = self.keyspace.entry_mut(db, &key) {
                     entry.access = access;
+                }
+            }
+            Change::Use { db, keys } => {
+                let counts_frequency = self.server.counts_frequency();
+                for key in keys {
+                    if let Some(entry) = self.keyspace.entry_mut(db, &key) {
+                        entry.access.used(span, false, counts_frequency);
+                    }
                 }
             }
             Change::Move { from, to } => {
@@ -577,6 +589,7 @@ impl Change {
             | Self::Flush { .. }
             | Self::FlushAll
             | Self::Select(_)
+            | Self::Use { .. }
             | Self::Scanned { .. }
             | Self::ScannedElements { .. }
             | Self::Client(_)

@@ -40,6 +40,8 @@ pub enum Change {
     SetDeadline { db: usize, key: Bytes, deadline: Option<Deadline> },
     /// The key's last use and frequency become these (RESTORE); any other use is noted from the key positions.
     SetAccess { db: usize, key: Bytes, access: Access },
+    /// Keys that the command's key positions do not tell were used.
+    Use { db: usize, keys: Vec<Bytes> },
     /// The key moves over whatever has the other name, or to the other database, with its deadline.
     Move { from: (usize, Bytes), to: (usize, Bytes) },
     /// Two databases trade places.

@@ -25,6 +25,8 @@ pub enum ZsetEdit {
     Score(Vec<(Bytes, Score)>),
     /// These are members no more.
     Remove(Vec<Bytes>),
+    /// It becomes a skiplist. [SORT-19]
+    Convert,
 }
 
 impl ZsetValue {
@@ -77,6 +79,7 @@ impl ZsetValue {
                     }
                 }
             }
+            ZsetEdit::Convert => self.encoding = Encoding::Skiplist,
         }
     }
 }
