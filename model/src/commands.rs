@@ -6,8 +6,7 @@ use crate::clause::Clause;
 use crate::client::Killed;
 use crate::plan::{Plan, Refusal};
 use crate::{
-    bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, sets, sort,
-    strings,
+    bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, sets, sort, strings,
 };
 
 /// A command: what COMMAND tells of it, and its handler.

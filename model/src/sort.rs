@@ -314,6 +314,24 @@ fn stored(reply: Reply) -> Bytes {
     }
 }
 
+/// The key that the last STORE of a command line names, whatever else is wrong with the options.
+pub(crate) fn stored_under<'a>(line: &[&'a [u8]]) -> Option<&'a [u8]> {
+    let mut store = None;
+    let mut position = 2;
+    while let Some(word) = line.get(position) {
+        position += match word.to_ascii_lowercase().as_slice() {
+            b"limit" => 3,
+            b"by" | b"get" => 2,
+            b"store" => {
+                store = line.get(position + 1).copied().or(store);
+                2
+            }
+            _ => 1,
+        };
+    }
+    store
+}
+
 pub(crate) fn sort(call: &Call<'_>) -> Result<Plan, Refusal> {
     let value = call.find(call.args[1]).map(|entry| &entry.value);
     let elements: Vec<&[u8]> = match value {
@@ -350,8 +368,7 @@ pub(crate) fn sort(call: &Call<'_>) -> Result<Plan, Refusal> {
         && zset.encoding == Encoding::Ziplist
     {
         call.cite(Clause::SORT_19);
-        let convert =
-            Change::Edit { db: call.db(), key: call.args[1].to_vec(), edit: Edit::Zset(ZsetEdit::Convert) };
+        let convert = Change::Edit { db: call.db(), key: call.args[1].to_vec(), edit: Edit::Zset(ZsetEdit::Convert) };
         plan.changes.insert(0, convert.clone());
         plan.errata.iter_mut().for_each(|erratum| erratum.changes.insert(0, convert.clone()));
     }

@@ -300,14 +300,16 @@ fn recorded_answers_about_objects_are_accepted() {
 #[test]
 fn recorded_answers_to_hyperloglog_commands_are_accepted() {
     replay("hll", 4000);
+}
 
+#[test]
 fn recorded_answers_to_list_commands_are_accepted() {
     replay("lists", 7000);
 }
 
 #[test]
 fn recorded_answers_to_hash_commands_are_accepted() {
-    replay("hashes", 7000);
+    replay("hashes", 3500);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn takes_keys(command: &Command) -> bool {
     command.first_key != 0 || command.flags.split(' ').any(|flag| flag == "movablekeys")
 }
 
-/// The key arguments of a command line by first key, last key and step.
+/// The key arguments of a command line by first key, last key and step, and those that an option of the command names.
 pub(crate) fn keys(command: &Command, line: &[&[u8]]) -> Option<Vec<Bytes>> {
     let count = i64::try_from(line.len()).ok()?;
     let last = if command.last_key < 0 { count + command.last_key } else { command.last_key };
@@ -133,6 +133,9 @@ pub(crate) fn keys(command: &Command, line: &[&[u8]]) -> Option<Vec<Bytes>> {
     while at > 0 && at <= last {
         keys.push(line.get(usize::try_from(at).ok()?)?.to_vec());
         at += command.step.max(1);
+    }
+    if command.name == "sort" {
+        keys.extend(crate::sort::stored_under(line).map(<[u8]>::to_vec));
     }
     Some(keys)
 }
