@@ -84,11 +84,7 @@ fn recorded_propagation_is_what_the_model_says() {
             let then = Span::at(if has(command, &["psetex"]) { NOW - 25 } else { NOW });
             now = if has(command, &["psetex"]) { Span::at(NOW) } else { now };
             let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
-<<<<<<< HEAD
             let Allowed::Exactly(reply) = model.allowed(client, &words, then) else { panic!("{name}: an open setup") };
-=======
-            let Allowed::Exactly(reply) = model.allowed(client, &words, then) else { panic!("{name}: {words:?}") };
->>>>>>> 71505ee (Ranges of lists, SORT in the model)
             model.step(client, &words, &Outcome::reply(&reply), then).unwrap();
         }
         let (mut to_aof, mut to_replicas) = (Vec::new(), Vec::new());

@@ -116,7 +116,10 @@ impl Replay {
             self.counts.unknown_key += 1;
             return;
         }
-        let whole_db = matches!(name.as_str(), "KEYS" | "SCAN" | "DBSIZE" | "RANDOMKEY");
+        let options: &[&[u8]] = if name == "SORT" { &command[2..] } else { &[] };
+        // Patterns may lead to any key.
+        let patterns = options.iter().any(|word| word.eq_ignore_ascii_case(b"by") || word.eq_ignore_ascii_case(b"get"));
+        let whole_db = patterns || matches!(name.as_str(), "KEYS" | "SCAN" | "DBSIZE" | "RANDOMKEY");
         let clean = !(keys.iter().any(is_unknown) || whole_db && self.unknown.iter().any(|(owner, _)| *owner == db));
         match name.as_str() {
             "MOVE" if !failed => {
@@ -149,6 +152,21 @@ impl Replay {
             // Payloads of values that are no strings are beyond the model.
             "RESTORE" if command.get(3).is_some_and(|payload| payload.first() != Some(&0)) => {
                 return self.absent(&name, &command, db, failed);
+            }
+            "SORT" => {
+                let stored = options.iter().position(|word| word.eq_ignore_ascii_case(b"store"));
+                let stored = stored.and_then(|position| options.get(position + 1)).filter(|_| !failed);
+                if clean {
+                    if let Some(key) = stored {
+                        self.settle_as_absent(client, db, key);
+                    }
+                    return self.judge(client, &command, &reply, line);
+                }
+                self.counts.unknown_key += 1;
+                if let Some(key) = stored {
+                    self.unknown.insert((db, key.to_vec()));
+                }
+                return;
             }
             "RESTORE" | "DUMP" if !clean => return self.absent(&name, &command, db, failed),
             _ if clean => {}
