@@ -53,6 +53,12 @@ pub enum Fault {
     GeoMissesBeyondPoles,
     /// Members of equal scores are ordered by length first.
     SkiplistTiesByLength,
+    /// A member one byte longer than configured does not make a sorted set a skiplist.
+    ZsetOneByteTooLong,
+    /// Scores lose their fraction when a sorted set becomes a skiplist.
+    ZsetConversionRoundsScores,
+    /// A score range whose open end is 0 holds the scores of 0.
+    OpenBoundCloses,
     /// Each link of a skiplist's third level or above counts one step too few.
     SkiplistLosesSteps,
 }
@@ -83,6 +89,9 @@ pub const ALL: &[Fault] = &[
     Fault::SpopKeepsEncoding,
     Fault::GeoMissesBeyondPoles,
     Fault::SkiplistTiesByLength,
+    Fault::ZsetOneByteTooLong,
+    Fault::ZsetConversionRoundsScores,
+    Fault::OpenBoundCloses,
     Fault::SkiplistLosesSteps,
 ];
 

@@ -172,6 +172,46 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     }
 }
 
+/// Reads a double as C's `strtod` reads a whole text: white space in front is passed over, what overflows is infinite and
+/// what underflows is 0, and nothing at all is 0. `None` for NaN and for anything left over.
+#[must_use]
+pub fn parse_f64_start(text: &[u8]) -> Option<f64> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r');
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let first = text.iter().position(|byte| !is_space(byte))?;
+    match FloatText::recognize(&text[first..])? {
+        FloatText::Infinity(negative) => Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY }),
+        FloatText::Decimal(decimal) => decimal.parse().ok(),
+        FloatText::Hexadecimal(hexadecimal, exponent) => {
+            let text = if exponent { tamed_exponent(hexadecimal, 'p') } else { format!("{hexadecimal}p0").into() };
+            let parsed = Double::from_str_r(&text, Round::NearestTiesToEven).ok()?;
+            u64::try_from(parsed.value.to_bits()).ok().map(f64::from_bits)
+        }
+    }
+}
+
+/// Longest text that [`format_f64`] gives, bytes: a minus, 17 digits, a point and an exponent of three digits.
+pub const F64_TEXT_MAX: usize = 24;
+
+/// A double as [`format_f64`] gives it, written into `buffer`; most are integers, whose digits are quickly found.
+#[inline]
+pub fn score_text(value: f64, buffer: &mut [u8; F64_TEXT_MAX]) -> &[u8] {
+    /// Up to this magnitude integers print all their digits.
+    const DIGITS_ALL: f64 = 1e15;
+    if value.abs() < DIGITS_ALL && value.trunc() == value && !(value == 0.0 && value.is_sign_negative()) {
+        let mut digits = [0; I64_TEXT_MAX];
+        // An integer of this magnitude is exact.
+        let text = format_i64(value as i64, &mut digits);
+        buffer[..text.len()].copy_from_slice(text);
+        return &buffer[..text.len()];
+    }
+    let text = format_f64(value);
+    buffer[..text.len()].copy_from_slice(text.as_bytes());
+    &buffer[..text.len()]
+}
+
 /// A double as C's `%.17g` prints it: 17 significant digits at most, no trailing zeros, exponents of two digits or more.
 #[must_use]
 pub fn format_f64(value: f64) -> String {
@@ -250,6 +290,19 @@ mod tests {
             (f64::NEG_INFINITY, "-inf"),
         ] {
             assert_eq!(format_f64(value), text);
+        }
+    }
+
+    #[test]
+    fn scores_have_the_same_text_in_a_buffer() {
+        let mut values =
+            vec![0.0, -0.0, 0.5, f64::INFINITY, f64::MAX, -f64::MIN_POSITIVE, 5e-324, -1.234_567_890_123_456_7e-300];
+        for exponent in 0..20 {
+            let power = 10f64.powi(exponent);
+            values.extend([power, -power, power - 1.0, power + 1.0, power + 0.5, 1.0 / power]);
+        }
+        for value in values {
+            assert_eq!(score_text(value, &mut [0; F64_TEXT_MAX]), format_f64(value).as_bytes(), "{value}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::commands::Refusal;
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
 use crate::structures::key_table::{KeyMut, KeyRef, RawMut};
-use crate::values::{Collection, Guard, Hash, List, Set};
+use crate::values::{Collection, Guard, Hash, List, Set, Zset};
 pub(crate) use crate::values::{Encoding, Type};
 
 /// OBJECT REFCOUNT of a shared integer.
@@ -206,6 +206,14 @@ impl<'a> ObjectRef<'a> {
         }
     }
 
+    /// The value as a sorted set; refused when it is none.
+    pub(crate) fn zset(self) -> Result<&'a Zset, Refusal> {
+        match self.collection() {
+            Some(Collection::Zset(zset)) => Ok(zset),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
     /// The value when it is no string.
     #[inline]
     pub(crate) fn collection(self) -> Option<&'a Collection> {
@@ -274,6 +282,14 @@ impl<'a> ObjectMut<'a> {
     pub(crate) fn set(&mut self) -> Result<Guard<'_, Set>, Refusal> {
         match self.collection() {
             Some((Collection::Set(set), account)) => Ok(Guard::new(set, account)),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
+    /// The value as a sorted set; refused when it is none.
+    pub(crate) fn zset(&mut self) -> Result<Guard<'_, Zset>, Refusal> {
+        match self.collection() {
+            Some((Collection::Zset(zset), account)) => Ok(Guard::new(zset, account)),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }

@@ -93,6 +93,7 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         (b"htstats-key", 3) => {
             let text = match find(cx, &args[2])?.collection() {
                 Some(Collection::Set(set)) => set.as_table().map(describe_tables),
+                Some(Collection::Zset(zset)) => zset.as_skiplist().map(|list| describe_tables(list.dict())),
                 Some(Collection::Hash(hash)) => hash.as_table().map(describe_tables),
                 Some(Collection::List(_)) | None => None,
             };

@@ -14,7 +14,7 @@ use crate::resp::Reply;
 use crate::state::Server;
 use crate::structures::key_entry::Payload;
 use crate::structures::key_table::Detached;
-use crate::values::{Collection, SetLimits};
+use crate::values::{Collection, SetLimits, ZsetLimits};
 
 impl Config {
     /// Whether small integers are shared: not when eviction goes by what each object's bits say.
@@ -112,6 +112,11 @@ impl Context<'_> {
     /// What decides how sets are stored.
     pub(crate) fn set_limits(&self) -> SetLimits {
         SetLimits::new(&self.server.config, self.server.keyspace.hash_key())
+    }
+
+    /// What decides how sorted sets are stored.
+    pub(crate) fn zset_limits(&self) -> ZsetLimits {
+        ZsetLimits::new(&self.server.config, self.server.keyspace.hash_key())
     }
 
     /// Finds a key to read it: counts a hit or a miss, and marks the object as used.

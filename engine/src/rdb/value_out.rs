@@ -7,7 +7,7 @@ use super::writer::{Attributes, Writer};
 use crate::number::I64_TEXT_MAX;
 use crate::object::ObjectRef;
 use crate::structures::quicklist::NodeView;
-use crate::values::{Collection, Hash, List, Set};
+use crate::values::{Collection, Hash, List, Set, Zset};
 
 /// The number of the form in which a value is written.
 pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
@@ -24,6 +24,8 @@ fn collection_type(collection: &Collection) -> u8 {
         Collection::Hash(_) => value_type::HASH,
         Collection::Set(set) if set.as_intset().is_some() => value_type::SET_INTSET,
         Collection::Set(_) => value_type::SET,
+        Collection::Zset(zset) if zset.as_ziplist().is_some() => value_type::ZSET_ZIPLIST,
+        Collection::Zset(_) => value_type::ZSET_2,
     }
 }
 
@@ -51,6 +53,7 @@ impl<W: Write> Writer<W> {
             Collection::List(list) => self.list(list),
             Collection::Hash(hash) => self.hash(hash),
             Collection::Set(set) => self.set(set),
+            Collection::Zset(zset) => self.zset(zset),
         }
     }
 
@@ -80,5 +83,18 @@ impl<W: Write> Writer<W> {
         }
         self.number(set.len() as u64)?;
         set.iter().try_for_each(|member| self.text(member.text(&mut [0; I64_TEXT_MAX])))
+    }
+
+    /// The members of a skiplist are written from the last to the first: loading them so, each is added in front.
+    fn zset(&mut self, zset: &Zset) -> io::Result<()> {
+        if let Some(list) = zset.as_ziplist() {
+            return self.text(list.as_bytes());
+        }
+        self.number(zset.len() as u64)?;
+        for (member, score) in zset.iter().rev() {
+            self.text(member.text(&mut [0; I64_TEXT_MAX]))?;
+            self.raw(&score.to_le_bytes())?;
+        }
+        Ok(())
     }
 }

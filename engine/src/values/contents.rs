@@ -28,6 +28,9 @@ impl Collection {
                 }
             }
             Collection::Set(set) => set.iter().for_each(|member| visit(Element::Item(member.text(&mut first)))),
+            Collection::Zset(zset) => {
+                zset.iter().for_each(|(member, score)| visit(Element::Scored(member.text(&mut first), score)));
+            }
         }
     }
 }

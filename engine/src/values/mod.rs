@@ -12,6 +12,7 @@ mod contents;
 mod hash;
 mod list;
 mod set;
+pub(crate) mod zset;
 
 use std::ops::{Deref, DerefMut};
 
@@ -21,6 +22,8 @@ pub(crate) use list::ELEMENT_MAX;
 pub use list::List;
 pub use set::Set;
 pub(crate) use set::SetLimits;
+pub use zset::Zset;
+pub(crate) use zset::ZsetLimits;
 
 /// Types of values, by the number that files and digests use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +108,8 @@ pub enum Collection {
     Hash(Hash),
     /// A set.
     Set(Set),
+    /// A sorted set.
+    Zset(Zset),
 }
 
 // It lies in every key's entry, where each byte counts.
@@ -118,6 +123,7 @@ impl Collection {
             Collection::List(_) => Type::List,
             Collection::Hash(_) => Type::Hash,
             Collection::Set(_) => Type::Set,
+            Collection::Zset(_) => Type::Zset,
         }
     }
 
@@ -128,6 +134,7 @@ impl Collection {
             Collection::List(_) => Encoding::Quicklist,
             Collection::Hash(hash) => hash.encoding(),
             Collection::Set(set) => set.encoding(),
+            Collection::Zset(zset) => zset.encoding(),
         }
     }
 
@@ -138,6 +145,7 @@ impl Collection {
             Collection::List(list) => list.len(),
             Collection::Hash(hash) => hash.len(),
             Collection::Set(set) => set.len(),
+            Collection::Zset(zset) => zset.len(),
         }
     }
 
@@ -156,6 +164,7 @@ impl Collection {
             Collection::List(list) => list.validate(),
             Collection::Hash(hash) => hash.validate(),
             Collection::Set(set) => set.validate(),
+            Collection::Zset(zset) => zset.validate(),
         }
     }
 }
@@ -166,6 +175,7 @@ impl Measured for Collection {
             Collection::List(list) => list.bytes(),
             Collection::Hash(hash) => hash.bytes(),
             Collection::Set(set) => set.bytes(),
+            Collection::Zset(zset) => zset.bytes(),
         }
     }
 }

@@ -1,0 +1,184 @@
+//! Members and scores as pairs of entries of a ziplist.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::NoZset;
+use super::range::LexRange;
+use crate::number::{F64_TEXT_MAX, I64_TEXT_MAX, parse_f64, score_text};
+use crate::structures::ziplist::{Position, Value, Ziplist};
+
+/// Bytes for which a ziplist has to have room when a member is added: its own and those of its score.
+pub(super) fn room(member: &[u8]) -> usize {
+    member.len().saturating_add(2 * F64_TEXT_MAX)
+}
+
+/// The score that an entry stands for.
+fn score_of(value: Value<'_>) -> Option<f64> {
+    match value {
+        Value::Int(value) => Some(value as f64),
+        Value::Bytes(text) => parse_f64(text),
+    }
+}
+
+/// The score in the entry behind a member's.
+fn score_behind(list: &Ziplist, member: Position) -> f64 {
+    // A set whose scores are no numbers is never made, see `check`.
+    list.next(member).and_then(|score| score_of(list.get(score))).unwrap_or(0.0)
+}
+
+/// A member's entry and score.
+pub(super) fn find(list: &Ziplist, member: &[u8]) -> Option<(Position, f64)> {
+    let position = list.find(list.first(), member, 1)?;
+    Some((position, score_behind(list, position)))
+}
+
+/// The entry of the member of a rank.
+pub(super) fn position(list: &Ziplist, rank: usize) -> Option<Position> {
+    let members = list.len() / 2;
+    if rank < members / 2 {
+        list.index(i64::try_from(2 * rank).ok()?)
+    } else {
+        let from_the_end = members.checked_sub(rank).filter(|&places| places > 0)?;
+        list.index(-i64::try_from(2 * from_the_end).ok()?)
+    }
+}
+
+/// Adds a member and its score before another member, or at the end.
+pub(super) fn insert_before(list: &mut Ziplist, before: Option<Position>, member: &[u8], score: f64) {
+    let mut text = [0; F64_TEXT_MAX];
+    let score = Value::of(score_text(score, &mut text));
+    let place = list.insert(before, Value::of(member));
+    let behind = list.next(place);
+    list.insert(behind, score);
+}
+
+/// Adds a member where its score belongs.
+pub(super) fn insert(list: &mut Ziplist, member: &[u8], score: f64) {
+    let mut digits = [0; I64_TEXT_MAX];
+    let mut position = list.first();
+    while let Some(place) = position {
+        let found = score_behind(list, place);
+        if found > score || found == score && list.get(place).text(&mut digits) > member {
+            break;
+        }
+        position = list.next(place).and_then(|score| list.next(score));
+    }
+    insert_before(list, position, member, score);
+}
+
+/// Removes a member and its score.
+pub(super) fn remove_at(list: &mut Ziplist, position: Position) {
+    if let Some(score) = list.delete(position) {
+        list.delete(score);
+    }
+}
+
+/// Whether the entries are members and scores in order.
+pub(super) fn check(list: &Ziplist) -> Result<(), NoZset> {
+    if list.len() % 2 != 0 {
+        return Err(NoZset::Odd);
+    }
+    let mut digits = [[0; I64_TEXT_MAX]; 2];
+    let mut seen = BTreeSet::new();
+    let mut previous: Option<(f64, Value<'_>)> = None;
+    let mut entries = list.iter();
+    while let (Some(member), Some(score)) = (entries.next(), entries.next()) {
+        let score = score_of(score).filter(|score| !score.is_nan()).ok_or(NoZset::Score)?;
+        if let Some((before, other)) = previous {
+            let [first, second] = &mut digits;
+            let order = before.partial_cmp(&score).unwrap_or(Ordering::Equal);
+            match order.then_with(|| other.text(first).cmp(member.text(second))) {
+                Ordering::Less => {}
+                Ordering::Equal => return Err(NoZset::Twice),
+                Ordering::Greater => return Err(NoZset::Order),
+            }
+        }
+        if !seen.insert(member.to_vec()) {
+            return Err(NoZset::Twice);
+        }
+        previous = Some((score, member));
+    }
+    Ok(())
+}
+
+/// See [`super::Zset::lex_ranks`].
+pub(super) fn lex_ranks(list: &Ziplist, range: &LexRange<'_>, from_the_end: bool) -> Range<usize> {
+    let mut digits = [0; I64_TEXT_MAX];
+    let mut is_above = |member: Value<'_>| range.is_above(member.text(&mut digits));
+    let mut more_digits = [0; I64_TEXT_MAX];
+    let mut reaches = |member: Value<'_>| range.reaches(member.text(&mut more_digits));
+    let mut members = Pairs::all(list).map(|(member, _)| member);
+    let (Some(first), last) = (members.next(), members.next_back()) else { return 0..0 };
+    if is_above(last.unwrap_or(first)) || !reaches(first) {
+        return 0..0;
+    }
+    let mut members = Pairs::all(list).map(|(member, _)| member);
+    if from_the_end {
+        let end = list.len() / 2 - members.by_ref().rev().take_while(|&member| !reaches(member)).count();
+        let members = Pairs::of(list, 0..end).map(|(member, _)| member);
+        let inside = members.rev().take_while(|&member| !is_above(member)).count();
+        end - inside..end
+    } else {
+        let start = members.by_ref().take_while(|&member| is_above(member)).count();
+        let members = Pairs::of(list, start..list.len() / 2).map(|(member, _)| member);
+        start..start + members.take_while(|&member| reaches(member)).count()
+    }
+}
+
+/// Pairs of a ziplist, from both ends.
+#[derive(Clone)]
+pub(crate) struct Pairs<'a> {
+    list: &'a Ziplist,
+    front: Option<Position>,
+    back: Option<Position>,
+    left: usize,
+}
+
+impl<'a> Pairs<'a> {
+    /// All of them.
+    pub(super) fn all(list: &'a Ziplist) -> Self {
+        let back = list.last().and_then(|score| list.previous(score));
+        Pairs { list, front: list.first(), back, left: list.len() / 2 }
+    }
+
+    /// Those of these ranks.
+    pub(super) fn of(list: &'a Ziplist, ranks: Range<usize>) -> Self {
+        let end = ranks.end.min(list.len() / 2);
+        if ranks.start >= end {
+            return Pairs { list, front: None, back: None, left: 0 };
+        }
+        let (front, back) = (position(list, ranks.start), position(list, end - 1));
+        Pairs { list, front, back, left: end - ranks.start }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (Value<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let member = self.front?;
+        let score = self.list.next(member)?;
+        self.front = self.list.next(score);
+        Some((self.list.get(member), score_of(self.list.get(score)).unwrap_or(0.0)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl DoubleEndedIterator for Pairs<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let member = self.back?;
+        self.back = self.list.previous(member).and_then(|score| self.list.previous(score));
+        Some((self.list.get(member), score_behind(self.list, member)))
+    }
+}
+
+impl ExactSizeIterator for Pairs<'_> {}
