@@ -6,7 +6,7 @@ use crate::rdb;
 use crate::reply::Bytes;
 
 /// A file as far as it is whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AofFile {
     /// The RDB file at its beginning, if it has one. [AOF-3]
     pub preamble: Option<rdb::File>,

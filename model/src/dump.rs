@@ -7,37 +7,39 @@ use crate::call::Call;
 use crate::clause::Clause;
 use crate::erratum::Erratum;
 use crate::keyspace::{Access, Deadline};
+use crate::loading;
 use crate::plan::{Change, Expiry, Plan, Propagation, Refusal};
-use crate::rdb;
+use crate::rdb::{self, Content, ValueType};
 use crate::reload::last_use;
 use crate::reply::{Bytes, Reply, quoted};
 use crate::server::integer;
-use crate::value::{StringValue, Value};
+use crate::value::{Kind, Value};
 
 const NO_INTEGER: &str = "ERR value is not an integer or out of range";
+const BAD_DATA: &str = "ERR Bad data format";
 const INVALID_TTL: &str = "ERR Invalid TTL value, must be >= 0";
 
 /// [DUMP-1] [DUMP-2] [DUMP-3]
 pub(crate) fn dump(call: &Call<'_>) -> Result<Plan, Refusal> {
-    match call.find(call.args[1]).map(|entry| &entry.value) {
-        None => Ok(Plan::reply(Clause::DUMP_1, Reply::NilBulk)),
-        Some(Value::String(string)) => {
-            call.cite(Clause::PAYLOAD_1);
-            call.cite(Clause::PAYLOAD_2);
-            let payload = Payload(string.bytes.clone());
-            Ok(Plan::new(Clause::DUMP_2, Allowed::Judged(Arc::new(payload))))
-        }
-        Some(_) => Ok(Plan::new(Clause::DUMP_2, Allowed::Unspecified(Clause::DUMP_2))),
-    }
+    let Some(entry) = call.find(call.args[1]) else { return Ok(Plan::reply(Clause::DUMP_1, Reply::NilBulk)) };
+    call.cite(Clause::PAYLOAD_1);
+    call.cite(if entry.value.kind() == Kind::String { Clause::PAYLOAD_2 } else { Clause::PAYLOAD_4 });
+    Ok(Plan::new(Clause::DUMP_2, Allowed::Judged(Arc::new(Payload(entry.value.clone())))))
 }
 
-/// A payload that decodes to this string.
+/// A payload that decodes to this value, in the form of its encoding.
 #[derive(Debug)]
-struct Payload(Bytes);
+struct Payload(Value);
 
 impl Judge for Payload {
     fn describe(&self) -> String {
-        format!("a payload of {}", quoted(&self.0))
+        match &self.0 {
+            Value::String(string) => format!("a payload of {}", quoted(&string.bytes)),
+            value => {
+                let (kind, encoding) = (value.kind().name(), value.encoding().name());
+                format!("a payload of a {kind} of {} elements, a {encoding}", value.len())
+            }
+        }
     }
 
     fn judge(&self, reply: &Reply) -> Result<(), String> {
@@ -46,11 +48,14 @@ impl Judge for Payload {
             return Err("not of version 9".into());
         }
         let body = rdb::payload(payload).ok_or("wrong checksum")?;
-        let (string, rest) = rdb::value_of_payload(body).map_err(|error| error.to_string())?;
+        let (form, content, rest) = rdb::value_of_payload(body).map_err(|error| error.to_string())?;
         if rest > 0 {
             return Err(format!("{rest} bytes behind the value"));
         }
-        if string == self.0 { Ok(()) } else { Err(format!("decodes to {}", quoted(&string))) }
+        if form != loading::form(&self.0) {
+            return Err(format!("a {}", form.name().unwrap_or("value of no type")));
+        }
+        if loading::holds(&content, &self.0) { Ok(()) } else { Err(format!("decodes to {content:?}")) }
     }
 }
 
@@ -113,9 +118,9 @@ pub(crate) fn restore(call: &Call<'_>) -> Result<Plan, Refusal> {
             _ => {
                 // Real servers make something of the sum that has wrapped around.
                 let refused: Plan = Refusal::new(Clause::RESTORE_7, INVALID_TTL).into();
-                return Ok(match string_of(payload) {
-                    Ok(string) => {
-                        let put = put(call, &options, Some(crate::expire::SOME_DEADLINE), string);
+                return Ok(match value_of(call, payload) {
+                    Ok(value) => {
+                        let put = put(call, &options, Some(crate::expire::SOME_DEADLINE), value);
                         refused.or_erratum(Erratum::E_13, Allowed::ok(), put)
                     }
                     // They come to look at the payload, and may refuse that.
@@ -127,21 +132,20 @@ pub(crate) fn restore(call: &Call<'_>) -> Result<Plan, Refusal> {
             }
         },
     };
-    let string = match string_of(payload) {
-        Ok(string) => string,
+    let value = match value_of(call, payload) {
+        Ok(value) => value,
         Err(Unreadable::Refused(refusal)) => return Err(refusal),
         Err(Unreadable::OtherType) => {
             return Ok(Plan::new(Clause::RESTORE_10, Allowed::Unspecified(Clause::RESTORE_10)));
         }
-        Err(Unreadable::FooterInside(string)) => {
-            // Real servers take the footer for data.
-            let refused: Plan = Refusal::new(Clause::RESTORE_9, "ERR Bad data format").into();
-            return Ok(refused.or_erratum(Erratum::E_12, Allowed::ok(), put(call, &options, deadline, string)));
+        Err(Unreadable::TakenBy(erratum, clause, value)) => {
+            let refused: Plan = Refusal::new(clause, BAD_DATA).into();
+            return Ok(refused.or_erratum(erratum, Allowed::ok(), put(call, &options, deadline, value)));
         }
     };
     call.cite(clause_of_deadline(ttl));
     let mut plan = Plan::ok(Clause::RESTORE_10);
-    plan.changes = put(call, &options, deadline, string);
+    plan.changes = put(call, &options, deadline, value);
     plan.propagation = propagation(call, &options, ttl);
     Ok(plan)
 }
@@ -150,10 +154,8 @@ fn clause_of_deadline(ttl: i64) -> Clause {
     if ttl == 0 { Clause::RESTORE_11 } else { Clause::RESTORE_12 }
 }
 
-fn put(call: &Call<'_>, options: &Options, deadline: Option<Deadline>, string: Bytes) -> Vec<Change> {
+fn put(call: &Call<'_>, options: &Options, deadline: Option<Deadline>, value: Value) -> Vec<Change> {
     let (db, key) = (call.db(), call.args[1].to_vec());
-    // [RESTORE-15]
-    let value = Value::String(StringValue::encoded(&string, call.model.server.shares_integers()));
     let expiry = deadline.map_or(Expiry::Clear, Expiry::Set);
     let mut changes =
         vec![Change::Remove { db, key: key.clone() }, Change::Put { db, key: key.clone(), value, expiry }];
@@ -172,29 +174,39 @@ fn put(call: &Call<'_>, options: &Options, deadline: Option<Deadline>, string: B
     changes
 }
 
-/// Why a payload holds no string.
+/// Why a payload holds no value.
 enum Unreadable {
     Refused(Refusal),
-    /// A value of another type, whole or not.
+    /// A stream or a module's value, whole or not.
     OtherType,
-    /// The value runs into the footer, where a real server reads this.
-    FooterInside(Bytes),
+    /// The clause that refuses it, and what a real server makes of it.
+    TakenBy(Erratum, Clause, Value),
 }
 
-/// The string of a payload. [RESTORE-8] [RESTORE-9] [RESTORE-16]
-fn string_of(payload: &[u8]) -> Result<Bytes, Unreadable> {
+/// The value of a payload. [RESTORE-8] [RESTORE-9] [RESTORE-15] [RESTORE-16]
+fn value_of(call: &Call<'_>, payload: &[u8]) -> Result<Value, Unreadable> {
     let Some(body) = rdb::payload(payload) else {
         let line = "ERR DUMP payload version or checksum are wrong";
         return Err(Unreadable::Refused(Refusal::new(Clause::RESTORE_8, line)));
     };
+    let server = &call.model.server;
+    let loaded = |content: Content, form: ValueType| {
+        loading::loaded(content, form, &server.thresholds(), server.shares_integers())
+    };
     match rdb::value_of_payload(body) {
-        Ok((string, _)) => Ok(string),
+        Ok((form, content, _)) if content.is_empty_collection() => {
+            Err(Unreadable::TakenBy(Erratum::E_72, Clause::RDBVAL_8, loaded(content, form)))
+        }
+        Ok((form, content, _)) => Ok(loaded(content, form)),
         Err(rdb::RdbError { kind: rdb::RdbErrorKind::OtherType(_), .. }) => Err(Unreadable::OtherType),
         Err(error) => {
             let truncated = matches!(error.kind, rdb::RdbErrorKind::Truncated { .. });
             match rdb::value_of_payload(payload) {
-                Ok((string, _)) if truncated => Err(Unreadable::FooterInside(string)),
-                _ => Err(Unreadable::Refused(Refusal::new(Clause::RESTORE_9, "ERR Bad data format"))),
+                // Real servers take the footer for data.
+                Ok((form, content, _)) if truncated => {
+                    Err(Unreadable::TakenBy(Erratum::E_12, Clause::RESTORE_9, loaded(content, form)))
+                }
+                _ => Err(Unreadable::Refused(Refusal::new(Clause::RESTORE_9, BAD_DATA))),
             }
         }
     }

@@ -36,6 +36,7 @@ mod hyperloglog;
 mod keys;
 pub mod keyspace;
 pub mod list;
+mod loading;
 pub mod long_double;
 pub mod lzf;
 mod memory;

@@ -1,19 +1,20 @@
 //! What saving and loading makes of the data set, and what RESTORE says of a key's use.
 
 use crate::keyspace::{Access, Entry, Fate, Slot};
+use crate::loading;
 use crate::model::Model;
 use crate::span::Span;
-use crate::value::{StringValue, Value};
 
 /// The LRU clock counts seconds in so many bits; an idle time that does not fit before its zero becomes half its range in real servers.
 const CLOCK_SECONDS: i64 = 1 << 24;
 
 impl Model {
-    /// The data set was saved and loaded: deadlines stay, expired keys are left out [RDB-30], strings are encoded anew
+    /// The data set was saved and loaded: deadlines stay, expired keys are left out [RDB-30], values are encoded anew
     /// [RDB-35], and nothing was used since.
     pub(crate) fn reload(&mut self, span: Span) {
         let shares_integers = self.server.shares_integers();
         let counts_frequency = self.server.counts_frequency();
+        let thresholds = self.server.thresholds();
         for db in self.keyspace.databases.values_mut() {
             db.keys.retain(|_, slot| slot.fate(span) != Fate::Gone);
             for slot in db.keys.values_mut() {
@@ -22,9 +23,7 @@ impl Model {
                     Slot::Open(versions) => versions.iter_mut().flatten().collect(),
                 };
                 for entry in entries {
-                    if let Value::String(string) = &entry.value {
-                        entry.value = Value::String(StringValue::encoded(&string.bytes, shares_integers));
-                    }
+                    loading::reload(&mut entry.value, &thresholds, shares_integers);
                     if counts_frequency {
                         entry.access.last = Access::UNKNOWN;
                         continue;

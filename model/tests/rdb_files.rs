@@ -1,17 +1,17 @@
 //! The naive reader on files of real servers, and on what the naive writer makes of any data set.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
 use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::Value;
-use tally_model::rdb::{self, Forms, Item, RdbErrorKind, Writer};
+use tally_model::rdb::{self, Content, Forms, Item, RdbErrorKind, ValueType, Writer};
 use tally_model::{aof, lzf};
 
-type Found = (Vec<u8>, Option<i64>, Option<u64>, Option<u8>);
+type Found = (Content, Option<i64>, Option<u64>, Option<u8>);
 
 fn files() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/rdb");
@@ -31,23 +31,53 @@ fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-/// The strings that the description beside a file names.
+fn pair(pair: &Value) -> (Vec<u8>, Vec<u8>) {
+    (bytes(&pair[0]), bytes(&pair[1]))
+}
+
+/// The value that a description gives a key; streams and modules' values are not read.
+fn content(key: &Value) -> Option<Content> {
+    let elements = || key["value"].as_array().unwrap().iter();
+    let score = |(member, score): (Vec<u8>, Vec<u8>)| (member, String::from_utf8(score).unwrap().parse().unwrap());
+    Some(match key["type"].as_str().unwrap() {
+        "string" => Content::String(bytes(&key["value"])),
+        "list" => Content::List(elements().map(bytes).collect()),
+        "set" => Content::Set(elements().map(bytes).collect()),
+        "zset" => Content::Zset(elements().map(pair).map(score).collect()),
+        "hash" => Content::Hash(elements().map(pair).collect()),
+        _ => return None,
+    })
+}
+
+/// The same value with its elements in one order, where their order is free.
+fn ordered(content: &Content) -> Content {
+    let mut content = content.clone();
+    match &mut content {
+        Content::String(_) | Content::List(_) => {}
+        Content::Set(members) => members.sort(),
+        Content::Hash(pairs) => pairs.sort(),
+        Content::Zset(members) => members.sort_by(|one, other| one.0.cmp(&other.0)),
+    }
+    content
+}
+
+/// The values that the description beside a file names.
 fn described(description: &Value) -> BTreeMap<(u64, Vec<u8>), Found> {
-    let mut strings = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for (db, keys) in description["dbs"].as_object().unwrap() {
         for key in keys.as_array().unwrap() {
-            if key["type"] == "string" {
+            if let Some(content) = content(key) {
                 let found = (
-                    bytes(&key["value"]),
+                    ordered(&content),
                     key["expire_at_ms"].as_i64(),
                     key["idle_seconds_in_file"].as_u64(),
                     key["freq_in_file"].as_u64().map(|frequency| u8::try_from(frequency).unwrap()),
                 );
-                strings.insert((db.parse().unwrap(), bytes(&key["key"])), found);
+                values.insert((db.parse().unwrap(), bytes(&key["key"])), found);
             }
         }
     }
-    strings
+    values
 }
 
 //= SPEC.md#rdb-file
@@ -58,9 +88,18 @@ fn described(description: &Value) -> BTreeMap<(u64, Vec<u8>), Found> {
 //# [RDB-21] (file) Opcode 253 (EXPIRETIME) MUST be read as four bytes (signed, little-endian, Unix seconds) and is not written.
 //= SPEC.md#rdb-file
 //# [RDB-27] (file) A checksum of eight zero bytes MUST be taken to mean that none was computed, as a writer does while `rdbchecksum` is off.
+//= SPEC.md#rdb-values
+//# [RDBVAL-1] (file) A reader MUST accept every value type of the table, whatever encoding its own server would give the value.
+//= SPEC.md#rdb-values
+//# [RDBVAL-3] (file) A score as text MUST be one byte n and n bytes of text, the bytes 253, 254 and 255 standing alone for not-a-number, infinity and minus infinity.
+//= SPEC.md#rdb-values
+//# [RDBVAL-9] (file) A list in several ziplists MUST be the entries of all of them in order, one without entries adding none.
+//= SPEC.md#zipmaps
+//# [ZIPMAP-1] (file) A zipmap MUST be read as the number of its pairs in one byte (254 and 255: not known), the pairs and the byte 0xFF, each pair being the length of the field, the field, the length of the value, a byte u, the value and u unused bytes, and a length one byte below 254 or the byte 254 and four bytes (little-endian).
 #[test]
-fn every_recorded_file_holds_the_strings_that_its_description_names() {
-    let mut strings = 0;
+fn every_recorded_file_holds_the_values_that_its_description_names() {
+    let mut values = 0;
+    let mut kinds = BTreeSet::new();
     for path in files() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let content = fs::read(&path).unwrap();
@@ -79,12 +118,13 @@ fn every_recorded_file_holds_the_strings_that_its_description_names() {
             .keys()
             .filter(|key| key.deadline_ms.is_none_or(|deadline| deadline > 0))
             .map(|key| {
-                let found = (key.value.clone(), key.deadline_ms, key.idle_seconds, key.frequency);
+                kinds.insert(key.kind);
+                let found = (ordered(&key.value), key.deadline_ms, key.idle_seconds, key.frequency);
                 ((key.db, key.key.clone()), found)
             })
             .collect();
         let described = described(&description);
-        strings += described.len();
+        values += described.len();
         let difference: Vec<_> = found
             .keys()
             .filter(|key| !described.contains_key(*key))
@@ -108,7 +148,9 @@ fn every_recorded_file_holds_the_strings_that_its_description_names() {
         };
         assert_eq!(file.checksum.map(|sum| sum == 0), checksum, "{name}");
     }
-    assert!(strings > 300, "only {strings} strings");
+    assert!(values > 800, "only {values} values");
+    let all = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14].map(ValueType);
+    assert!(all.iter().all(|kind| kinds.contains(kind)), "only {kinds:?}");
 }
 
 //= SPEC.md#rdb-file
@@ -191,7 +233,7 @@ proptest! {
         let file = rdb::file(&writer.finish()).unwrap();
         prop_assert_eq!(file.aux(b"redis-bits"), Some(b"64".as_slice()));
         let read: BTreeMap<_, _> = file.keys().map(|key| {
-            ((key.db, key.key.clone()), (key.value.clone(), key.deadline_ms, key.idle_seconds, key.frequency))
+            ((key.db, key.key.clone()), (key.value.string().unwrap().clone(), key.deadline_ms, key.idle_seconds, key.frequency))
         }).collect();
         prop_assert_eq!(read, keys);
     }
@@ -202,7 +244,7 @@ proptest! {
     fn a_payload_holds_its_string(string in any_string(), forms in any_forms()) {
         let payload = rdb::payload_of(&string, forms);
         let body = rdb::payload(&payload).unwrap();
-        prop_assert_eq!(rdb::value_of_payload(body).unwrap(), (string, 0));
+        prop_assert_eq!(rdb::value_of_payload(body).unwrap(), (ValueType::STRING, Content::String(string), 0));
     }
 
     #[test]

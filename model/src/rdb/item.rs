@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::content::Content;
 use crate::lzf::LzfError;
 use crate::reply::Bytes;
 
@@ -12,6 +13,28 @@ pub struct ValueType(pub u8);
 impl ValueType {
     /// A string.
     pub const STRING: Self = Self(0);
+    /// A list, element by element.
+    pub const LIST: Self = Self(1);
+    /// A set, member by member.
+    pub const SET: Self = Self(2);
+    /// A sorted set with scores as text.
+    pub const ZSET: Self = Self(3);
+    /// A hash, pair by pair.
+    pub const HASH: Self = Self(4);
+    /// A sorted set with scores in eight bytes.
+    pub const ZSET_2: Self = Self(5);
+    /// A hash in a zipmap.
+    pub const HASH_ZIPMAP: Self = Self(9);
+    /// A list in one ziplist.
+    pub const LIST_ZIPLIST: Self = Self(10);
+    /// A set in an intset.
+    pub const INTSET: Self = Self(11);
+    /// A sorted set in a ziplist.
+    pub const ZSET_ZIPLIST: Self = Self(12);
+    /// A hash in a ziplist.
+    pub const HASH_ZIPLIST: Self = Self(13);
+    /// A list in several ziplists.
+    pub const QUICKLIST: Self = Self(14);
 
     /// The type's name, if Redis up to 5.0 knows it.
     pub fn name(self) -> Option<&'static str> {
@@ -36,15 +59,17 @@ impl ValueType {
     }
 }
 
-/// A key and its string.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     /// The database. [RDB-16]
     pub db: u64,
     /// Its name.
     pub key: Bytes,
-    /// Its string.
-    pub value: Bytes,
+    /// The form that its value has in the file.
+    pub kind: ValueType,
+    /// Its value.
+    pub value: Content,
     /// Its deadline, Unix milliseconds. [RDB-20] [RDB-21]
     pub deadline_ms: Option<i64>,
     /// Its idle time in seconds. [RDB-22]
@@ -54,7 +79,7 @@ pub struct Key {
 }
 
 /// One item of a file, up to the EOF opcode.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// A field beside the data. [RDB-14]
     Aux {
@@ -77,9 +102,9 @@ pub enum Item {
         /// The module type's id.
         id: u64,
     },
-    /// A key that holds a string. [RDB-29]
+    /// A key and what it holds. [RDB-29] [RDBVAL-1]
     Key(Key),
-    /// A key that holds something else, which was read over.
+    /// A key that holds a stream or a module's value, which was read over.
     Other {
         /// The database.
         db: u64,
@@ -91,7 +116,7 @@ pub enum Item {
 }
 
 /// A whole file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct File {
     /// The version in its first bytes.
     pub version: u16,
@@ -122,7 +147,7 @@ impl File {
 }
 
 /// Where a file breaks, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RdbError {
     /// Bytes from the beginning to what is wrong.
     pub offset: usize,
@@ -165,6 +190,8 @@ pub enum RdbErrorKind {
         /// Of the bytes.
         computed: u64,
     },
+    /// The structure that a value is in, at its first byte, or the value itself. [RDBVAL-6] [RDBVAL-7]
+    Structure(&'static str),
     /// A part of module data that does not exist.
     ModulePart(u64),
     /// Bytes after the end of a payload's value. Ignored by RESTORE. [RESTORE-16]
@@ -188,6 +215,7 @@ impl fmt::Display for RdbErrorKind {
             Self::Checksum { stored, computed } => {
                 write!(f, "checksum {stored:016x} stored, {computed:016x} computed")
             }
+            Self::Structure(wrong) => f.write_str(wrong),
             Self::ModulePart(part) => write!(f, "module data has no part {part}"),
             Self::Rest => f.write_str("bytes follow the value"),
         }

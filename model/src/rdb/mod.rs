@@ -1,14 +1,19 @@
 //! RDB files and payloads, naively: a file is bytes in memory, read front to back into a list of items with their offsets.
 //!
-//! Strings are understood in full; values of other types are read over and named with their offset.
+//! Values of all types are read into plain vectors; streams and modules' values are read over and named.
 
+mod content;
+pub mod intset;
 mod item;
 mod read;
 mod write;
+pub mod ziplist;
+pub mod zipmap;
 
+pub use content::Content;
 pub use item::{File, Item, Key, RdbError, RdbErrorKind, ValueType};
 pub use read::{Cursor, file, payload, string, value_of_payload};
-pub use write::{Forms, Writer, length, payload_of, string_bytes};
+pub use write::{Forms, Writer, length, payload_of, payload_of_value, string_bytes};
 
 /// The version that is written, and the highest that is read. [RDB-11] [RDB-12]
 pub const VERSION: u16 = 9;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::content::Content;
 use super::item::{File, Item, Key, RdbError, RdbErrorKind, ValueType};
-use super::{VERSION, opcode};
+use super::ziplist::Wrong;
+use super::{VERSION, intset, opcode, ziplist, zipmap};
 use crate::crc64;
 use crate::lzf;
 use crate::reply::Bytes;
+use crate::score::Score;
 
 /// Bytes, and how far they are read.
 #[derive(Clone, Debug)]
@@ -137,38 +140,83 @@ impl<'a> Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Reads over a value that is no string, as far as its form tells where it ends.
+    /// A value in the form of a type; `None` for streams and modules' values, which are read over as far as their form
+    /// tells where they end. [RDBVAL-1]
+    fn value(&mut self, kind: ValueType, start: usize) -> Result<Option<Content>, Fault> {
+        let value_start = self.at;
+        let content = match kind {
+            ValueType::STRING => Content::String(self.string()?),
+            ValueType::LIST => Content::List(self.strings()?),
+            ValueType::SET => Content::Set(self.strings()?),
+            ValueType::HASH => Content::Hash(self.pairs(|cursor| cursor.string())?),
+            ValueType::ZSET => Content::Zset(self.pairs(Self::score_text)?),
+            ValueType::ZSET_2 => Content::Zset(self.pairs(|cursor| Ok(f64::from_bits(cursor.little_endian(8)?)))?),
+            ValueType::HASH_ZIPMAP => Content::Hash(self.structure(zipmap::read)?),
+            ValueType::LIST_ZIPLIST => Content::List(self.structure(ziplist::read)?),
+            ValueType::INTSET => {
+                let members = self.structure(intset::read)?;
+                Content::Set(members.into_iter().map(|member| member.to_string().into_bytes()).collect())
+            }
+            ValueType::ZSET_ZIPLIST => Content::Zset(self.structure(|bytes| sorted(&ziplist::read(bytes)?))?),
+            ValueType::HASH_ZIPLIST => Content::Hash(self.structure(|bytes| in_pairs(&ziplist::read(bytes)?))?),
+            ValueType::QUICKLIST => {
+                let mut items = Vec::new();
+                for _ in 0..self.number()? {
+                    items.extend(self.structure(ziplist::read)?);
+                }
+                Content::List(items)
+            }
+            _ => return self.skip(kind, start).map(|()| None),
+        };
+        match content.wrong() {
+            None => Ok(Some(content)),
+            Some(wrong) => Err((value_start, RdbErrorKind::Structure(wrong))),
+        }
+    }
+
+    fn strings(&mut self) -> Result<Vec<Bytes>, Fault> {
+        let mut strings = Vec::new();
+        for _ in 0..self.number()? {
+            strings.push(self.string()?);
+        }
+        Ok(strings)
+    }
+
+    fn pairs<T>(&mut self, second: fn(&mut Self) -> Result<T, Fault>) -> Result<Vec<(Bytes, T)>, Fault> {
+        let mut pairs = Vec::new();
+        for _ in 0..self.number()? {
+            pairs.push((self.string()?, second(self)?));
+        }
+        Ok(pairs)
+    }
+
+    /// A string that holds a structure, which is judged where its content begins.
+    fn structure<T>(&mut self, read: fn(&[u8]) -> Result<T, Wrong>) -> Result<T, Fault> {
+        let start = self.at;
+        read(&self.string()?).map_err(|wrong| (start, RdbErrorKind::Structure(wrong)))
+    }
+
+    /// A score as text of so many bytes, 253 to 255 standing for not a number and the infinities. [RDBVAL-3]
+    fn score_text(&mut self) -> Result<f64, Fault> {
+        let start = self.at;
+        match self.byte()? {
+            253 => Ok(f64::NAN),
+            254 => Ok(f64::INFINITY),
+            255 => Ok(f64::NEG_INFINITY),
+            length => {
+                let text = self.take(u64::from(length))?;
+                number(text).ok_or((start, RdbErrorKind::Structure("a score is no number")))
+            }
+        }
+    }
+
+    /// Reads over a stream or a module's value.
     fn skip(&mut self, kind: ValueType, start: usize) -> Result<(), Fault> {
         match kind.0 {
-            // Lists, sets, quicklists: so many strings.
-            1 | 2 | 14 => self.skip_strings(1),
-            // Hashes: so many pairs of strings.
-            4 => self.skip_strings(2),
-            // Sorted sets: so many members, each with a score, as text or in eight bytes.
-            3 => {
-                for _ in 0..self.number()? {
-                    self.string()?;
-                    let length = self.byte()?;
-                    // 253 to 255 stand for not a number and the infinities.
-                    if length < 253 {
-                        self.take(u64::from(length))?;
-                    }
-                }
-                Ok(())
-            }
-            5 => {
-                for _ in 0..self.number()? {
-                    self.string()?;
-                    self.take(8)?;
-                }
-                Ok(())
-            }
             7 => {
                 self.number()?;
                 self.module_parts()
             }
-            // Zipmaps, ziplists, intsets: one string that holds it all.
-            9..=13 => self.string().map(drop),
             15 => self.skip_stream(),
             _ => Err((start, RdbErrorKind::OtherType(kind))),
         }
@@ -275,32 +323,21 @@ fn read_file(bytes: &[u8], items: &mut Vec<(usize, Item)>) -> Result<(u16, Optio
                 let checksum = if version >= 5 { Some(read_checksum(&mut cursor)?) } else { None };
                 return Ok((version, checksum, cursor.at));
             }
-            0 => {
-                let named = cursor.at;
-                let key = cursor.string()?;
-                let value = cursor.string()?;
-                if !seen.insert((db, key.clone())) {
-                    return Err((named, RdbErrorKind::Duplicate));
-                }
-                let item = Key {
-                    db,
-                    key,
-                    value,
-                    deadline_ms: deadline_ms.take(),
-                    idle_seconds: idle_seconds.take(),
-                    frequency: frequency.take(),
-                };
-                items.push((start, Item::Key(item)));
-            }
             other if ValueType(other).name().is_some() => {
+                let kind = ValueType(other);
                 let named = cursor.at;
                 let key = cursor.string()?;
-                cursor.skip(ValueType(other), start)?;
+                let value = cursor.value(kind, start)?;
                 if !seen.insert((db, key.clone())) {
                     return Err((named, RdbErrorKind::Duplicate));
                 }
-                (deadline_ms, idle_seconds, frequency) = (None, None, None);
-                items.push((start, Item::Other { db, key, kind: ValueType(other) }));
+                let (deadline_ms, idle_seconds, frequency) =
+                    (deadline_ms.take(), idle_seconds.take(), frequency.take());
+                let item = match value {
+                    Some(value) => Item::Key(Key { db, key, kind, value, deadline_ms, idle_seconds, frequency }),
+                    None => Item::Other { db, key, kind },
+                };
+                items.push((start, item));
             }
             other => return Err((start, RdbErrorKind::UnknownOpcode(other))),
         }
@@ -330,18 +367,42 @@ pub fn payload(payload: &[u8]) -> Option<&[u8]> {
     holds.then_some(&payload[..body])
 }
 
-/// The string in a payload's body, and how many bytes follow it. [PAYLOAD-2]
-pub fn value_of_payload(body: &[u8]) -> Result<(Bytes, usize), RdbError> {
-    let fault = |offset, kind| RdbError { offset, kind, items: Vec::new() };
-    let Some((&first, rest)) = body.split_first() else {
-        return Err(fault(0, RdbErrorKind::Truncated { needed: 1, available: 0 }));
-    };
-    match ValueType(first) {
-        ValueType::STRING => {
-            let (value, length) = string(rest).map_err(|error| fault(error.offset + 1, error.kind))?;
-            Ok((value, rest.len() - length))
-        }
-        kind if kind.name().is_some() => Err(fault(0, RdbErrorKind::OtherType(kind))),
-        _ => Err(fault(0, RdbErrorKind::UnknownOpcode(first))),
+/// The value in a payload's body, its form, and how many bytes follow it. [PAYLOAD-2] [PAYLOAD-4]
+pub fn value_of_payload(body: &[u8]) -> Result<(ValueType, Content, usize), RdbError> {
+    let fault = |(offset, kind)| RdbError { offset, kind, items: Vec::new() };
+    let mut cursor = Cursor::new(body);
+    let kind = ValueType(cursor.byte().map_err(fault)?);
+    if kind.name().is_none() {
+        return Err(fault((0, RdbErrorKind::UnknownOpcode(kind.0))));
     }
+    match cursor.value(kind, 0).map_err(fault)? {
+        Some(value) => Ok((kind, value, body.len() - cursor.at)),
+        None => Err(fault((0, RdbErrorKind::OtherType(kind)))),
+    }
+}
+
+/// Two entries each of a ziplist. [RDBVAL-4]
+fn in_pairs(entries: &[Bytes]) -> Result<Vec<(Bytes, Bytes)>, Wrong> {
+    if !entries.len().is_multiple_of(2) {
+        return Err("the ziplist has an odd number of entries");
+    }
+    Ok(entries.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
+}
+
+/// Members and scores of a ziplist, by ascending score and then by bytes. [RDBVAL-5]
+fn sorted(entries: &[Bytes]) -> Result<Vec<(Bytes, f64)>, Wrong> {
+    let mut members: Vec<(Bytes, f64)> = Vec::new();
+    for (member, score) in in_pairs(entries)? {
+        let score = number(&score).filter(|score| !score.is_nan()).ok_or("a score is no number")?;
+        if members.last().is_some_and(|last| (Score(last.1), &last.0) > (Score(score), &member)) {
+            return Err("the members of the ziplist do not ascend");
+        }
+        members.push((member, score));
+    }
+    Ok(members)
+}
+
+/// A number as text.
+fn number(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -1,5 +1,7 @@
 //! Writes files and payloads, plainly or in any of the forms a reader has to accept.
 
+use super::content::Content;
+use super::item::ValueType;
 use super::{VERSION, opcode};
 use crate::crc64;
 use crate::lzf;
@@ -88,8 +90,16 @@ fn integer_bytes(string: &[u8]) -> Option<Vec<u8>> {
 
 /// A DUMP payload of a string. [PAYLOAD-1] [PAYLOAD-2]
 pub fn payload_of(string: &[u8], forms: Forms) -> Vec<u8> {
-    let mut bytes = vec![0];
-    bytes.extend(string_bytes(string, forms));
+    finished(vec![0], &string_bytes(string, forms))
+}
+
+/// A DUMP payload of any value in the form of a type; `None` if that type cannot hold it. [PAYLOAD-1] [PAYLOAD-4]
+pub fn payload_of_value(value: &Content, kind: ValueType, forms: Forms) -> Option<Vec<u8>> {
+    Some(finished(vec![kind.0], &value.bytes(kind, forms)?))
+}
+
+fn finished(mut bytes: Vec<u8>, value: &[u8]) -> Vec<u8> {
+    bytes.extend(value);
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(crc64::checksum(&bytes).to_le_bytes());
     bytes
@@ -157,6 +167,15 @@ impl Writer {
         self.bytes.push(0);
         self.string(key);
         self.string(value);
+    }
+
+    /// A key of any type in the form that is named; answers whether that form can hold the value. [RDBVAL-1]
+    pub fn value(&mut self, key: &[u8], value: &Content, kind: ValueType) -> bool {
+        let Some(value) = value.bytes(kind, self.forms) else { return false };
+        self.bytes.push(kind.0);
+        self.string(key);
+        self.bytes.extend(value);
+        true
     }
 
     /// Bytes as they are, for files that are damaged on purpose.
