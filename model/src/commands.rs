@@ -83,6 +83,7 @@ pub static COMMANDS: &[Command] = &[
     command!("hmget" -3 "readonly fast" 1 1 1 hash::hmget),
     command!("hmset" -4 "write denyoom fast" 1 1 1 hash::hmset),
     command!("host:" -1 "loading stale" 0 0 0 connection::attack),
+    command!("hscan" -3 "readonly random" 1 1 1 hash::hscan),
     command!("hset" -4 "write denyoom fast" 1 1 1 hash::hset),
     command!("hsetnx" 4 "write denyoom fast" 1 1 1 hash::hsetnx),
     command!("hstrlen" 3 "readonly fast" 1 1 1 hash::hstrlen),

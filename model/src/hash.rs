@@ -1,4 +1,4 @@
-//! Hashes and their commands, except HSCAN.
+//! Hashes and their commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,7 @@ use crate::long_double::LongDouble;
 use crate::numbers::parse_integer;
 use crate::plan::{Change, Expiry, Plan, Refusal};
 use crate::reply::{Bytes, Reply};
+use crate::scan_elements::{Scanned, scan_elements};
 use crate::strings::length;
 use crate::thresholds::Thresholds;
 use crate::value::{Encoding, Value};
@@ -78,9 +79,9 @@ impl HashValue {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// The hash at a key; an error if the key holds something else.
-    pub(crate) fn find_hash(&self, key: &[u8]) -> Result<Option<&HashValue>, Refusal> {
+    pub(crate) fn find_hash(&self, key: &[u8]) -> Result<Option<&'a HashValue>, Refusal> {
         match self.find(key).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::Hash(hash)) => Ok(Some(hash)),
@@ -93,7 +94,7 @@ impl Call<'_> {
     }
 
     /// The value of the field that the second argument names, if key and field are there.
-    fn find_field(&self) -> Result<Option<&Bytes>, Refusal> {
+    fn find_field(&self) -> Result<Option<&'a Bytes>, Refusal> {
         Ok(self.find_hash(self.args[1])?.and_then(|hash| hash.fields.get(self.args[2])))
     }
 }
@@ -267,4 +268,8 @@ pub(crate) fn hincrbyfloat(call: &Call<'_>) -> Result<Plan, Refusal> {
     let hset = vec![b"HSET".to_vec(), call.args[1].to_vec(), field.clone(), text.clone()];
     let change = call.edit_hash(HashEdit::SetNumber(field, text.clone()));
     Ok(Plan::reply(Clause::HINCRBYFLOAT_1, Reply::Bulk(text)).with(change).instead(vec![hset]))
+}
+
+pub(crate) fn hscan(call: &Call<'_>) -> Result<Plan, Refusal> {
+    scan_elements(call, Clause::HSCAN_1, |call, key| Ok(call.find_hash(key)?.map(Scanned::Hash)))
 }

@@ -83,9 +83,9 @@ impl ListValue {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// The list at a key; an error if the key holds something else.
-    pub(crate) fn find_list(&self, key: &[u8]) -> Result<Option<&ListValue>, Refusal> {
+    pub(crate) fn find_list(&self, key: &[u8]) -> Result<Option<&'a ListValue>, Refusal> {
         match self.find(key).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::List(list)) => Ok(Some(list)),

@@ -327,7 +327,7 @@ fn recorded_answers_to_list_commands_are_accepted() {
 
 #[test]
 fn recorded_answers_to_hash_commands_are_accepted() {
-    replay("hashes", 3500);
+    replay("hashes", 7500);
 }
 
 #[test]
