@@ -1,5 +1,7 @@
 //! DEBUG: looking inside, and provoking trouble.
 
+use std::fmt::Write as _;
+
 use super::{Context, Refusal, unknown_subcommand};
 use crate::client::Waiting;
 use crate::digest::Digest;
@@ -11,6 +13,7 @@ use crate::rdb;
 use crate::resp::Args;
 use crate::structures::dict::{Dict, Node};
 use crate::structures::key_table::KeyTable;
+use crate::structures::ziplist::Value;
 use crate::values::Collection;
 
 const HELP: [&str; 24] = [
@@ -146,14 +149,38 @@ fn object(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
 
 /// What is particular to lists.
 fn describe_nodes(object: ObjectRef<'_>) -> String {
-    let _ = object;
-    String::new()
+    let Some(Collection::List(list)) = object.collection() else { return String::new() };
+    let nodes = list.node_count();
+    let compressed = list.options().depth() > 0;
+    format!(
+        " ql_nodes:{nodes} ql_avg_node:{:.2} ql_ziplist_max:{} ql_compressed:{} ql_uncompressed_size:{}",
+        list.len() as f64 / nodes.max(1) as f64,
+        list.options().fill(),
+        u8::from(compressed),
+        list.uncompressed_bytes(),
+    )
 }
 
 /// `DEBUG ZIPLIST key`: the entries go into the log.
 fn ziplist(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
-    find(cx, key)?;
-    Err(NO_SDS)
+    let ziplist = match find(cx, key)?.collection() {
+        Some(Collection::Hash(hash)) => hash.as_ziplist(),
+        Some(Collection::List(_) | Collection::Set(_)) | None => None,
+    };
+    let ziplist = ziplist.ok_or(NO_SDS)?;
+    let mut text = format!("DEBUG ZIPLIST: {} bytes, {} entries", ziplist.byte_len(), ziplist.len());
+    let mut position = ziplist.first();
+    while let Some(at) = position {
+        let bytes = ziplist.entry_len(at);
+        let _ = match ziplist.get(at) {
+            Value::Int(value) => write!(text, "; {bytes} bytes: integer {value}"),
+            Value::Bytes(held) => write!(text, "; {bytes} bytes: \"{}\"", held.escape_ascii()),
+        };
+        position = ziplist.next(at);
+    }
+    cx.server.log(LogLevel::Warning, text);
+    cx.reply().status("Ziplist structure printed on stdout");
+    Ok(())
 }
 
 fn string_lengths(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {

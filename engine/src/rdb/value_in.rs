@@ -13,18 +13,27 @@ use crate::config::Config;
 use crate::number::I64_TEXT_MAX;
 use crate::structures::dict::HashKey;
 use crate::structures::intset::Intset;
-use crate::values::{Collection, Set, SetLimits};
+use crate::structures::quicklist::{End, Options};
+use crate::structures::ziplist::Ziplist;
+use crate::structures::zipmap;
+use crate::values::{Collection, ELEMENT_MAX, Hash, HashLimits, List, Set, SetLimits};
 
 /// How values are made: what decides about their encodings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holding {
+    list: Options,
     set: SetLimits,
+    hash: HashLimits,
 }
 
 impl Holding {
     /// As configured; `hash_key` is the secret of hash tables.
     pub(crate) fn new(config: &Config, hash_key: HashKey) -> Holding {
-        Holding { set: SetLimits::new(config, hash_key) }
+        Holding {
+            list: config.list_options(),
+            set: SetLimits::new(config, hash_key),
+            hash: HashLimits::new(config, hash_key),
+        }
     }
 }
 
@@ -43,8 +52,14 @@ pub(super) fn collection<R: Read>(
 ) -> Result<Option<Collection>, RdbError> {
     let mut source = Source { input, scratch };
     Ok(Some(match code {
+        ty::LIST => Collection::List(source.list(holding)?),
+        ty::LIST_ZIPLIST => Collection::List(source.list_of_ziplist(holding)?),
+        ty::LIST_QUICKLIST => Collection::List(source.list_of_nodes(holding)?),
         ty::SET => Collection::Set(source.set(holding)?),
         ty::SET_INTSET => Collection::Set(source.set_of_intset(holding)?),
+        ty::HASH => Collection::Hash(source.hash(holding)?),
+        ty::HASH_ZIPLIST => Collection::Hash(source.hash_of_ziplist(holding)?),
+        ty::HASH_ZIPMAP => Collection::Hash(source.hash_of_zipmap(holding)?),
         _ => return Ok(None),
     }))
 }
@@ -62,15 +77,69 @@ impl<R: Read> Source<'_, R> {
         Ok(take(self.input.text(self.scratch)?.bytes(&mut digits)))
     }
 
+    /// The next string, copied into `target`.
+    fn text_into(&mut self, target: &mut Vec<u8>) -> Result<(), RdbError> {
+        self.text(|text| {
+            target.clear();
+            target.extend_from_slice(text);
+        })
+    }
+
     /// The next string, in which `read` finds a structure.
     fn packed<T>(&mut self, read: impl FnOnce(&[u8]) -> Result<T, RdbErrorKind>) -> Result<T, RdbError> {
         let offset = self.input.offset();
         self.text(read)?.map_err(|kind| self.input.error(offset, kind))
     }
 
+    fn ziplist(&mut self) -> Result<Ziplist, RdbError> {
+        self.packed(|bytes| {
+            Ziplist::from_bytes(bytes).map_err(|error| RdbErrorKind::Structure {
+                structure: "ziplist",
+                at: error.offset as u64,
+                reason: error.reason.to_string(),
+            })
+        })
+    }
+
     /// An error at `offset` when `fresh` says that a member was there before.
     fn distinct(&self, offset: u64, fresh: bool) -> Result<(), RdbError> {
         if fresh { Ok(()) } else { Err(self.input.error(offset, RdbErrorKind::DuplicateMember)) }
+    }
+
+    fn list(&mut self, holding: &Holding) -> Result<List, RdbError> {
+        let mut list = List::new(holding.list);
+        for _ in 0..self.input.number()? {
+            let offset = self.input.offset();
+            let length = self.text(|item| {
+                if item.len() <= ELEMENT_MAX {
+                    list.push(End::Back, item);
+                }
+                item.len()
+            })?;
+            if length > ELEMENT_MAX {
+                return Err(self.input.error(offset, RdbErrorKind::Length(length as u64)));
+            }
+        }
+        Ok(list)
+    }
+
+    fn list_of_ziplist(&mut self, holding: &Holding) -> Result<List, RdbError> {
+        let ziplist = self.ziplist()?;
+        let mut list = List::new(holding.list);
+        let mut digits = [0; I64_TEXT_MAX];
+        for value in &ziplist {
+            list.push(End::Back, value.text(&mut digits));
+        }
+        Ok(list)
+    }
+
+    fn list_of_nodes(&mut self, holding: &Holding) -> Result<List, RdbError> {
+        let mut list = List::new(holding.list);
+        for _ in 0..self.input.number()? {
+            let node = self.ziplist()?;
+            list.push_node(node);
+        }
+        Ok(list)
     }
 
     fn set(&mut self, holding: &Holding) -> Result<Set, RdbError> {
@@ -94,4 +163,54 @@ impl<R: Read> Source<'_, R> {
         })?;
         Ok(Set::from_intset(intset, &holding.set))
     }
+
+    fn hash(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
+        let mut hash = Hash::new();
+        let mut field = Vec::new();
+        for _ in 0..self.input.number()? {
+            let offset = self.input.offset();
+            self.text_into(&mut field)?;
+            let fresh = self.text(|value| add_field(&mut hash, &field, value, &holding.hash))?;
+            self.distinct(offset, fresh)?;
+        }
+        Ok(hash)
+    }
+
+    fn hash_of_ziplist(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
+        let offset = self.input.offset();
+        let ziplist = self.ziplist()?;
+        if !ziplist.len().is_multiple_of(2) {
+            return Err(self.input.error(offset, RdbErrorKind::Odd(ziplist.len() as u64)));
+        }
+        let hash = Hash::from_ziplist(ziplist);
+        let mut hash = hash.ok_or_else(|| self.input.error(offset, RdbErrorKind::DuplicateMember))?;
+        if hash.len() > holding.hash.entries {
+            hash.make_table(holding.hash.hash_key);
+        }
+        Ok(hash)
+    }
+
+    fn hash_of_zipmap(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
+        let mut hash = Hash::new();
+        self.packed(|bytes| {
+            let pairs = zipmap::decode(bytes).map_err(|error| RdbErrorKind::Structure {
+                structure: "zipmap",
+                at: error.offset as u64,
+                reason: error.reason.to_owned(),
+            })?;
+            for (field, value) in pairs {
+                if !add_field(&mut hash, field, value, &holding.hash) {
+                    return Err(RdbErrorKind::DuplicateMember);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(hash)
+    }
+}
+
+/// Adds a field as HSET does; false when it was there.
+fn add_field(hash: &mut Hash, field: &[u8], value: &[u8], limits: &HashLimits) -> bool {
+    hash.prepare([field, value].into_iter(), limits);
+    hash.set(field, value, limits)
 }
