@@ -225,6 +225,9 @@ pub fn payloads_keep_their_string(value: &[u8], forms: naive::Forms) {
     {
         assert_eq!(rdb::read_payload(&payload, string_of).as_deref(), Ok(value));
         let read = naive::payload(&payload).map(naive::value_of_payload);
-        assert!(matches!(&read, Some(Ok((_, read, 0))) if read.string().is_some_and(|read| read == value)), "the model reads something else");
+        assert!(
+            matches!(&read, Some(Ok((_, read, 0))) if read.string().is_some_and(|read| read == value)),
+            "the model reads something else"
+        );
     }
 }

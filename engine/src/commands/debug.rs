@@ -165,6 +165,7 @@ fn describe_nodes(object: ObjectRef<'_>) -> String {
 fn ziplist(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
     let ziplist = match find(cx, key)?.collection() {
         Some(Collection::Hash(hash)) => hash.as_ziplist(),
+        Some(Collection::Zset(zset)) => zset.as_ziplist(),
         Some(Collection::List(_) | Collection::Set(_)) | None => None,
     };
     let ziplist = ziplist.ok_or(NO_SDS)?;

@@ -10,13 +10,19 @@ use std::io::Read;
 use super::input::{Input, Scratch};
 use super::{RdbError, RdbErrorKind, value_type as ty};
 use crate::config::Config;
-use crate::number::I64_TEXT_MAX;
+use crate::number::{I64_TEXT_MAX, parse_f64};
 use crate::structures::dict::HashKey;
 use crate::structures::intset::Intset;
 use crate::structures::quicklist::{End, Options};
 use crate::structures::ziplist::Ziplist;
 use crate::structures::zipmap;
-use crate::values::{Collection, ELEMENT_MAX, Hash, HashLimits, List, Set, SetLimits};
+use crate::values::zset::{Added, NoZset};
+use crate::values::{Collection, ELEMENT_MAX, Hash, HashLimits, List, Set, SetLimits, Zset, ZsetLimits};
+
+/// Lengths of a score's text that mean something else: not a number, and the infinities.
+const NOT_A_NUMBER: u8 = 253;
+const POSITIVE_INFINITY: u8 = 254;
+const NEGATIVE_INFINITY: u8 = 255;
 
 /// How values are made: what decides about their encodings.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +30,7 @@ pub(crate) struct Holding {
     list: Options,
     set: SetLimits,
     hash: HashLimits,
+    zset: ZsetLimits,
 }
 
 impl Holding {
@@ -33,6 +40,7 @@ impl Holding {
             list: config.list_options(),
             set: SetLimits::new(config, hash_key),
             hash: HashLimits::new(config, hash_key),
+            zset: ZsetLimits::new(config, hash_key),
         }
     }
 }
@@ -57,6 +65,8 @@ pub(super) fn collection<R: Read>(
         ty::LIST_QUICKLIST => Collection::List(source.list_of_nodes(holding)?),
         ty::SET => Collection::Set(source.set(holding)?),
         ty::SET_INTSET => Collection::Set(source.set_of_intset(holding)?),
+        ty::ZSET | ty::ZSET_2 => Collection::Zset(source.zset(holding, code == ty::ZSET_2)?),
+        ty::ZSET_ZIPLIST => Collection::Zset(source.zset_of_ziplist(holding)?),
         ty::HASH => Collection::Hash(source.hash(holding)?),
         ty::HASH_ZIPLIST => Collection::Hash(source.hash_of_ziplist(holding)?),
         ty::HASH_ZIPMAP => Collection::Hash(source.hash_of_zipmap(holding)?),
@@ -206,6 +216,51 @@ impl<R: Read> Source<'_, R> {
             Ok(())
         })?;
         Ok(hash)
+    }
+
+    fn zset(&mut self, holding: &Holding, binary: bool) -> Result<Zset, RdbError> {
+        // As a skiplist first, in whatever order members come; the small one is made of it at the end.
+        let mut zset = Zset::skiplist(holding.zset.hash_key);
+        let mut member = Vec::new();
+        for _ in 0..self.input.number()? {
+            let offset = self.input.offset();
+            self.text_into(&mut member)?;
+            let score = if binary { f64::from_le_bytes(self.input.array()?) } else { self.score_text()? };
+            if score.is_nan() {
+                return Err(self.input.error(offset, RdbErrorKind::Score));
+            }
+            let added = zset.insert(&member, score, &holding.zset);
+            self.distinct(offset, added == Added::New)?;
+        }
+        zset.pack(&holding.zset);
+        Ok(zset)
+    }
+
+    /// A score as text behind its length in one byte.
+    fn score_text(&mut self) -> Result<f64, RdbError> {
+        let offset = self.input.offset();
+        let score = match self.input.byte()? {
+            NOT_A_NUMBER => None,
+            POSITIVE_INFINITY => Some(f64::INFINITY),
+            NEGATIVE_INFINITY => Some(f64::NEG_INFINITY),
+            length => parse_f64(self.input.bytes(u64::from(length), &mut Vec::new())?),
+        };
+        score.ok_or_else(|| self.input.error(offset, RdbErrorKind::Score))
+    }
+
+    fn zset_of_ziplist(&mut self, holding: &Holding) -> Result<Zset, RdbError> {
+        let offset = self.input.offset();
+        let ziplist = self.ziplist()?;
+        let entries = ziplist.len() as u64;
+        Zset::from_ziplist(ziplist, &holding.zset).map_err(|trouble| {
+            let kind = match trouble {
+                NoZset::Odd => RdbErrorKind::Odd(entries),
+                NoZset::Score => RdbErrorKind::Score,
+                NoZset::Order => RdbErrorKind::Order,
+                NoZset::Twice => RdbErrorKind::DuplicateMember,
+            };
+            self.input.error(offset, kind)
+        })
     }
 }
 
