@@ -49,6 +49,10 @@ pub enum Fault {
     SetConversionForgetsGreatest,
     /// SPOP of nearly all members keeps the table although only integers remain.
     SpopKeepsEncoding,
+    /// SORT orders elements of equal numbers by their bytes from behind.
+    SortTiesFromBehind,
+    /// SORT takes a field's name of one byte for a part of the key.
+    SortIgnoresShortFields,
     /// GEORADIUS looks only at a place's own cell and its neighbours.
     GeoMissesBeyondPoles,
     /// Members of equal scores are ordered by length first.
@@ -88,6 +92,8 @@ pub const ALL: &[Fault] = &[
     Fault::SetConversionForgetsGreatest,
     Fault::SpopKeepsEncoding,
     Fault::GeoMissesBeyondPoles,
+    Fault::SortTiesFromBehind,
+    Fault::SortIgnoresShortFields,
     Fault::SkiplistTiesByLength,
     Fault::ZsetOneByteTooLong,
     Fault::ZsetConversionRoundsScores,

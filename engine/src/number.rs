@@ -212,6 +212,38 @@ pub fn score_text(value: f64, buffer: &mut [u8; F64_TEXT_MAX]) -> &[u8] {
     &buffer[..text.len()]
 }
 
+/// Reads what SORT sorts by, as `strtod` does up to the first zero byte: white space may stand before it, an empty text
+/// is 0, and numbers so small that bits of them are lost are refused.
+#[must_use]
+pub fn parse_weight(text: &[u8]) -> Option<f64> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    // What C's isspace takes for white space.
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let number = &text[text.iter().position(|byte| !blank(byte))?..];
+    let value = parse_f64(number)?;
+    if value.is_subnormal() && !is_exact(number) {
+        return None;
+    }
+    Some(value)
+}
+
+/// Whether a number's text is exactly a double.
+fn is_exact(text: &[u8]) -> bool {
+    let parsed = match FloatText::recognize(text) {
+        Some(FloatText::Decimal(text)) => Double::from_str_r(&tamed_exponent(text, 'e'), Round::NearestTiesToEven),
+        Some(FloatText::Hexadecimal(text, true)) => {
+            Double::from_str_r(&tamed_exponent(text, 'p'), Round::NearestTiesToEven)
+        }
+        Some(FloatText::Hexadecimal(text, false)) => Double::from_str_r(&format!("{text}p0"), Round::NearestTiesToEven),
+        Some(FloatText::Infinity(_)) => return true,
+        None => return false,
+    };
+    parsed.is_ok_and(|parsed| !parsed.status.intersects(Status::INEXACT))
+}
+
 /// A double as C's `%.17g` prints it: 17 significant digits at most, no trailing zeros, exponents of two digits or more.
 #[must_use]
 pub fn format_f64(value: f64) -> String {
@@ -303,6 +335,25 @@ mod tests {
         }
         for value in values {
             assert_eq!(score_text(value, &mut [0; F64_TEXT_MAX]), format_f64(value).as_bytes(), "{value}");
+        }
+    }
+
+    #[test]
+    fn weights_are_read_up_to_a_zero_byte_with_blanks_before_them() {
+        for (text, value) in [
+            ("", 0.0),
+            ("\0junk", 0.0),
+            (" \t\n\x0b\x0c\r1", 1.0),
+            ("-1.5e3\0x", -1500.0),
+            ("0x1p-1074", 5e-324),
+            ("0x.8p-1073", 5e-324),
+            ("2.2250738585072014e-308", f64::MIN_POSITIVE),
+            ("inf", f64::INFINITY),
+        ] {
+            assert_eq!(parse_weight(text.as_bytes()), Some(value), "{text:?}");
+        }
+        for text in [" ", "1 ", "a", "nan", "1e400", "1e-310", "5e-324", "1e-400", "0x1p-1075", "--1", " \0"] {
+            assert_eq!(parse_weight(text.as_bytes()), None, "{text:?}");
         }
     }
 

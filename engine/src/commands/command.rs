@@ -1,7 +1,7 @@
 //! COMMAND: what the command table says of itself.
 
 use super::table::{COMMANDS, Command, FLAG_NAMES};
-use super::{Context, Refusal, unknown_subcommand};
+use super::{Context, Refusal, movable_keys, unknown_subcommand};
 use crate::resp::{Args, Reply};
 
 /// `COMMAND [COUNT | INFO name… | GETKEYS command… | HELP]`.
@@ -76,7 +76,7 @@ fn keys(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if usize::try_from(command.last_key).is_ok_and(|last| last >= request.len()) {
         return Err("ERR Invalid arguments specified for command".into());
     }
-    let places: Vec<usize> = command.keys(request.len()).collect();
+    let places = movable_keys::places(command, &request).ok_or("ERR Invalid arguments specified for command")?;
     let mut reply = cx.reply();
     reply.array(places.len());
     for place in places {

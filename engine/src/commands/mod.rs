@@ -21,11 +21,13 @@ pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod lolwut;
 pub(crate) mod memory;
+pub(crate) mod movable_keys;
 pub(crate) mod object;
 pub(crate) mod scan;
 pub(crate) mod server;
 pub(crate) mod set_algebra;
 pub(crate) mod sets;
+pub(crate) mod sort;
 pub(crate) mod strings;
 pub mod table;
 

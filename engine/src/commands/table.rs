@@ -5,7 +5,7 @@
 
 use super::{
     Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire,
-    hashes, hyperloglog, increments, info, keys, lists, lolwut, memory, object, scan, server, set_algebra, sets,
+    hashes, hyperloglog, increments, info, keys, lists, lolwut, memory, object, scan, server, set_algebra, sets, sort,
     strings,
 };
 
@@ -220,6 +220,7 @@ const TABLE: &[Command] = &[
     command("sismember", 3, READONLY | FAST, (1, 1, 1), sets::sismember),
     command("smembers", 2, READONLY | SORT_FOR_SCRIPT, (1, 1, 1), set_algebra::smembers),
     command("smove", 4, WRITE | FAST, (1, 2, 1), sets::smove),
+    command("sort", -2, WRITE | DENYOOM | MOVABLEKEYS, (1, 1, 1), sort::sort),
     command("spop", -2, WRITE | RANDOM | FAST, (1, 1, 1), sets::spop),
     command("srandmember", -2, READONLY | RANDOM, (1, 1, 1), sets::srandmember),
     command("srem", -3, WRITE | FAST, (1, 1, 1), sets::srem),
