@@ -11,6 +11,7 @@ pub mod hyperloglog;
 pub mod lzf;
 pub mod number;
 pub mod popcount;
+pub mod random_choice;
 pub mod rdb;
 pub mod resp;
 pub mod scripts;

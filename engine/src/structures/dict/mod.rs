@@ -54,8 +54,9 @@ pub enum Growth {
 
 /// Most entries of one chain that [`Dict::random`] weighs against each other.
 const FAIR_CHAIN: usize = 8;
-/// Draws after which [`Dict::random`] takes the next entry it finds.
-const FAIR_DRAWS: usize = 400;
+/// [`Dict::random`] gives up drawing after so many times the draws that it should take: once in e^40 calls, unless the
+/// table is so empty that counting through it is as fast.
+const PATIENCE: u64 = 40;
 
 /// The table, see the [module](self).
 pub struct Dict<N: Node> {
@@ -273,7 +274,8 @@ impl<N: Node> Dict<N> {
         let chain = |index: usize| {
             if index < first { self.tables[0].chain(passed + index) } else { self.tables[1].chain(index - first) }
         };
-        for _ in 0..FAIR_DRAWS {
+        let needed = FAIR_CHAIN as u64 * buckets / self.len() as u64;
+        for _ in 0..(PATIENCE * needed).min(buckets) {
             let index = below(buckets) as usize;
             let length = chain(index).count();
             // A place in the bucket is drawn too, and the draw repeated if nothing is there: this makes an entry of a
@@ -284,11 +286,11 @@ impl<N: Node> Dict<N> {
                 return Some(unsafe { EntryRef::new(node) });
             }
         }
-        // So little is there that nothing was met: the next entry after a random place will do.
-        let start = below(buckets);
-        let mut following = (start..buckets).chain(0..start).filter_map(|index| chain(index as usize).next());
+        // So little is there that nothing was met: then one of all entries, by its number.
+        let number = below(self.len() as u64);
+        let mut entries = (0..buckets).flat_map(|index| chain(index as usize));
         // SAFETY: as above.
-        following.next().map(|node| unsafe { EntryRef::new(node) })
+        entries.nth(number as usize).map(|node| unsafe { EntryRef::new(node) })
     }
 
     /// Number of buckets of table `table` (0 or 1) by the length of their chain; the last counts all longer ones.
