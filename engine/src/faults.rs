@@ -61,6 +61,8 @@ pub enum Fault {
     ZsetOneByteTooLong,
     /// Scores lose their fraction when a sorted set becomes a skiplist.
     ZsetConversionRoundsScores,
+    /// ZUNIONSTORE and ZINTERSTORE take the scores of plain sets as 1 whatever their weight.
+    SetsHaveNoWeight,
     /// A score range whose open end is 0 holds the scores of 0.
     OpenBoundCloses,
     /// Each link of a skiplist's third level or above counts one step too few.
@@ -98,6 +100,7 @@ pub const ALL: &[Fault] = &[
     Fault::ZsetOneByteTooLong,
     Fault::ZsetConversionRoundsScores,
     Fault::OpenBoundCloses,
+    Fault::SetsHaveNoWeight,
     Fault::SkiplistLosesSteps,
 ];
 

@@ -30,6 +30,9 @@ pub(crate) mod sets;
 pub(crate) mod sort;
 pub(crate) mod strings;
 pub mod table;
+pub(crate) mod zset_algebra;
+pub(crate) mod zset_ranges;
+pub(crate) mod zsets;
 
 use crate::client::{Client, ReplyMode, Waiting};
 use crate::propagation::Targets;

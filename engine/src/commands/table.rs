@@ -6,7 +6,7 @@
 use super::{
     Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire,
     hashes, hyperloglog, increments, info, keys, lists, lolwut, memory, object, scan, server, set_algebra, sets, sort,
-    strings,
+    strings, zset_algebra, zset_ranges, zsets,
 };
 
 /// Changes data.
@@ -235,6 +235,29 @@ const TABLE: &[Command] = &[
     command("ttl", 2, READONLY | RANDOM | FAST, (1, 1, 1), expire::ttl),
     command("type", 2, READONLY | FAST, (1, 1, 1), keys::type_),
     command("unlink", -2, WRITE | FAST, (1, -1, 1), keys::unlink),
+    command("zadd", -4, WRITE | DENYOOM | FAST, (1, 1, 1), zsets::zadd),
+    command("zcard", 2, READONLY | FAST, (1, 1, 1), zsets::zcard),
+    command("zcount", 4, READONLY | FAST, (1, 1, 1), zset_ranges::zcount),
+    command("zincrby", 4, WRITE | DENYOOM | FAST, (1, 1, 1), zsets::zincrby),
+    command("zinterstore", -4, WRITE | DENYOOM | MOVABLEKEYS, NO_KEYS, zset_algebra::zinterstore),
+    command("zlexcount", 4, READONLY | FAST, (1, 1, 1), zset_ranges::zlexcount),
+    command("zpopmax", -2, WRITE | FAST, (1, 1, 1), zset_ranges::zpopmax),
+    command("zpopmin", -2, WRITE | FAST, (1, 1, 1), zset_ranges::zpopmin),
+    command("zrange", -4, READONLY, (1, 1, 1), zset_ranges::zrange),
+    command("zrangebylex", -4, READONLY, (1, 1, 1), zset_ranges::zrangebylex),
+    command("zrangebyscore", -4, READONLY, (1, 1, 1), zset_ranges::zrangebyscore),
+    command("zrank", 3, READONLY | FAST, (1, 1, 1), zsets::zrank),
+    command("zrem", -3, WRITE | FAST, (1, 1, 1), zsets::zrem),
+    command("zremrangebylex", 4, WRITE, (1, 1, 1), zset_ranges::zremrangebylex),
+    command("zremrangebyrank", 4, WRITE, (1, 1, 1), zset_ranges::zremrangebyrank),
+    command("zremrangebyscore", 4, WRITE, (1, 1, 1), zset_ranges::zremrangebyscore),
+    command("zrevrange", -4, READONLY, (1, 1, 1), zset_ranges::zrevrange),
+    command("zrevrangebylex", -4, READONLY, (1, 1, 1), zset_ranges::zrevrangebylex),
+    command("zrevrangebyscore", -4, READONLY, (1, 1, 1), zset_ranges::zrevrangebyscore),
+    command("zrevrank", 3, READONLY | FAST, (1, 1, 1), zsets::zrevrank),
+    command("zscan", -3, READONLY | RANDOM, (1, 1, 1), zsets::zscan),
+    command("zscore", 3, READONLY | FAST, (1, 1, 1), zsets::zscore),
+    command("zunionstore", -4, WRITE | DENYOOM | MOVABLEKEYS, NO_KEYS, zset_algebra::zunionstore),
 ];
 
 /// All commands, sorted by name.

@@ -12,10 +12,10 @@ pub const COMMANDS_TO_COME: &[&str] = &[
     "georadiusbymember_ro", "latency", "migrate", "monitor", "multi", "psubscribe", "psync", "publish", "pubsub",
     "punsubscribe", "replconf", "replicaof", "restore-asking", "role", "script", "slaveof", "slowlog", "sort",
     "subscribe", "sync", "unsubscribe", "unwatch", "wait", "watch", "xack", "xadd", "xclaim", "xdel", "xgroup",
-    "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim", "zadd", "zcard",
-    "zcount", "zincrby", "zinterstore", "zlexcount", "zpopmax", "zpopmin", "zrange", "zrangebylex", "zrangebyscore",
-    "zrank", "zrem", "zremrangebylex", "zremrangebyrank", "zremrangebyscore", "zrevrange", "zrevrangebylex",
-    "zrevrangebyscore", "zrevrank", "zscan", "zscore", "zunionstore",
+    "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim",
+   
+   
+   
 ];
 
 impl Config {
