@@ -37,7 +37,21 @@ fn scripts() -> Vec<PathBuf> {
 
 /// Whether an answer is the target's own affair, within what the model allows.
 fn is_free(request: &Request) -> bool {
-    let any = ["info", "time", "lolwut", "keys", "scan", "randomkey", "lastsave", "command", "dump"];
+    let any = [
+        "info",
+        "time",
+        "lolwut",
+        "keys",
+        "scan",
+        "randomkey",
+        "lastsave",
+        "command",
+        "dump",
+        "hgetall",
+        "hkeys",
+        "hvals",
+        "hscan",
+    ];
     any.iter().any(|name| request.is(0, name))
         || request.is(0, "client") && (request.is(1, "list") || request.is(1, "id"))
         || request.is(0, "debug")

@@ -4,7 +4,9 @@
 //! A grammar says what *fits*; the generator strays from it on purpose.
 
 mod connection;
+mod hashes;
 mod keys;
+mod lists;
 mod server;
 mod strings;
 
@@ -309,7 +311,9 @@ impl Grammar {
 
 /// All commands with a grammar, ordered by name within a family.
 pub fn all() -> impl Iterator<Item = &'static Grammar> {
-    [strings::COMMANDS, keys::COMMANDS, connection::COMMANDS, server::COMMANDS].into_iter().flatten()
+    let values = [strings::COMMANDS, lists::COMMANDS, hashes::COMMANDS];
+    let others = [keys::COMMANDS, connection::COMMANDS, server::COMMANDS];
+    values.into_iter().chain(others).flatten()
 }
 
 /// The grammar of a command, by its name in any letter case.
