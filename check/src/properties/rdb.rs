@@ -1,20 +1,118 @@
 //! RDB files and payloads: the engine and the naive decoder read the same in them, and no damage does harm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tally_engine::Engine;
 use tally_engine::config::Config;
 use tally_engine::rdb::{self, RdbError, RdbErrorKind};
+use tally_engine::values::{Collection, Element, Type};
 use tally_engine::world::Still;
 use tally_model::rdb as naive;
+use tally_model::rdb::{Content, ValueType};
 
-/// What a key holds: its bytes, its deadline, and what the file says of its use.
+/// What a key holds, and how the file to load holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The string.
-    pub value: Vec<u8>,
+    /// The value.
+    pub value: Value,
+    /// The form in which it stands in the file that is loaded; a form that cannot hold the value stands for the first
+    /// that can.
+    pub form: u8,
     /// Unix milliseconds.
     pub deadline_ms: Option<i64>,
+}
+
+/// A value, such that equal ones are equal whatever holds them. Scores are the bits of their floats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A string.
+    String(Vec<u8>),
+    /// Elements in order.
+    List(Vec<Vec<u8>>),
+    /// Members.
+    Set(BTreeSet<Vec<u8>>),
+    /// Members and scores.
+    Zset(BTreeMap<Vec<u8>, u64>),
+    /// Fields and values.
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+impl From<Content> for Value {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::String(bytes) => Value::String(bytes),
+            Content::List(items) => Value::List(items),
+            Content::Set(members) => Value::Set(members.into_iter().collect()),
+            Content::Zset(members) => {
+                Value::Zset(members.into_iter().map(|(member, score)| (member, score.to_bits())).collect())
+            }
+            Content::Hash(pairs) => Value::Hash(pairs.into_iter().collect()),
+        }
+    }
+}
+
+impl From<&Value> for Content {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::String(bytes) => Content::String(bytes.clone()),
+            Value::List(items) => Content::List(items.clone()),
+            Value::Set(members) => Content::Set(members.iter().cloned().collect()),
+            Value::Zset(members) => {
+                Content::Zset(members.iter().map(|(member, bits)| (member.clone(), f64::from_bits(*bits))).collect())
+            }
+            Value::Hash(pairs) => {
+                Content::Hash(pairs.iter().map(|(field, value)| (field.clone(), value.clone())).collect())
+            }
+        }
+    }
+}
+
+impl From<&Collection> for Value {
+    fn from(collection: &Collection) -> Self {
+        let mut value = match collection.kind() {
+            Type::String => Value::String(Vec::new()),
+            Type::List => Value::List(Vec::new()),
+            Type::Set => Value::Set(BTreeSet::new()),
+            Type::Zset => Value::Zset(BTreeMap::new()),
+            Type::Hash => Value::Hash(BTreeMap::new()),
+        };
+        collection.for_each(|element| {
+            let fresh = match (&mut value, element) {
+                (Value::List(items), Element::Item(item)) => {
+                    items.push(item.to_vec());
+                    true
+                }
+                (Value::Set(members), Element::Item(member)) => members.insert(member.to_vec()),
+                (Value::Zset(members), Element::Scored(member, score)) => {
+                    members.insert(member.to_vec(), score.to_bits()).is_none()
+                }
+                (Value::Hash(pairs), Element::Field(field, value)) => {
+                    pairs.insert(field.to_vec(), value.to_vec()).is_none()
+                }
+                (value, element) => panic!("{element:?} in {value:?}"),
+            };
+            assert!(fresh, "{element:?} stands twice");
+        });
+        value
+    }
+}
+
+impl Value {
+    /// The forms that can hold it.
+    #[must_use]
+    pub fn forms(&self) -> Vec<ValueType> {
+        let integers = |members: &BTreeSet<Vec<u8>>| {
+            members.iter().all(|member| tally_engine::number::parse_i64(member).is_some())
+        };
+        match self {
+            Value::String(_) => vec![ValueType::STRING],
+            Value::List(_) => vec![ValueType::LIST, ValueType::LIST_ZIPLIST, ValueType::QUICKLIST],
+            Value::Set(members) if integers(members) => vec![ValueType::SET, ValueType::INTSET],
+            Value::Set(_) => vec![ValueType::SET],
+            Value::Zset(_) => vec![ValueType::ZSET, ValueType::ZSET_2, ValueType::ZSET_ZIPLIST],
+            Value::Hash(_) => vec![ValueType::HASH, ValueType::HASH_ZIPLIST],
+        }
+    }
 }
 
 /// Databases and their keys.
@@ -44,10 +142,18 @@ fn from_naive(file: &naive::File, alive_at_ms: Option<i64>) -> Dataset {
         _ => true,
     };
     let held = |key: &naive::Key| {
-        let value = key.value.string()?.clone();
-        Some(((key.db, key.key.clone()), Held { value, deadline_ms: key.deadline_ms }))
+        // An empty collection is left out.
+        let full = !key.value.is_empty_collection();
+        let value = || Value::from(key.value.clone());
+        full.then(|| ((key.db, key.key.clone()), Held { value: value(), form: 0, deadline_ms: key.deadline_ms }))
     };
     file.keys().filter(alive).filter_map(held).collect()
+}
+
+/// The dataset without what is about the file alone.
+#[must_use]
+pub fn content(dataset: &Dataset) -> Dataset {
+    dataset.iter().map(|(key, held)| (key.clone(), Held { form: 0, ..held.clone() })).collect()
 }
 
 impl Loader {
@@ -109,10 +215,14 @@ impl Loader {
 
     fn holds_what_is_alive_in(&self, file: &naive::File) {
         let mut wanted = from_naive(file, Some(NOW_MS));
-        self.engine.for_each_string(|db, key, value, deadline_ms| {
+        self.engine.for_each_key(|db, key, value, deadline_ms| {
             let held = wanted.remove(&(db as u64, key.to_vec()));
             let held = held.unwrap_or_else(|| panic!("the engine holds a key that the model does not: {key:?}"));
-            assert_eq!((held.value.as_slice(), held.deadline_ms), (value, deadline_ms), "{key:?}");
+            let value = match value {
+                rdb::Held::String(bytes) => Value::String(bytes.to_vec()),
+                rdb::Held::Collection(collection) => Value::from(collection),
+            };
+            assert_eq!((held.value, held.deadline_ms), (value, deadline_ms), "{key:?}");
         });
         assert!(wanted.is_empty(), "the engine does not hold {wanted:?}");
     }
@@ -176,14 +286,19 @@ pub fn written_by_the_model(dataset: &Dataset, forms: naive::Forms) -> Vec<u8> {
         if let Some(deadline) = held.deadline_ms {
             writer.expire_ms(deadline);
         }
-        writer.key(key, &held.value);
+        let content = Content::from(&held.value);
+        if !writer.value(key, &content, ValueType(held.form)) {
+            let form = held.value.forms().first().copied();
+            let written = form.is_some_and(|form| writer.value(key, &content, form));
+            assert!(written, "no form holds {content:?}");
+        }
     }
     writer.finish()
 }
 
 /// What either half writes, in whatever of the allowed forms, both read as the dataset it was.
 pub fn files_keep_their_dataset(dataset: &Dataset, forms: naive::Forms) {
-    let mut alive = dataset.clone();
+    let mut alive = content(dataset);
     alive.retain(|_, held| held.deadline_ms.is_none_or(|deadline| deadline >= NOW_MS));
     let mut loader = Loader::default();
     let file = written_by_the_model(dataset, forms);
@@ -197,37 +312,50 @@ pub fn files_keep_their_dataset(dataset: &Dataset, forms: naive::Forms) {
     assert_eq!(second.dataset(), alive);
 }
 
-fn string_of(value: rdb::Value<'_>) -> Vec<u8> {
-    match value {
-        rdb::Value::String(text) => text.into_bytes().into_owned(),
-        other => panic!("no string: {other:?}"),
-    }
+/// What a payload's value is, as the engine reads it.
+fn read(payload: &[u8]) -> Result<Value, rdb::PayloadError> {
+    rdb::read_payload(payload, |value| match value {
+        rdb::Value::String(text) => Value::String(text.into_bytes().into_owned()),
+        rdb::Value::Collection(collection) => {
+            collection.validate();
+            Value::from(&collection)
+        }
+        rdb::Value::Other(shape) => panic!("a value that is not held was handed over: {shape:?}"),
+    })
 }
 
-/// Any payload: both halves restore the same string, or both refuse, for the same of the two reasons.
+/// Any payload: both halves restore the same value, or both refuse, for the same of the two reasons.
 pub fn payloads_are_judged_alike(payload: &[u8]) {
-    let engine = rdb::read_payload(payload, string_of);
-    let footer = naive::payload(payload);
-    let model = footer.map(naive::value_of_payload);
-    match (engine, model) {
-        (Ok(value), Some(Ok((_, read, _)))) => {
-            assert_eq!(Some(&value), read.string(), "the halves restore different strings")
+    let model = naive::payload(payload).map(naive::value_of_payload);
+    match (read(payload), model) {
+        (Ok(value), Some(Ok((_, content, _)))) => {
+            assert!(!content.is_empty_collection(), "an empty value was restored");
+            assert_eq!(value, Value::from(content), "the halves restore different values");
         }
         (Err(rdb::PayloadError::Footer), None) | (Err(rdb::PayloadError::Value(_)), Some(Err(_))) => {}
+        (Err(rdb::PayloadError::Value(error)), Some(Ok((_, content, _))))
+            if content.is_empty_collection() && error.kind == RdbErrorKind::Empty => {}
         (engine, model) => panic!("the engine says {engine:?}, the model {model:?}"),
     }
 }
 
-/// A string's payload is restored by both halves, whoever wrote it.
-pub fn payloads_keep_their_string(value: &[u8], forms: naive::Forms) {
-    for payload in
-        [rdb::string_payload(value, true), rdb::string_payload(value, false), naive::payload_of(value, forms)]
-    {
-        assert_eq!(rdb::read_payload(&payload, string_of).as_deref(), Ok(value));
-        let read = naive::payload(&payload).map(naive::value_of_payload);
-        assert!(
-            matches!(&read, Some(Ok((_, read, 0))) if read.string().is_some_and(|read| read == value)),
-            "the model reads something else"
-        );
+/// A value's payload is restored by both halves, in whatever of the forms that can hold it.
+pub fn payloads_keep_their_value(value: &Value, forms: naive::Forms) {
+    let content = Content::from(value);
+    let mut payloads: Vec<Vec<u8>> =
+        value.forms().into_iter().filter_map(|form| naive::payload_of_value(&content, form, forms)).collect();
+    if let Value::String(bytes) = value {
+        payloads.extend([true, false].map(|compress| rdb::string_payload(bytes, compress)));
+    }
+    for payload in payloads {
+        if content.is_empty_collection() {
+            assert!(matches!(read(&payload), Err(rdb::PayloadError::Value(_))), "an empty value was restored");
+            continue;
+        }
+        assert_eq!(read(&payload).as_ref(), Ok(value));
+        match naive::payload(&payload).map(naive::value_of_payload) {
+            Some(Ok((_, read, 0))) => assert_eq!(Value::from(read), *value),
+            other => panic!("the model reads something else: {other:?}"),
+        }
     }
 }

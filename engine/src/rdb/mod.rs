@@ -33,6 +33,7 @@ pub use number::Length;
 pub use payload::{PayloadError, read_payload, string_payload};
 pub(crate) use payload::{payload, restore, value_bytes};
 pub use reader::{Checksum, Entry, Forms, Reader, Record, Text, Value};
+pub use save::Held;
 pub use shape::Shape;
 pub use writer::{Attributes, Writer, write_text};
 

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::lru;
 use crate::object::ObjectRef;
 use crate::state::Server;
+use crate::values::Collection;
 
 /// The version of Redis whose format and behaviour this is; written into every file, so that tools know it.
 const REDIS_VERSION: &[u8] = b"5.0.14";
@@ -22,18 +23,30 @@ impl Engine {
 }
 
 impl Engine {
-    /// Shows every key that holds a string: database, key, value, deadline in Unix milliseconds. In no particular order
-    /// within a database.
-    pub fn for_each_string(&self, mut visit: impl FnMut(usize, &[u8], &[u8], Option<i64>)) {
+    /// Shows every key: database, key, value, deadline in Unix milliseconds. In no particular order within a database.
+    pub fn for_each_key(&self, mut visit: impl FnMut(usize, &[u8], Held<'_>, Option<i64>)) {
         for (index, db) in self.server.keyspace.iter().enumerate() {
             for entry in db.keys.iter() {
                 let object = ObjectRef::new(entry);
-                if let Ok(string) = object.string() {
-                    visit(index, object.key(), string.bytes(&mut Default::default()), object.expiry());
-                }
+                let mut digits = Default::default();
+                let held = match (object.collection(), object.string()) {
+                    (Some(collection), _) => Held::Collection(collection),
+                    (None, Ok(string)) => Held::String(string.bytes(&mut digits)),
+                    (None, Err(_)) => continue,
+                };
+                visit(index, object.key(), held, object.expiry());
             }
         }
     }
+}
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Held<'a> {
+    /// A string.
+    String(&'a [u8]),
+    /// Anything else.
+    Collection(&'a Collection),
 }
 
 impl Server {
