@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use tally_check::properties::rdb::Loader;
-use tally_check::properties::{commands, hyperloglog, resp};
+use tally_check::properties::{commands, hyperloglog, quicklist, resp, ziplist};
 
 /// Runs a property over the seeds of a target and answers how many there were.
 fn seeds(target: &str, mut property: impl FnMut(&[u8])) -> usize {
@@ -37,6 +37,21 @@ fn the_seeds_of_commands_hold() {
 fn the_seeds_of_hyperloglog_hold() {
     assert!(seeds("hyperloglog", hyperloglog::any_string_is_taken_or_refused) >= 5);
     seeds("hyperloglog", |bytes| hyperloglog::registers_only_rise(&hyperloglog::operations(bytes)));
+}
+
+#[test]
+fn the_seeds_of_ziplist_hold() {
+    assert!(seeds("ziplist", ziplist::any_bytes_are_taken_or_refused) >= 5);
+    seeds("ziplist", |bytes| ziplist::a_ziplist_is_a_sequence(&ziplist::operations(bytes)));
+}
+
+#[test]
+fn the_seeds_of_quicklist_hold() {
+    assert!(seeds("quicklist", quicklist::any_nodes_are_taken_or_refused) >= 5);
+    seeds("quicklist", |bytes| {
+        let (options, operations) = quicklist::operations(bytes);
+        quicklist::a_quicklist_is_a_sequence(options, &operations);
+    });
 }
 
 #[test]

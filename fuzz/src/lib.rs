@@ -34,6 +34,20 @@ pub fn hyperloglog(bytes: &[u8]) {
     properties::hyperloglog::registers_only_rise(&properties::hyperloglog::operations(bytes));
 }
 
+/// See [`properties::ziplist::any_bytes_are_taken_or_refused`] and [`properties::ziplist::a_ziplist_is_a_sequence`].
+pub fn ziplist(bytes: &[u8]) {
+    properties::ziplist::any_bytes_are_taken_or_refused(bytes);
+    properties::ziplist::a_ziplist_is_a_sequence(&properties::ziplist::operations(bytes));
+}
+
+/// See [`properties::quicklist::any_nodes_are_taken_or_refused`] and
+/// [`properties::quicklist::a_quicklist_is_a_sequence`].
+pub fn quicklist(bytes: &[u8]) {
+    properties::quicklist::any_nodes_are_taken_or_refused(bytes);
+    let (options, operations) = properties::quicklist::operations(bytes);
+    properties::quicklist::a_quicklist_is_a_sequence(options, &operations);
+}
+
 /// Makes a program of a property.
 #[cfg(fuzzing)]
 #[macro_export]
