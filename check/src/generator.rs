@@ -268,9 +268,11 @@ fn encoding_thresholds(choice: &mut impl Choice, config: &mut Vec<(String, Strin
 /// Commands that make a key of each type: without them an episode would exercise nothing but absence.
 const MAKERS: [&str; 5] = ["set", "rpush", "sadd", "zadd", "hset"];
 
-/// Is the command understood by the model? QUIT is understood before commands are looked up, and stands in no table.
+/// Do both halves understand the command? QUIT is understood before commands are looked up, and stands in no table.
 fn is_known(grammar: &Grammar) -> bool {
-    grammar.name == "quit" || tally_model::commands::COMMANDS.iter().any(|command| command.name == grammar.name)
+    let modelled = || tally_model::commands::COMMANDS.iter().any(|command| command.name == grammar.name);
+    let built = || tally_engine::commands::table::find(grammar.name.as_bytes()).is_some();
+    grammar.name == "quit" || modelled() && built()
 }
 
 fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
@@ -356,7 +358,8 @@ mod tests {
         for seed in 0..200 {
             for request in script(seed) {
                 assert!(!request.is_empty());
-                assert!(!crate::profile::is_wasteful(&request), "{request}");
+                // Of SRANDMEMBER's counts the greatest are withheld, of others none is so great.
+                assert!(request.is(0, "srandmember") || !crate::profile::is_wasteful(&request), "{request}");
             }
         }
     }

@@ -66,6 +66,9 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
     if request.is(0, "setrange") && number(request.argument(2)).is_some_and(|offset| offset > i64::MAX - (1 << 32)) {
         return Some("the sum of offset and length overflows, and 5.0.14 crashes");
     }
+    if request.is(0, "srandmember") && number(request.argument(2)).is_some_and(|count| count < -2_147_483_647) {
+        return Some("5.0.14 fills memory with repetitions");
+    }
     if request.is(0, "restore") && classify(request.argument(3)) == Body::Other {
         return Some("5.0.14 exits on a damaged value with a right checksum");
     }
@@ -105,8 +108,8 @@ pub fn is_wasteful(request: &Request) -> bool {
         return within(number(request.argument(2)));
     }
     if request.is(0, "srandmember") {
-        // A negative count allows repetitions, so the answer is as long as it says.
-        return number(request.argument(2)).is_some_and(|count| count < -100_000);
+        // A negative count allows repetitions, so the answer is as long as it says; beyond this it is refused (E-42).
+        return number(request.argument(2)).is_some_and(|count| (-2_147_483_647..-100_000).contains(&count));
     }
     if request.is(0, "setbit") {
         return within(number(request.argument(2)).map(|bits| bits >> 3));
@@ -159,7 +162,8 @@ mod tests {
         assert!(lethal(&request("restore k 0 x")).is_none());
         assert!(is_wasteful(&request("setbit k 4294967295 1")));
         assert!(!is_wasteful(&request("setbit k 4294967296 1")));
-        assert!(is_wasteful(&request("SRANDMEMBER k -9223372036854775808")));
+        assert!(is_wasteful(&request("SRANDMEMBER k -1000000")));
+        assert!(lethal(&request("SRANDMEMBER k -9223372036854775808")).is_some());
         assert!(is_wasteful(&request("BITFIELD k SET u8 #60000000 1")));
         assert!(!is_wasteful(&request("BITFIELD k SET u8 #6 2147483648")));
         assert!(is_wasteful(&request("BITFIELD k OVERFLOW SAT GET u8 0 INCRBY u8 2147483648 1")));

@@ -267,6 +267,8 @@ impl Episode<'_, '_> {
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some()
+            // Nobody would know which members are left.
+            || sent.request.is(0, "spop") && self.session.is_quiet(slot)
             // Redis 5 never closes a connection without replies (E-15), and never hears it again.
             || live && self.session.is_quiet(slot) && profile::ends_connection(&sent.request);
         if withheld {

@@ -4,11 +4,16 @@
 //! A grammar says what *fits*; the generator strays from it on purpose.
 
 mod connection;
+mod geo;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod lists;
 mod server;
+mod sets;
+mod sort;
 mod strings;
+mod zsets;
 
 use std::fmt;
 
@@ -311,9 +316,21 @@ impl Grammar {
 
 /// All commands with a grammar, ordered by name within a family.
 pub fn all() -> impl Iterator<Item = &'static Grammar> {
-    let values = [strings::COMMANDS, lists::COMMANDS, hashes::COMMANDS];
-    let others = [keys::COMMANDS, connection::COMMANDS, server::COMMANDS];
-    values.into_iter().chain(others).flatten()
+    [
+        strings::COMMANDS,
+        keys::COMMANDS,
+        lists::COMMANDS,
+        sets::COMMANDS,
+        zsets::COMMANDS,
+        hashes::COMMANDS,
+        hyperloglog::COMMANDS,
+        geo::COMMANDS,
+        sort::COMMANDS,
+        connection::COMMANDS,
+        server::COMMANDS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The grammar of a command, by its name in any letter case.

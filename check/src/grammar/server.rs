@@ -1,6 +1,8 @@
 //! Introspection, configuration, DEBUG, and the dataset's way through files.
 
-use super::Argument::{CommandName, Count, Key, Many, OneOf, Optional, Pattern, Value, Word};
+use super::Argument::{
+    CommandName, Count, Index, Key, ListFill, Many, OneOf, Optional, Pattern, Threshold, Value, Word,
+};
 use super::Family::{Debug, Server};
 use super::Want::{Any, Existing};
 use super::{Argument, Grammar};
@@ -33,8 +35,14 @@ pub(super) const COMMANDS: &[Grammar] = &[
             &[Word("SET"), Word("lazyfree-lazy-expire"), YES_NO],
             &[Word("SET"), Word("lazyfree-lazy-server-del"), YES_NO],
             &[Word("SET"), Word("maxmemory-samples"), Count],
-            &[Word("SET"), Word("hash-max-ziplist-entries"), Count],
-            &[Word("SET"), Word("list-compress-depth"), Count],
+            &[Word("SET"), Word("hash-max-ziplist-entries"), Threshold],
+            &[Word("SET"), Word("hash-max-ziplist-value"), Threshold],
+            &[Word("SET"), Word("zset-max-ziplist-entries"), Threshold],
+            &[Word("SET"), Word("zset-max-ziplist-value"), Threshold],
+            &[Word("SET"), Word("set-max-intset-entries"), Threshold],
+            &[Word("SET"), Word("hll-sparse-max-bytes"), Threshold],
+            &[Word("SET"), Word("list-max-ziplist-size"), ListFill],
+            &[Word("SET"), Word("list-compress-depth"), Threshold],
             &[Word("SET"), Word("slowlog-max-len"), Count],
             &[Word("SET"), Word("lfu-decay-time"), Count],
             &[Word("SET"), Word("activerehashing"), YES_NO],
@@ -57,6 +65,20 @@ pub(super) const COMMANDS: &[Grammar] = &[
         0,
         &[Optional(&[OneOf(&[&[Word("VERSION"), SMALL], &[Word("5"), SMALL, SMALL, SMALL], &[SMALL]])])],
     ),
+    Grammar::new(
+        "memory",
+        Server,
+        3,
+        &[OneOf(&[
+            &[Word("USAGE"), Key(Existing), Optional(&[Word("SAMPLES"), Index])],
+            &[Word("USAGE"), Key(Existing)],
+            &[Word("STATS")],
+            &[Word("DOCTOR")],
+            &[Word("PURGE")],
+            &[Word("MALLOC-STATS")],
+            &[Word("HELP")],
+        ])],
+    ),
     Grammar::new("module", Server, 1, &[OneOf(&[&[Word("LIST")], &[Word("UNLOAD"), Value], &[Word("HELP")]])]),
     Grammar::new("time", Server, 2, &[]),
     Grammar::new(
@@ -72,6 +94,8 @@ pub(super) const COMMANDS: &[Grammar] = &[
             &[Word("SET-ACTIVE-EXPIRE"), OneOf(&[&[Word("0")], &[Word("1")], &[Word("1")]])],
             &[Word("SLEEP"), Word("0")],
             &[Word("HTSTATS"), OneOf(&[&[Word("0")], &[Word("1")], &[Word("99")]])],
+            &[Word("HTSTATS-KEY"), Key(Existing)],
+            &[Word("ZIPLIST"), Key(Existing)],
             &[Word("ERROR"), Value],
             &[Word("RELOAD")],
             &[Word("HELP")],

@@ -1,6 +1,6 @@
 //! SORT.
 
-use super::Argument::{Index, Key, OneOf, Options, SortPattern, Word};
+use super::Argument::{Index, Key, OneOf, Options, SignedCount, SortPattern, Word};
 use super::Family::Sort;
 use super::Grammar;
 use super::Want::{Any, Sortable};
@@ -11,13 +11,27 @@ pub(super) const COMMANDS: &[Grammar] = &[Grammar::new(
     30,
     &[
         Key(Sortable),
-        Options(&[
+        OneOf(&[
+            &[],
             &[Word("ALPHA")],
-            &[OneOf(&[&[Word("ASC")], &[Word("DESC")]])],
-            &[Word("LIMIT"), Index, Index],
-            &[Word("BY"), SortPattern],
-            &[Word("GET"), SortPattern],
-            &[Word("STORE"), Key(Any)],
+            &[Options(&[
+                &[Word("BY"), SortPattern],
+                &[Word("LIMIT"), Index, SignedCount],
+                &[Word("GET"), SortPattern],
+                &[OneOf(&[&[Word("ASC")], &[Word("DESC")]])],
+                &[Word("ALPHA")],
+                &[Word("STORE"), Key(Any)],
+            ])],
+            &[
+                Word("ALPHA"),
+                Options(&[
+                    &[Word("BY"), SortPattern],
+                    &[Word("LIMIT"), Index, SignedCount],
+                    &[Word("GET"), SortPattern],
+                    &[Word("DESC")],
+                    &[Word("STORE"), Key(Any)],
+                ]),
+            ],
         ]),
     ],
 )];
