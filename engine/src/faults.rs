@@ -53,6 +53,10 @@ pub enum Fault {
     SortTiesFromBehind,
     /// SORT takes a field's name of one byte for a part of the key.
     SortIgnoresShortFields,
+    /// GEORADIUS with COUNT and no order takes the members that it finds first.
+    GeoCountTakesAnyMembers,
+    /// STOREDIST stores metres, whatever the unit.
+    GeoStoresDistancesInMetres,
     /// GEORADIUS looks only at a place's own cell and its neighbours.
     GeoMissesBeyondPoles,
     /// Members of equal scores are ordered by length first.
@@ -93,6 +97,8 @@ pub const ALL: &[Fault] = &[
     Fault::IntsetOneEntryTooMany,
     Fault::SetConversionForgetsGreatest,
     Fault::SpopKeepsEncoding,
+    Fault::GeoCountTakesAnyMembers,
+    Fault::GeoStoresDistancesInMetres,
     Fault::GeoMissesBeyondPoles,
     Fault::SortTiesFromBehind,
     Fault::SortIgnoresShortFields,

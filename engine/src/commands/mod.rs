@@ -13,6 +13,7 @@ pub(crate) mod connection;
 pub(crate) mod debug;
 pub(crate) mod dump;
 pub(crate) mod expire;
+pub(crate) mod geo;
 pub(crate) mod hashes;
 pub(crate) mod hyperloglog;
 pub(crate) mod increments;

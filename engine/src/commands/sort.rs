@@ -14,7 +14,6 @@ use std::ops::Range;
 use super::{Context, Refusal};
 use crate::faults::{self, Fault};
 use crate::number::{I64_TEXT_MAX, parse_weight};
-use crate::object::StringRef;
 use crate::resp::Args;
 use crate::structures::quicklist::End;
 use crate::values::{Collection, Element, List, Type};
@@ -274,6 +273,14 @@ pub(crate) fn sort(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal>
     if options.unsorted && kind == Some(Type::Set) && options.store.is_some() {
         // What is stored must be the same everywhere, and the order in a set is not.
         options = Options { unsorted: false, alpha: true, by: None, ..options };
+    }
+    if kind == Some(Type::Zset) {
+        // It stays a skiplist, whatever comes of this.
+        let hash_key = cx.zset_limits().hash_key;
+        let (db, now_ms) = (cx.client.db, cx.now_ms);
+        if let Some(mut object) = cx.server.find(db, &args[1], now_ms) {
+            object.zset()?.make_skiplist(hash_key);
+        }
     }
     let sorted = !options.unsorted;
     let (mut elements, wanted) = match cx.peek(&args[1]).and_then(|object| object.collection()) {

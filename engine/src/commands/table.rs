@@ -4,7 +4,7 @@
 //! key, last key (negative: counted from the end), step between keys, handler.
 
 use super::{
-    Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire,
+    Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire, geo,
     hashes, hyperloglog, increments, info, keys, lists, lolwut, memory, object, scan, server, set_algebra, sets, sort,
     strings, zset_algebra, zset_ranges, zsets,
 };
@@ -136,6 +136,14 @@ const TABLE: &[Command] = &[
     command("expireat", 3, WRITE | FAST, (1, 1, 1), expire::expireat),
     command("flushall", -1, WRITE, NO_KEYS, keys::flushall),
     command("flushdb", -1, WRITE, NO_KEYS, keys::flushdb),
+    command("geoadd", -5, WRITE | DENYOOM, (1, 1, 1), geo::geoadd),
+    command("geodist", -4, READONLY, (1, 1, 1), geo::geodist),
+    command("geohash", -2, READONLY, (1, 1, 1), geo::geohash),
+    command("geopos", -2, READONLY, (1, 1, 1), geo::geopos),
+    command("georadius", -6, WRITE | MOVABLEKEYS, (1, 1, 1), geo::georadius),
+    command("georadius_ro", -6, READONLY | MOVABLEKEYS, (1, 1, 1), geo::georadius_ro),
+    command("georadiusbymember", -5, WRITE | MOVABLEKEYS, (1, 1, 1), geo::georadiusbymember),
+    command("georadiusbymember_ro", -5, READONLY | MOVABLEKEYS, (1, 1, 1), geo::georadiusbymember_ro),
     command("get", 2, READONLY | FAST, (1, 1, 1), strings::get),
     command("getbit", 3, READONLY | FAST, (1, 1, 1), bits::getbit),
     command("getrange", 4, READONLY, (1, 1, 1), strings::getrange),

@@ -8,14 +8,14 @@ use crate::commands::table::Renames;
 #[rustfmt::skip] // A list of words.
 pub const COMMANDS_TO_COME: &[&str] = &[
     "bgrewriteaof", "blpop", "brpop", "brpoplpush", "bzpopmax", "bzpopmin", "discard", "eval", "evalsha", "exec",
-    "geoadd", "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember",
-    "georadiusbymember_ro", "latency", "migrate", "monitor", "multi", "psubscribe", "psync", "publish", "pubsub",
+
+    "latency", "migrate", "monitor", "multi", "psubscribe", "psync", "publish", "pubsub",
     "punsubscribe", "replconf", "replicaof", "restore-asking", "role", "script", "slaveof", "slowlog", "sort",
     "subscribe", "sync", "unsubscribe", "unwatch", "wait", "watch", "xack", "xadd", "xclaim", "xdel", "xgroup",
     "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim",
-   
-   
-   
+
+
+
 ];
 
 impl Config {
