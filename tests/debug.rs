@@ -49,7 +49,7 @@ fn debug_sleep_lets_that_much_time_pass() {
 //= SPEC.md#debug
 //# [DEBUG-14] (wire) DEBUG DIGEST MUST answer a status of 40 hexadecimal digits that is the same for equal datasets whatever their history and encodings, and forty zeros for an empty one.
 //= SPEC.md#debug
-//# [DEBUG-16] (wire) The digest of a value MUST be forty hexadecimal digits of a sum of twenty bytes that begins as zeros, into which the type in four bytes (big-endian, 0 for a string) and the bytes of the string are mixed and, when the key has an expiry, the text `!!expire!!` is added.
+//# [DEBUG-16] (wire) The digest of a string MUST be forty hexadecimal digits of a sum of twenty bytes that begins as zeros, into which 0 in four bytes (big-endian) and the bytes of the string are mixed and, when the key has an expiry, the text `!!expire!!` is added.
 #[test]
 fn digests_are_those_of_a_real_server() {
     let mut conversation = Conversation::new();

@@ -47,6 +47,7 @@ fn is_free(request: &Request) -> bool {
         "lastsave",
         "command",
         "dump",
+        "memory",
         "hgetall",
         "hkeys",
         "hvals",
@@ -55,7 +56,8 @@ fn is_free(request: &Request) -> bool {
     any.iter().any(|name| request.is(0, name))
         || request.is(0, "client") && (request.is(1, "list") || request.is(1, "id"))
         || request.is(0, "debug")
-            && ["object", "sdslen", "htstats", "structsize"].iter().any(|name| request.is(1, name))
+            && ["object", "sdslen", "htstats", "htstats-key", "structsize"].iter().any(|name| request.is(1, name))
+        || request.is(0, "pfdebug") && request.is(1, "getreg")
         || request.is(1, "help")
 }
 

@@ -105,6 +105,7 @@ pub static COMMANDS: &[Command] = &[
     command!("lrem" 4 "write" 1 1 1 list::lrem),
     command!("lset" 4 "write denyoom" 1 1 1 list::lset),
     command!("ltrim" 4 "write" 1 1 1 list::ltrim),
+    command!("memory" -2 "readonly random" 0 0 0 server::memory),
     command!("mget" -2 "readonly fast" 1 -1 1 strings::mget),
     command!("module" -2 "admin noscript" 0 0 0 server::module),
     command!("move" 3 "write fast" 1 1 1 keys::move_to),

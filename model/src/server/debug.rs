@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::container::{help, integer, unknown_subcommand};
+use super::debug_lines::{ObjectLine, Tables};
 use super::digest::Sum;
 use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
@@ -10,7 +11,7 @@ use crate::clause::Clause;
 use crate::keyspace::{Entry, Fate, Slot};
 use crate::plan::{Change, Expiry, Plan, Refusal};
 use crate::reply::Reply;
-use crate::value::{Encoding, StringValue, Value};
+use crate::value::{Encoding, Kind, StringValue, Value};
 
 const NO_KEY: &str = "ERR no such key";
 const NO_INTEGER: &str = "ERR value is not an integer or out of range";
@@ -25,12 +26,18 @@ pub(crate) fn debug(call: &Call<'_>) -> Result<Plan, Refusal> {
         }
         (b"object", [key]) => object(call, key),
         (b"sdslen", [key]) => sdslen(call, key),
-        (b"ziplist", [key]) => {
-            entry(call, key)?;
-            Err(Refusal::new(Clause::DEBUG_20, "ERR Not an sds encoded string."))
-        }
+        (b"ziplist", [key]) => match entry(call, key)?.value.encoding() {
+            Encoding::Ziplist => {
+                Ok(Plan::reply(Clause::DEBUG_31, Reply::Status(b"Ziplist structure printed on stdout".to_vec())))
+            }
+            _ => Err(Refusal::new(Clause::DEBUG_20, "ERR Not an sds encoded string.")),
+        },
         (b"htstats-key", [key]) => {
-            entry(call, key)?;
+            let value = &entry(call, key)?.value;
+            if matches!(value.encoding(), Encoding::Hashtable | Encoding::Skiplist) {
+                let tables = Tables { elements: value.len() };
+                return Ok(Plan::new(Clause::DEBUG_30, Allowed::Judged(Arc::new(tables))));
+            }
             let line = "ERR The value stored at the specified key is not represented using an hash table";
             Err(Refusal::new(Clause::DEBUG_19, line))
         }
@@ -73,39 +80,11 @@ fn is_uncertain(call: &Call<'_>, key: &[u8]) -> bool {
 fn object(call: &Call<'_>, key: &[u8]) -> Result<Plan, Refusal> {
     let entry = entry(call, key)?;
     call.cite(Clause::DEBUG_4);
-    let line = ObjectLine { encoding: entry.value.encoding() };
+    if entry.value.kind() == Kind::List {
+        call.cite(Clause::DEBUG_29);
+    }
+    let line = ObjectLine { encoding: entry.value.encoding(), elements: entry.value.len() };
     Ok(Plan::new(Clause::DEBUG_2, Allowed::Judged(Arc::new(line))))
-}
-
-#[derive(Debug)]
-struct ObjectLine {
-    encoding: Encoding,
-}
-
-impl Judge for ObjectLine {
-    fn describe(&self) -> String {
-        format!("Value at:… refcount:… encoding:{} serializedlength:… lru:… lru_seconds_idle:…", self.encoding.name())
-    }
-
-    fn judge(&self, reply: &Reply) -> Result<(), String> {
-        let Reply::Status(line) = reply else { return Err("not a status".into()) };
-        let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-        let mut rest = line.strip_prefix("Value ").ok_or("does not begin with `Value `")?.split(' ');
-        for field in ["at", "refcount", "encoding", "serializedlength", "lru", "lru_seconds_idle"] {
-            let word = rest.next().ok_or_else(|| format!("no field {field}"))?;
-            let value = word.strip_prefix(field).and_then(|rest| rest.strip_prefix(':'));
-            let value = value.ok_or_else(|| format!("`{word}` where {field} is due"))?;
-            let fits = match field {
-                "at" => value.starts_with("0x"),
-                "encoding" => value == self.encoding.name(),
-                _ => value.parse::<i64>().is_ok_and(|value| value >= 0),
-            };
-            if !fits {
-                return Err(format!("{field} is `{value}`"));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// [DEBUG-5]
@@ -207,13 +186,18 @@ fn digest(call: &Call<'_>) -> Plan {
     Plan::reply(Clause::DEBUG_27, Reply::Status(sum.hex().into_bytes()))
 }
 
-/// [DEBUG-15] [DEBUG-16] [DEBUG-17]
+/// [DEBUG-15] [DEBUG-16] [DEBUG-17] [DEBUG-32] [DEBUG-33] [DEBUG-34]
 fn digest_value(call: &Call<'_>, keys: &[&[u8]]) -> Plan {
-    call.cite(Clause::DEBUG_16);
     call.cite(Clause::DEBUG_17);
     let digest = |key: &&[u8]| {
         let mut sum = Sum::ZERO;
         if let Some(entry) = call.find(key) {
+            call.cite(match entry.value.kind() {
+                Kind::String => Clause::DEBUG_16,
+                Kind::List => Clause::DEBUG_32,
+                Kind::Set => Clause::DEBUG_33,
+                Kind::Zset | Kind::Hash => Clause::DEBUG_34,
+            });
             sum.value(entry);
         }
         Reply::Status(sum.hex().into_bytes())
