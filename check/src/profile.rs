@@ -72,7 +72,24 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
     if request.is(0, "restore") && classify(request.argument(3)) == Body::Other {
         return Some("5.0.14 exits on a damaged value with a right checksum");
     }
+    if request.is(0, "sort") {
+        return sort_is_lethal(request);
+    }
     None
+}
+
+/// What a server cannot be asked of SORT: E-41 breaks the stream of replies, and what E-52 stores nobody can foretell.
+fn sort_is_lethal(request: &Request) -> Option<&'static str> {
+    let words = 2..request.len();
+    let has = |name: &str| words.clone().any(|index| request.is(index, name));
+    let overflows = words.clone().filter(|&index| request.is(index, "limit")).any(|index| {
+        let end = |index: usize| number(request.argument(index)).unwrap_or(0).max(0);
+        end(index + 1).checked_add(end(index + 2)).is_none()
+    });
+    if overflows {
+        return Some("the sum of LIMIT's numbers overflows, and 5.0.14 announces elements that do not come");
+    }
+    (has("by") && has("alpha") && has("store")).then_some("5.0.14 stores equal weights in any order")
 }
 
 /// Does CLIENT KILL with filters spare nobody by address or id?
@@ -159,6 +176,9 @@ mod tests {
         assert!(lethal(&request("SETRANGE k 9223372036854775807 x")).is_some());
         assert!(lethal(&request("setrange k 9 x")).is_none());
         assert!(ends_service(&request("debug SEGFAULT")).is_some());
+        assert!(lethal(&request("sort k limit 5 9223372036854775806")).is_some());
+        assert!(lethal(&request("sort k limit 0 9223372036854775807 alpha store d")).is_none());
+        assert!(lethal(&request("sort k by w_* alpha store d")).is_some());
         assert!(lethal(&request("restore k 0 x")).is_none());
         assert!(is_wasteful(&request("setbit k 4294967295 1")));
         assert!(!is_wasteful(&request("setbit k 4294967296 1")));

@@ -15,18 +15,24 @@ use crate::request::Request;
 
 /// The directives that runs change, with the defaults from which every episode begins; a live server gets its own values
 /// back in the end.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 17] = [
     ("activerehashing", "yes"),
     ("hash-max-ziplist-entries", "512"),
+    ("hash-max-ziplist-value", "64"),
+    ("hll-sparse-max-bytes", "3000"),
     ("lazyfree-lazy-expire", "no"),
     ("lazyfree-lazy-server-del", "no"),
     ("lfu-decay-time", "1"),
     ("list-compress-depth", "0"),
+    ("list-max-ziplist-size", "-2"),
     ("maxmemory", "0"),
     ("maxmemory-policy", "noeviction"),
     ("maxmemory-samples", "5"),
     ("notify-keyspace-events", ""),
+    ("set-max-intset-entries", "512"),
     ("slowlog-max-len", "128"),
+    ("zset-max-ziplist-entries", "128"),
+    ("zset-max-ziplist-value", "64"),
 ];
 
 /// How long a server may take for one answer.
