@@ -186,7 +186,7 @@ fn ziplist(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
 
 fn string_lengths(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
     let object = find(cx, key)?;
-    if object.encoding() == Encoding::Int {
+    if !matches!(object.encoding(), Encoding::Raw | Encoding::Embstr) {
         return Err(NO_SDS);
     }
     let length = object.string()?.len();
