@@ -4,9 +4,11 @@ use crate::allowed::Allowed;
 use crate::call::{Call, Handler};
 use crate::clause::Clause;
 use crate::client::Killed;
+use crate::numbers::parse_integer;
 use crate::plan::{Plan, Refusal};
 use crate::{
     bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, sets, sort, strings,
+    zsets,
 };
 
 /// A command: what COMMAND tells of it, and its handler.
@@ -167,6 +169,29 @@ pub static COMMANDS: &[Command] = &[
     command!("ttl" 2 "readonly random fast" 1 1 1 expire::ttl),
     command!("type" 2 "readonly fast" 1 1 1 keys::type_of),
     command!("unlink" -2 "write fast" 1 -1 1 keys::unlink),
+    command!("zadd" -4 "write denyoom fast" 1 1 1 zsets::zadd),
+    command!("zcard" 2 "readonly fast" 1 1 1 zsets::zcard),
+    command!("zcount" 4 "readonly fast" 1 1 1 zsets::zcount),
+    command!("zincrby" 4 "write denyoom fast" 1 1 1 zsets::zincrby),
+    command!("zinterstore" -4 "write denyoom movablekeys" 0 0 0 zsets::zinterstore),
+    command!("zlexcount" 4 "readonly fast" 1 1 1 zsets::zlexcount),
+    command!("zpopmax" -2 "write fast" 1 1 1 zsets::zpopmax),
+    command!("zpopmin" -2 "write fast" 1 1 1 zsets::zpopmin),
+    command!("zrange" -4 "readonly" 1 1 1 zsets::zrange),
+    command!("zrangebylex" -4 "readonly" 1 1 1 zsets::zrangebylex),
+    command!("zrangebyscore" -4 "readonly" 1 1 1 zsets::zrangebyscore),
+    command!("zrank" 3 "readonly fast" 1 1 1 zsets::zrank),
+    command!("zrem" -3 "write fast" 1 1 1 zsets::zrem),
+    command!("zremrangebylex" 4 "write" 1 1 1 zsets::zremrangebylex),
+    command!("zremrangebyrank" 4 "write" 1 1 1 zsets::zremrangebyrank),
+    command!("zremrangebyscore" 4 "write" 1 1 1 zsets::zremrangebyscore),
+    command!("zrevrange" -4 "readonly" 1 1 1 zsets::zrevrange),
+    command!("zrevrangebylex" -4 "readonly" 1 1 1 zsets::zrevrangebylex),
+    command!("zrevrangebyscore" -4 "readonly" 1 1 1 zsets::zrevrangebyscore),
+    command!("zrevrank" 3 "readonly fast" 1 1 1 zsets::zrevrank),
+    command!("zscan" -3 "readonly random" 1 1 1 zsets::zscan),
+    command!("zscore" 3 "readonly fast" 1 1 1 zsets::zscore),
+    command!("zunionstore" -4 "write denyoom movablekeys" 0 0 0 zsets::zunionstore),
 ];
 
 /// Finds a command by its name in any letter case.
@@ -180,15 +205,25 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
 const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type"];
 
 impl Command {
-    /// The positions of the keys that the command works on, among so many arguments, name included. These are the table's,
-    /// except that TOUCH works on all its keys though the table names only the first, and PFDEBUG on one though it names none.
-    pub fn used_keys(&self, arguments: usize) -> impl Iterator<Item = usize> {
+    /// The positions of the keys that the command works on in a line, name included. These are the table's, except that
+    /// TOUCH works on all its keys though the table names only the first, PFDEBUG on one though it names none, and
+    /// ZUNIONSTORE and ZINTERSTORE on as many as they say.
+    pub fn used_keys(&self, line: &[&[u8]]) -> impl Iterator<Item = usize> {
         let all = match self.name {
-            "touch" => 2..arguments,
-            "pfdebug" => 2..arguments.min(3),
+            "touch" => 2..line.len(),
+            "pfdebug" => 2..line.len().min(3),
             _ => 0..0,
         };
-        self.key_positions(arguments).chain(all)
+        self.key_positions(line.len()).chain(all).chain(self.counted_keys(line).into_iter().flatten())
+    }
+
+    /// Where the keys stand whose number the line tells, sources before the destination; `None` if it does not, or wrongly.
+    pub(crate) fn counted_keys(&self, line: &[&[u8]]) -> Option<Vec<usize>> {
+        if !matches!(self.name, "zunionstore" | "zinterstore") {
+            return None;
+        }
+        let count = usize::try_from(parse_integer(line.get(2)?)?).ok()?;
+        (1..=line.len() - 3).contains(&count).then(|| (3..3 + count).chain([1]).collect())
     }
 
     /// The positions of the keys among so many arguments, name included, as the table tells.
@@ -205,7 +240,8 @@ impl Command {
 
     /// Whether its keys count as used.
     pub(crate) fn uses_keys(&self) -> bool {
-        (self.first_key > 0 || self.name == "pfdebug") && !LOOKERS.contains(&self.name)
+        (self.first_key > 0 || matches!(self.name, "pfdebug" | "zunionstore" | "zinterstore"))
+            && !LOOKERS.contains(&self.name)
     }
 
     /// Whether a command with so many arguments, name included, has the right number of them.

@@ -65,6 +65,7 @@ pub mod thresholds;
 pub mod value;
 mod weight;
 pub mod zset;
+mod zsets;
 
 pub use allowed::Allowed;
 pub use clause::Clause;

@@ -415,12 +415,15 @@ impl Model {
         let stopped = match spec.name {
             "msetnx" => outcome.replies == [Reply::Integer(0)],
             "rpoplpush" => outcome.replies == [Reply::NilBulk],
+            // A missing source ends the look-ups, and a count of 0 comes before them.
+            "sinter" | "zpopmin" | "zpopmax" => outcome.replies == [Reply::Array(Vec::new())],
+            "sinterstore" => outcome.replies == [Reply::Integer(0)],
             _ => false,
         };
         // Where replies are switched off nobody knows.
         let failed = stopped || matches!(outcome.replies, [] | [Reply::Error(_)]);
         let counts_frequency = self.server.counts_frequency();
-        for position in spec.used_keys(command.len()) {
+        for position in spec.used_keys(command) {
             if let Some(entry) = self.keyspace.entry_mut(db, command[position]) {
                 entry.access.used(span, failed, counts_frequency);
             }

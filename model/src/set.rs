@@ -23,7 +23,7 @@ pub enum SetEdit {
     Add(Vec<Bytes>),
     /// These are members no more.
     Remove(Vec<Bytes>),
-    /// It is made anew of its own members (E-61).
+    /// It is made anew of its own members. [SETENC-7]
     Anew,
 }
 

@@ -8,7 +8,6 @@ use crate::call::Call;
 use crate::clause::Clause;
 use crate::edit::Edit;
 use crate::erratum::Erratum;
-use crate::numbers::parse_integer;
 use crate::plan::{Change, Expiry, Plan, Refusal};
 use crate::reply::{Bytes, Reply, quoted};
 use crate::scan_elements::{Scanned, scan_elements};
@@ -17,7 +16,7 @@ use crate::strings::length;
 use crate::value::{Encoding, Value};
 
 /// SRANDMEMBER repeats members at most so often. [SRANDMEMBER-5]
-const MOST_REPETITIONS: i64 = 1_073_741_823;
+const MOST_REPETITIONS: i64 = 2_147_483_647;
 
 impl<'a> Call<'a> {
     /// The set at a key; an error if the key holds something else.
@@ -228,19 +227,11 @@ fn spop_several(call: &Call<'_>) -> Result<Plan, Refusal> {
     };
     let commands = chosen.iter().map(|member| srem_command(key, member)).collect();
     let judge = Sample { pool, count, different: true };
-    let removal = call.edit(key, Edit::Set(SetEdit::Remove(chosen.clone())));
-    let allowed = Allowed::Judged(Arc::new(judge));
-    let plan = Plan::new(Clause::SPOP_2, allowed.clone()).with(removal.clone()).instead(commands);
-    let few_stay = (set.members.len() - count).saturating_mul(5) <= count;
-    if few_stay && set.encoding == Encoding::Hashtable {
-        let chosen: BTreeSet<Bytes> = chosen.into_iter().collect();
-        if set.members.difference(&chosen).all(|member| parse_integer(member).is_some()) {
-            return Ok(plan.or_erratum(
-                Erratum::E_61,
-                allowed,
-                vec![removal, call.edit(key, Edit::Set(SetEdit::Anew))],
-            ));
-        }
+    let removal = call.edit(key, Edit::Set(SetEdit::Remove(chosen)));
+    let plan = Plan::new(Clause::SPOP_2, Allowed::Judged(Arc::new(judge))).with(removal).instead(commands);
+    if (set.members.len() - count).saturating_mul(5) <= count {
+        call.cite(Clause::SETENC_7);
+        return Ok(plan.with(call.edit(key, Edit::Set(SetEdit::Anew))));
     }
     Ok(plan)
 }
@@ -288,13 +279,13 @@ enum Operation {
     Difference,
 }
 
-/// The result of an operation, and what real servers make of it.
+/// The result of an operation.
 struct Combined {
     members: BTreeSet<Bytes>,
     /// A source was missing where every source is needed.
     cut_short: bool,
-    /// Real servers store the result as a hashtable whatever it holds (E-60).
-    by_removal: bool,
+    /// The result is stored as a hashtable whatever it holds. [SETENC-6]
+    as_hashtable: bool,
 }
 
 fn combine(call: &Call<'_>, operation: Operation, keys: &[&[u8]]) -> Result<Combined, Refusal> {
@@ -303,7 +294,7 @@ fn combine(call: &Call<'_>, operation: Operation, keys: &[&[u8]]) -> Result<Comb
         let set = call.find_set(key)?;
         if set.is_none() && matches!(operation, Operation::Intersection) {
             call.cite(Clause::SINTER_2);
-            return Ok(Combined { members: BTreeSet::new(), cut_short: true, by_removal: false });
+            return Ok(Combined { members: BTreeSet::new(), cut_short: true, as_hashtable: false });
         }
         sets.push(set);
     }
@@ -317,7 +308,7 @@ fn combine(call: &Call<'_>, operation: Operation, keys: &[&[u8]]) -> Result<Comb
             members_of(first).filter(|member| !others.iter().any(|set| has(*set, member))).cloned().collect()
         }
     };
-    let by_removal = matches!(operation, Operation::Difference) && {
+    let as_hashtable = matches!(operation, Operation::Difference) && {
         let size = |set: &Option<&SetValue>| set.map_or(0, |set| set.members.len());
         let present = sets.iter().filter(|set| set.is_some()).count();
         let thresholds = call.model.server.thresholds();
@@ -325,7 +316,7 @@ fn combine(call: &Call<'_>, operation: Operation, keys: &[&[u8]]) -> Result<Comb
             && present * size(&first) / 2 > sets.iter().map(size).sum()
             && SetValue::of(members_of(first).cloned(), &thresholds).encoding == Encoding::Hashtable
     };
-    Ok(Combined { members, cut_short: false, by_removal })
+    Ok(Combined { members, cut_short: false, as_hashtable })
 }
 
 fn answer(call: &Call<'_>, clause: Clause, operation: Operation) -> Result<Plan, Refusal> {
@@ -350,20 +341,13 @@ fn store(call: &Call<'_>, clause: Clause, operation: Operation) -> Result<Plan, 
         });
     }
     call.cite(Clause::EXPIRY_9);
-    let set = SetValue::of(combined.members, &call.model.server.thresholds());
-    let put = |set: SetValue| Change::Put {
-        db: call.db(),
-        key: destination.to_vec(),
-        value: Value::Set(set),
-        expiry: Expiry::Clear,
-    };
-    let plan = Plan::integer(clause, count).with(put(set.clone())).verbatim();
-    if combined.by_removal && set.encoding == Encoding::Intset {
-        let wrong = SetValue { encoding: Encoding::Hashtable, ..set };
-        let allowed = plan.allowed.clone();
-        return Ok(plan.or_erratum(Erratum::E_60, allowed, vec![put(wrong)]));
+    let mut set = SetValue::of(combined.members, &call.model.server.thresholds());
+    if combined.as_hashtable {
+        call.cite(Clause::SETENC_6);
+        set.encoding = Encoding::Hashtable;
     }
-    Ok(plan)
+    let put = Change::Put { db: call.db(), key: destination.to_vec(), value: Value::Set(set), expiry: Expiry::Clear };
+    Ok(Plan::integer(clause, count).with(put).verbatim())
 }
 
 pub(crate) fn sinter(call: &Call<'_>) -> Result<Plan, Refusal> {

@@ -72,6 +72,7 @@ impl ZsetValue {
                     self.set_score(member, score, thresholds);
                 }
             }
+            ZsetEdit::Convert => self.encoding = Encoding::Skiplist,
             ZsetEdit::Remove(members) => {
                 for member in members {
                     if let Some(score) = self.scores.remove(&member) {
@@ -79,7 +80,6 @@ impl ZsetValue {
                     }
                 }
             }
-            ZsetEdit::Convert => self.encoding = Encoding::Skiplist,
         }
     }
 }

@@ -32,8 +32,8 @@ fn recorded_answers_about_clients_configuration_and_commands_are_accepted() {
         // Keys of absent families make DBSIZE and the keyspace of INFO unknown.
         let spec = commands::find(command[0]);
         let absent = spec.is_none() && !line.reply.to_string().contains("unknown command");
-        let names_unknown = spec
-            .is_some_and(|spec| spec.used_keys(command.len()).any(|position| unknown_keys.contains(command[position])));
+        let names_unknown =
+            spec.is_some_and(|spec| spec.used_keys(&command).any(|position| unknown_keys.contains(command[position])));
         let counts_keys = matches!(name.as_str(), "DBSIZE" | "INFO") && !unknown_keys.is_empty();
         let about_absent = name == "COMMAND";
         let clocked = matches!(name.as_str(), "TIME" | "LASTSAVE") || line.flag("nondeterministic");

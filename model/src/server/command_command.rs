@@ -124,8 +124,13 @@ fn takes_keys(command: &Command) -> bool {
     command.first_key != 0 || command.flags.split(' ').any(|flag| flag == "movablekeys")
 }
 
-/// The key arguments of a command line by first key, last key and step, and those that an option of the command names.
+/// The key arguments of a command line by first key, last key and step or by the number that the line tells, and those that
+/// an option of the command names.
 pub(crate) fn keys(command: &Command, line: &[&[u8]]) -> Option<Vec<Bytes>> {
+    if command.first_key == 0 {
+        let counted = command.counted_keys(line)?;
+        return Some(counted.into_iter().map(|at| line[at].to_vec()).collect());
+    }
     let count = i64::try_from(line.len()).ok()?;
     let last = if command.last_key < 0 { count + command.last_key } else { command.last_key };
     let mut keys = Vec::new();
