@@ -71,6 +71,22 @@ pub enum Fault {
     OpenBoundCloses,
     /// Each link of a skiplist's third level or above counts one step too few.
     SkiplistLosesSteps,
+    /// A hash becomes a table one field later than configured.
+    HashOneFieldTooMany,
+    /// A value one byte longer than configured does not make a hash a table.
+    HashOneByteTooLong,
+    /// A hash loses its last field when it becomes a table.
+    HashConversionForgetsLast,
+    /// A shorter value of a field in a table keeps the end of the one before, if it takes its place.
+    HashShorterValueKeepsEnd,
+    /// An integer of three bytes in a ziplist is read without its sign.
+    ZiplistThreeBytesUnsigned,
+    /// LREM from the tail passes over the element before one that it removes.
+    ListRemovalPassesOver,
+    /// Splitting a full node of a list behind an element loses the one behind it.
+    QuicklistSplitLosesElement,
+    /// A range that goes on in a list's next node begins there with the second element.
+    QuicklistRangeSkips,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -108,6 +124,14 @@ pub const ALL: &[Fault] = &[
     Fault::OpenBoundCloses,
     Fault::SetsHaveNoWeight,
     Fault::SkiplistLosesSteps,
+    Fault::HashOneFieldTooMany,
+    Fault::HashOneByteTooLong,
+    Fault::HashConversionForgetsLast,
+    Fault::HashShorterValueKeepsEnd,
+    Fault::ZiplistThreeBytesUnsigned,
+    Fault::ListRemovalPassesOver,
+    Fault::QuicklistSplitLosesElement,
+    Fault::QuicklistRangeSkips,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -12,6 +12,8 @@
 use std::alloc::{self, Layout};
 use std::ptr::NonNull;
 
+use crate::faults::{self, Fault};
+
 use super::dict::{Dict, EntryRef, Link, Node, Owned};
 
 /// Longest field and longest value, bytes.
@@ -142,7 +144,8 @@ pub fn set(dict: &mut Dict<Field>, field: &[u8], value: &[u8], heap: &mut usize)
     };
     let before = found.get().allocated();
     let after = allocated(field.len(), value.len());
-    match u32::try_from(value.len()) {
+    let kept = if faults::is(Fault::HashShorterValueKeepsEnd) { found.get().value().len() } else { 0 };
+    match u32::try_from(value.len().max(kept)) {
         Ok(value_len) if before == after => {
             let this = found.as_raw();
             // SAFETY: the entry is live, and ours as long as `found` borrows the dict; the allocation holds the new

@@ -12,6 +12,7 @@
 //! account of a table is what its entries take.
 
 use crate::config::Config;
+use crate::faults::{self, Fault};
 use crate::structures::dict::{self, Dict, EntryRef, HashKey};
 use crate::structures::field::{self, Field};
 use crate::structures::ziplist::{self, Value, Ziplist};
@@ -167,7 +168,8 @@ impl Hash {
     /// Makes a table of it if one of these texts, which are about to become fields and values, is too long for a
     /// ziplist.
     pub fn prepare<'a>(&mut self, mut texts: impl Iterator<Item = &'a [u8]>, limits: &HashLimits) {
-        if matches!(self, Hash::Ziplist(_)) && texts.any(|text| text.len() > limits.value) {
+        let allowed = limits.value.saturating_add(usize::from(faults::is(Fault::HashOneByteTooLong)));
+        if matches!(self, Hash::Ziplist(_)) && texts.any(|text| text.len() > allowed) {
             self.make_table(limits.hash_key);
         }
     }
@@ -178,7 +180,8 @@ impl Hash {
         if let Hash::Ziplist(list) = self {
             if list.has_room(field.len().saturating_add(value.len())) {
                 let new = set_in(list, field, value);
-                if list.len() / 2 > limits.entries {
+                let allowed = limits.entries.saturating_add(usize::from(faults::is(Fault::HashOneFieldTooMany)));
+                if list.len() / 2 > allowed {
                     self.make_table(limits.hash_key);
                 }
                 return new;
@@ -221,7 +224,8 @@ impl Hash {
         let mut table = Box::new(Table { fields: Dict::new(hash_key), heap: 0 });
         table.fields.resize_to(list.len() / 2);
         let (mut field_digits, mut value_digits) = ([0; 20], [0; 20]);
-        for (field, value) in pairs(list) {
+        let forgotten = usize::from(faults::is(Fault::HashConversionForgetsLast));
+        for (field, value) in pairs(list).take(list.len() / 2 - forgotten) {
             let (field, value) = (field.text(&mut field_digits), value.text(&mut value_digits));
             field::set(&mut table.fields, field, value, &mut table.heap);
         }

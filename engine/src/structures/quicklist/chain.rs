@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::node::{Node, NodeView};
 use super::{End, Options};
+use crate::faults::{self, Fault};
 use crate::structures::ziplist::Ziplist;
 
 /// Nodes in a row.
@@ -266,6 +267,9 @@ pub(super) fn remove_from(list: &mut Ziplist, text: &[u8], from: End, most: usiz
         if list.get(position).is_text(text) {
             list.delete(position);
             removed += 1;
+            if faults::is(Fault::ListRemovalPassesOver) {
+                at = at.and_then(|before| list.previous(before));
+            }
         }
     }
     removed

@@ -8,6 +8,7 @@
 use super::chain::Chain;
 use super::node::Node;
 use super::{End, Options, Side};
+use crate::faults::{self, Fault};
 use crate::structures::ziplist::{EMPTY_BYTES, Position, Value, Ziplist};
 
 /// Bytes of a node by `fill` from -1 to -5.
@@ -137,6 +138,9 @@ impl Chain {
         match side {
             Side::After => {
                 drop_ahead(&mut other);
+                if let (true, Some(first)) = (faults::is(Fault::QuicklistSplitLosesElement), other.first()) {
+                    other.delete(first);
+                }
                 other.push_front(Value::of(text));
                 self.edit(index, ahead, drop_behind);
                 self.insert_node(index + 1, Node::new(other));

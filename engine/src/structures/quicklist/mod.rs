@@ -26,6 +26,7 @@ use node::Node;
 pub use node::NodeView;
 
 use super::ziplist::{Value, Ziplist};
+use crate::faults::{self, Fault};
 
 /// How long nodes become and which are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +255,8 @@ impl Quicklist {
                     let entries = chain.node(node).count as usize;
                     visit_list(&chain.node(node).read(), offset, entries, left, &mut visit);
                     left = left.saturating_sub(entries - offset);
-                    (node, offset) = (node + 1, 0);
+                    let skipped = faults::is(Fault::QuicklistRangeSkips) && from > 0;
+                    (node, offset) = (node + 1, usize::from(skipped));
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! One entry of a ziplist: how a value becomes bytes, and back.
 
+use crate::faults::{self, Fault};
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 
 /// Marks the end of the entries where the next would begin.
@@ -234,6 +235,9 @@ impl Entry {
         }
         if self.body == 0 {
             return Value::Int(i64::from(mark - IMMEDIATE));
+        }
+        if faults::is(Fault::ZiplistThreeBytesUnsigned) && content.len() == THREE {
+            return Value::Int(i64::from(u32::from_le_bytes([content[0], content[1], content[2], 0])));
         }
         let mut wide = [0; 8];
         wide[..content.len()].copy_from_slice(content);
