@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use tally_check::properties::rdb::Loader;
-use tally_check::properties::{commands, hyperloglog, quicklist, resp, ziplist};
+use tally_check::properties::{commands, hyperloglog, quicklist, resp, restore_payload, ziplist};
 
 /// Runs a property over the seeds of a target and answers how many there were.
 fn seeds(target: &str, mut property: impl FnMut(&[u8])) -> usize {
@@ -52,6 +52,11 @@ fn the_seeds_of_quicklist_hold() {
         let (options, operations) = quicklist::operations(bytes);
         quicklist::a_quicklist_is_a_sequence(options, &operations);
     });
+}
+
+#[test]
+fn the_seeds_of_restore_payload_hold() {
+    assert!(seeds("restore_payload", restore_payload::restored_values_behave_as_the_model_says) >= 10);
 }
 
 #[test]

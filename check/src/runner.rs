@@ -44,6 +44,8 @@ pub struct Discovery {
 const MOST_WITHHELD: u32 = 100;
 /// Keys asked about after a batch.
 const MOST_PROBES: usize = 16;
+/// Keys that a payload is restored to.
+const MOST_RESTORED: usize = 8;
 /// Keys asked for at the end of an episode.
 const AUDITED_KEYS: usize = 200;
 
@@ -95,6 +97,22 @@ pub fn run_drawn(
     coverage: &mut Coverage,
     enough: &mut dyn FnMut(&Coverage) -> bool,
 ) -> Result<Option<Discovery>, TargetError> {
+    run_restored(target, plan, episode, None, choice, coverage, enough)
+}
+
+/// As [`run_drawn`], but a payload is restored to the episode's keys first, if there is one.
+///
+/// # Errors
+/// When the target cannot be reset.
+pub fn run_restored(
+    target: &mut dyn Target,
+    plan: &Plan,
+    episode: u64,
+    payload: Option<&[u8]>,
+    choice: &mut impl Choice,
+    coverage: &mut Coverage,
+    enough: &mut dyn FnMut(&Coverage) -> bool,
+) -> Result<Option<Discovery>, TargetError> {
     let swarm = Swarm::draw(choice, &plan.limits);
     let (config, commands) = split_config(&swarm.config);
     let script = Script { seed: choice.int(1..=i64::MAX) as u64, config, chunked: swarm.chunked, steps: Vec::new() };
@@ -108,7 +126,7 @@ pub fn run_drawn(
     };
     let session = Session::begin(target, plan.profile.clone(), &setup(&script), coverage)?;
     let mut episode_run = Episode { session, script, swarm, plan, follow_ups: Vec::new() };
-    let outcome = episode_run.run(choice, &commands, enough);
+    let outcome = episode_run.open(&commands, payload).and_then(|()| episode_run.run(choice, enough));
     let Episode { session, mut script, .. } = episode_run;
     session.coverage.add_witnessed(&session.model);
     match outcome {
@@ -157,16 +175,22 @@ struct Episode<'a, 'p> {
 }
 
 impl Episode<'_, '_> {
-    fn run(
-        &mut self,
-        choice: &mut impl Choice,
-        directives: &Directives,
-        enough: &mut dyn FnMut(&Coverage) -> bool,
-    ) -> Result<(), Box<Finding>> {
+    /// What comes before anything is drawn: directives, and the payload of the first keys.
+    fn open(&mut self, directives: &Directives, payload: Option<&[u8]>) -> Result<(), Box<Finding>> {
         for (name, value) in directives {
             let request = ["CONFIG", "SET", name, value].iter().collect();
             self.send(1, &[Sent { request, inline: false }])?;
         }
+        let Some(payload) = payload else { return Ok(()) };
+        let keys: Vec<Vec<u8>> = self.swarm.pools.keys.iter().take(MOST_RESTORED).cloned().collect();
+        for key in keys {
+            let request = [b"RESTORE".as_slice(), &key, b"0", payload].into_iter().collect();
+            self.send(1, &[Sent { request, inline: false }])?;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, choice: &mut impl Choice, enough: &mut dyn FnMut(&Coverage) -> bool) -> Result<(), Box<Finding>> {
         let mut batch: Vec<Sent> = Vec::new();
         let mut pending: Option<Sent> = None;
         let mut slot = 1;

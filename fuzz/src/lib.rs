@@ -28,6 +28,11 @@ pub fn commands(bytes: &[u8]) {
     properties::commands::the_engine_answers_what_the_model_allows(bytes);
 }
 
+/// See [`properties::restore_payload::restored_values_behave_as_the_model_says`].
+pub fn restore_payload(bytes: &[u8]) {
+    properties::restore_payload::restored_values_behave_as_the_model_says(bytes);
+}
+
 /// See [`properties::hyperloglog::any_string_is_taken_or_refused`].
 pub fn hyperloglog(bytes: &[u8]) {
     properties::hyperloglog::any_string_is_taken_or_refused(bytes);

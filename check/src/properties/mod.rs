@@ -15,5 +15,6 @@ pub mod quicklist;
 pub mod random_choice;
 pub mod rdb;
 pub mod resp;
+pub mod restore_payload;
 pub mod scripts;
 pub mod ziplist;
