@@ -62,31 +62,31 @@ pub(crate) fn geoadd(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
 
 /// `GEOPOS key member…`.
 pub(crate) fn geopos(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    for_each_member(cx, args, |reply, place| match place {
-        Some(place) => write_position(reply, place),
+    for_each_member(cx, args, |reply, score| match score.map(Position::of_score) {
+        Some(position) => write_position(reply, position),
         None => reply.nil_array(),
     })
 }
 
 /// `GEOHASH key member…`.
 pub(crate) fn geohash(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    for_each_member(cx, args, |reply, place| match place.and_then(Position::geohash) {
-        Some(letters) => reply.bulk(&letters),
+    for_each_member(cx, args, |reply, score| match score.and_then(Position::of_place) {
+        Some(place) => reply.bulk(&place.geohash()),
         None => reply.nil(),
     })
 }
 
-/// An array with an element for each member that the request names.
+/// An array with an element for each member that the request names, made of its score.
 fn for_each_member(
     cx: &mut Context<'_>,
     args: &Args<'_>,
-    mut write: impl FnMut(&mut Reply<'_>, Option<Position>),
+    mut write: impl FnMut(&mut Reply<'_>, Option<f64>),
 ) -> Result<(), Refusal> {
     let (found, mut reply) = cx.read(&args[1]);
     let zset = found.map(|object| object.zset()).transpose()?;
     reply.array(args.len() - 2);
     for member in args.iter().skip(2) {
-        write(&mut reply, zset.and_then(|zset| zset.score(member)).map(Position::of_score));
+        write(&mut reply, zset.and_then(|zset| zset.score(member)));
     }
     Ok(())
 }
@@ -227,16 +227,10 @@ struct Found<'a> {
 fn within(zset: &Zset, middle: Position, radius: f64) -> Vec<Found<'_>> {
     let mut found = Vec::new();
     for cell in area::cells(middle, radius) {
-        let numbers = cell.numbers();
-        // Numbers of cells are below 2^52, so these are exact; scores with a fraction count as their whole part.
-        let range = ScoreRange {
-            min: *numbers.start() as f64,
-            min_open: false,
-            max: (*numbers.end() + 1) as f64,
-            max_open: true,
-        };
+        let scores = cell.scores();
+        let range = ScoreRange { min: scores.start, min_open: false, max: scores.end, max_open: true };
         for (member, score) in zset.range(zset.score_ranks(&range)) {
-            let position = Position::of_score(score);
+            let Some(position) = Position::of_place(score) else { continue };
             let distance = metres(middle, position);
             if distance <= radius {
                 found.push(Found { member, score, position, distance });
@@ -267,7 +261,7 @@ fn search(cx: &mut Context<'_>, args: &Args<'_>, middle: Middle, may_store: bool
     let (place, at) = match middle {
         Middle::Coordinates => (position(&args[2], &args[3])?, 4),
         Middle::Member => {
-            let place = zset.score(&args[2]).map(Position::of_score).filter(|place| place.is_on_the_map());
+            let place = zset.score(&args[2]).and_then(Position::of_place);
             (place.ok_or("ERR could not decode requested zset member")?, 3)
         }
     };

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! Where that is not enough — near the poles meridians draw together, and beyond one the area goes on at the opposite
-//! longitude — the further cells of the area's true bounds follow, row by row.
+//! longitude — the further cells of the area's true bounds follow, row by row, and so do the edges of the map.
 
-use super::cell::{Bounds, Cell, LATITUDE_MAX, LONGITUDE_MAX, Position, STEPS};
+use super::cell::{Bounds, Cell, LONGITUDE_MAX, Position, STEPS};
 use super::distance::{EARTH_RADIUS, degrees, metres, radians};
 use crate::faults::{self, Fault};
 
@@ -23,7 +23,7 @@ const MARGIN: f64 = 1e-8;
 /// Columns and rows from the middle to the cells in order of [`cells`], the middle first.
 const NEIGHBOURS: [(i32, i32); 9] = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)];
 
-/// The cells in which everything lies that is at most `radius` metres from `centre`, which is on the map; each once.
+/// The cells in which everything lies that is at most `radius` metres from `centre`, which is a place; each once.
 #[must_use]
 pub fn cells(centre: Position, radius: f64) -> Vec<Cell> {
     let mut step = fitting_step(radius, centre.latitude);
@@ -106,11 +106,8 @@ fn add_rest(centre: Position, radius: f64, step: u32, cells: &mut Vec<Cell>) {
     } else {
         (degrees(reach.asin()) + MARGIN).min(LONGITUDE_MAX)
     };
-    let on_the_map = |longitude: f64, latitude: f64| Position {
-        longitude: longitude.clamp(-LONGITUDE_MAX, LONGITUDE_MAX),
-        latitude: latitude.clamp(-LATITUDE_MAX, LATITUDE_MAX),
-    };
-    let rows = Cell::containing(on_the_map(0.0, south), step).row..=Cell::containing(on_the_map(0.0, north), step).row;
+    let row = |latitude| Cell::or_edge(Position { longitude: 0.0, latitude }, step).row;
+    let column = |longitude| Cell::or_edge(Position { longitude, latitude: 0.0 }, step).column;
     let (west, east) = (centre.longitude - width, centre.longitude + width);
     // Behind the eastern edge of the map the west begins.
     let spans = if width >= LONGITUDE_MAX {
@@ -122,8 +119,7 @@ fn add_rest(centre: Position, radius: f64, step: u32, cells: &mut Vec<Cell>) {
     } else {
         [(west, east); 2]
     };
-    let column = |longitude| Cell::containing(on_the_map(longitude, 0.0), step).column;
-    for row in rows {
+    for row in row(south)..=row(north) {
         for (west, east) in spans {
             for column in column(west)..=column(east) {
                 let cell = Cell { column, row, step };
@@ -138,6 +134,7 @@ fn add_rest(centre: Position, radius: f64, step: u32, cells: &mut Vec<Cell>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geo::cell::LATITUDE_MAX;
 
     /// Places drawn without a generator: multiples of numbers that no grid shares.
     fn places(count: u32) -> impl Iterator<Item = Position> {
@@ -152,14 +149,20 @@ mod tests {
 
     #[test]
     fn every_place_within_the_distance_lies_in_one_of_few_cells() {
-        for (at, centre) in places(400).enumerate() {
+        let edges = [(180.0, 85.05112878), (180.0, 12.0), (-77.0, 85.05112878), (-180.0, -85.05112878), (180.0, -85.0)];
+        let edges = edges.map(|(longitude, latitude)| Position { longitude, latitude });
+        for (at, centre) in edges.into_iter().chain(places(300)).enumerate() {
             for radius in [0.0, 1.0, 1000.0, 50_000.0, 600_000.0, 2e6, 5e6, 9e6, 1.5e7, 2e7, f64::INFINITY] {
-                let cells = cells(centre, radius);
-                assert!(cells.len() <= 40, "{} cells around {centre:?}, {radius} m", cells.len());
-                for other in places(400).skip(at % 7).step_by(7).chain([centre]) {
-                    if metres(centre, Position::of_score(other.number() as f64)) <= radius {
-                        let found = cells.iter().filter(|cell| cell.numbers().contains(&other.number())).count();
-                        assert_eq!(found, 1, "{other:?} around {centre:?}, {radius} m");
+                let score = centre.number() as f64;
+                for centre in [centre].into_iter().chain(Position::of_place(score)) {
+                    let cells = cells(centre, radius);
+                    assert!(cells.len() <= 60, "{} cells around {centre:?}, {radius} m", cells.len());
+                    for other in places(300).skip(at % 7).step_by(7).chain([centre]).chain(edges) {
+                        let score = other.number() as f64;
+                        if metres(centre, Position::of_score(score)) <= radius {
+                            let found = cells.iter().filter(|cell| cell.scores().contains(&score)).count();
+                            assert_eq!(found, 1, "{other:?} around {centre:?}, {radius} m");
+                        }
                     }
                 }
             }
@@ -172,5 +175,16 @@ mod tests {
             (Position { longitude: 0.0, latitude: 80.0 }, Position { longitude: 179.0, latitude: 80.0 });
         assert!(metres(here, there) < 2.3e6);
         assert!(cells(here, 2.5e6).iter().any(|cell| cell.numbers().contains(&there.number())));
+    }
+
+    #[test]
+    fn what_a_position_becomes_is_a_place_and_near() {
+        for position in places(500).chain([Position { longitude: 180.0, latitude: 85.05112878 }]) {
+            let place = Position::of_place(position.number() as f64);
+            assert!(place.is_some_and(|place| metres(place, position) < 0.5), "{position:?}");
+        }
+        for score in [-1.0, -0.5, 1e17, 2f64.powi(54), f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(Position::of_place(score), None, "{score}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Positions, the numbers of their cells, and back.
 
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 /// Greatest longitude, degrees.
 pub const LONGITUDE_MAX: f64 = 180.0;
@@ -39,9 +39,9 @@ pub struct Bounds {
 /// A cell of one of the divisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// Number of the column, from the west, below 2^step.
+    /// Number of the column, from the west, below 2^step; 2^step is the eastern edge of the map.
     pub column: u32,
-    /// Number of the row, from the south, below 2^step.
+    /// Number of the row, from the south, below 2^step; 2^step is the northern edge of the map.
     pub row: u32,
     /// The division: 2^step columns and rows.
     pub step: u32,
@@ -109,29 +109,40 @@ impl Position {
     /// positions off the map; which, is that of a processor that takes the score as a 64-bit number.
     #[must_use]
     pub fn of_score(score: f64) -> Position {
-        let bits = bits_of(score);
-        let (row, column) = (gathered(bits), gathered(bits >> 1));
+        let (column, row) = finest(score);
         let middle = |number: u32, max: f64| {
             (beginning(number, max, STEPS) + beginning(number.wrapping_add(1), max, STEPS)) / 2.0
         };
         Position { longitude: middle(column, LONGITUDE_MAX), latitude: middle(row, LATITUDE_MAX) }
     }
 
-    /// The letters by which the public knows the place; `None` off the map.
+    /// As [`Position::of_score`]; `None` for a score that no position on the map has.
     #[must_use]
-    pub fn geohash(self) -> Option<[u8; LETTERS]> {
-        if !self.is_on_the_map() {
-            return None;
-        }
-        let column = part(self.longitude, LONGITUDE_MAX, STEPS);
-        let row = part(self.latitude, GEOHASH_LATITUDE_MAX, STEPS);
+    pub fn of_place(score: f64) -> Option<Position> {
+        let (column, row) = finest(score);
+        // Beyond both edges; much greater scores lose their upper bits.
+        let in_range = (0.0..(4 * CELLS) as f64).contains(&score);
+        (in_range && column <= 1 << STEPS && row <= 1 << STEPS).then(|| Position::of_score(score))
+    }
+
+    /// The letters by which the public knows the place.
+    #[must_use]
+    pub fn geohash(self) -> [u8; LETTERS] {
+        let column = part(self.longitude, LONGITUDE_MAX, STEPS).min((1 << STEPS) - 1);
+        let row = part(self.latitude, GEOHASH_LATITUDE_MAX, STEPS).min((1 << STEPS) - 1);
         let bits = spread(column) << 1 | spread(row);
         // 52 bits are ten letters; what is left for the eleventh is not used.
-        Some(std::array::from_fn(|at| match (2 * STEPS as usize).checked_sub(5 * (at + 1)) {
+        std::array::from_fn(|at| match (2 * STEPS as usize).checked_sub(5 * (at + 1)) {
             Some(shift) => ALPHABET[(bits >> shift & 0x1f) as usize],
             None => ALPHABET[0],
-        }))
+        })
     }
+}
+
+/// Column and row of the finest cell whose number is the score's whole part.
+fn finest(score: f64) -> (u32, u32) {
+    let bits = bits_of(score);
+    (gathered(bits >> 1), gathered(bits))
 }
 
 /// A score as a 64-bit number: its whole part; negative ones from 2^64 downwards, and 0 for those beyond.
@@ -147,13 +158,21 @@ fn bits_of(score: f64) -> u64 {
 }
 
 impl Cell {
-    /// The cell of a division in which a position on the map lies.
+    /// The cell of a division in which a position lies, or the nearest one. Edges belong to the cells before them.
     #[must_use]
     pub fn containing(position: Position, step: u32) -> Cell {
-        let last = ((1u64 << step) - 1) as u32;
+        let last = (1 << step) - 1;
+        let Cell { column, row, .. } = Cell::or_edge(position, step);
+        Cell { column: column.min(last), row: row.min(last), step }
+    }
+
+    /// As [`Cell::containing`], but the eastern and the northern edge of the map are cells of their own.
+    #[must_use]
+    pub fn or_edge(position: Position, step: u32) -> Cell {
+        let on_the_map = |coordinate: f64, max: f64| coordinate.clamp(-max, max);
         Cell {
-            column: part(position.longitude, LONGITUDE_MAX, step).min(last),
-            row: part(position.latitude, LATITUDE_MAX, step).min(last),
+            column: part(on_the_map(position.longitude, LONGITUDE_MAX), LONGITUDE_MAX, step),
+            row: part(on_the_map(position.latitude, LATITUDE_MAX), LATITUDE_MAX, step),
             step,
         }
     }
@@ -161,7 +180,7 @@ impl Cell {
     /// The cell this many columns to the east and rows to the north; both begin anew behind the last.
     #[must_use]
     pub fn moved(self, east: i32, north: i32) -> Cell {
-        let mask = ((1u64 << self.step) - 1) as u32;
+        let mask = (1 << self.step) - 1;
         Cell {
             column: self.column.wrapping_add_signed(east) & mask,
             row: self.row.wrapping_add_signed(north) & mask,
@@ -181,9 +200,18 @@ impl Cell {
 
     /// The numbers of the finest cells within.
     #[must_use]
-    pub fn numbers(self) -> RangeInclusive<u64> {
+    pub fn numbers(self) -> Range<u64> {
         let shift = 2 * (STEPS - self.step);
         let number = spread(self.column) << 1 | spread(self.row);
-        number << shift..=(number << shift) + ((1 << shift) - 1)
+        number << shift..(number + 1) << shift
+    }
+
+    /// The scores whose whole parts are numbers within. Of cells on the edges others may be among them.
+    #[must_use]
+    pub fn scores(self) -> Range<f64> {
+        // Beyond 2^53 only every second number is a double, and each of those belongs to one cell.
+        let score = |number: u64| if number > 2 * CELLS { number + (number & 1) } else { number } as f64;
+        let Range { start, end } = self.numbers();
+        score(start)..score(end)
     }
 }
