@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use tally_check::properties::rdb::Loader;
-use tally_check::properties::{commands, hyperloglog, quicklist, resp, restore_payload, ziplist};
+use tally_check::properties::{commands, hyperloglog, intset, quicklist, resp, restore_payload, ziplist};
 
 /// Runs a property over the seeds of a target and answers how many there were.
 fn seeds(target: &str, mut property: impl FnMut(&[u8])) -> usize {
@@ -57,6 +57,14 @@ fn the_seeds_of_quicklist_hold() {
 #[test]
 fn the_seeds_of_restore_payload_hold() {
     assert!(seeds("restore_payload", restore_payload::restored_values_behave_as_the_model_says) >= 10);
+}
+
+#[test]
+fn the_seeds_of_intset_hold_and_some_are_intsets() {
+    let mut taken = 0;
+    let all = seeds("intset", |bytes| taken += usize::from(intset::any_bytes_are_taken_or_refused(bytes)));
+    assert!(all >= 10 && taken >= 5, "{taken} of {all} are intsets");
+    seeds("intset", |bytes| intset::an_intset_is_a_set(&intset::operations(bytes)));
 }
 
 #[test]

@@ -338,6 +338,11 @@ fn replay(family: &str, at_least: usize) {
             passed_over += 1;
             continue;
         }
+        // What failed there changed nothing, and changes nothing here unless it is sent.
+        if line["reply"]["e"].is_string() && session.is_foreign(db, &name, &arguments) {
+            passed_over += 1;
+            continue;
+        }
         let replies = session.send(connection, &arguments);
         if !failed {
             session.follow(client, &name, &arguments);
@@ -409,4 +414,19 @@ fn lists_answer_as_recorded() {
 #[test]
 fn hashes_answer_as_recorded() {
     replay("hashes", 7000);
+}
+
+#[test]
+fn sets_answer_as_recorded() {
+    replay("sets", 7500);
+}
+
+#[test]
+fn sorted_sets_answer_as_recorded() {
+    replay("zsets", 7500);
+}
+
+#[test]
+fn ranges_of_bytes_answer_as_recorded() {
+    replay("zlex", 5500);
 }

@@ -53,6 +53,12 @@ pub fn quicklist(bytes: &[u8]) {
     properties::quicklist::a_quicklist_is_a_sequence(options, &operations);
 }
 
+/// See [`properties::intset::any_bytes_are_taken_or_refused`] and [`properties::intset::an_intset_is_a_set`].
+pub fn intset(bytes: &[u8]) {
+    properties::intset::any_bytes_are_taken_or_refused(bytes);
+    properties::intset::an_intset_is_a_set(&properties::intset::operations(bytes));
+}
+
 /// Makes a program of a property.
 #[cfg(fuzzing)]
 #[macro_export]

@@ -102,6 +102,15 @@ impl Skiplist {
         &self.dict
     }
 
+    /// Number of members on each level, lowest first.
+    #[must_use]
+    pub fn level_lengths(&self) -> Vec<usize> {
+        let on_level = |level| {
+            std::iter::successors(self.forward(None, level).node, move |&node| self.forward(Some(node), level).node)
+        };
+        (0..self.head.len()).map(|level| on_level(level).count()).collect()
+    }
+
     /// Makes the buckets for this many members.
     pub fn reserve(&mut self, members: usize) {
         self.dict.resize_to(members);

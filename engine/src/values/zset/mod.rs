@@ -63,7 +63,7 @@ enum Form {
 
 /// Why a ziplist is no sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoZset {
+pub(crate) enum NoZset {
     /// An odd number of entries.
     #[error("a member without a score")]
     Odd,
@@ -305,19 +305,31 @@ impl Zset {
         }
     }
 
-    /// The ranks of the members that are in a range of bytes. Where scores differ, members do not ascend and what a range
-    /// means is not defined; then the beginning is looked for from the first member on, or, `from_the_end`, the end from
-    /// the last.
+    /// The ranks of the members that are in a range of bytes.
+    ///
+    /// Where scores differ, members do not ascend, and the range is what one gets who goes through all of them: nothing if
+    /// the last is before the range or the first behind it; else from the first member that its beginning lets in up to
+    /// before the next that its end does not, or the same `from_the_end`. [ZRANGEBYLEX-5]
     pub(crate) fn lex_ranks(&self, range: &LexRange<'_>, from_the_end: bool) -> Range<usize> {
-        if range.is_empty() {
+        let len = self.len();
+        let mut ends = self.range(0..1).chain(self.range(len.saturating_sub(1)..len));
+        let (Some((first, least)), Some((last, greatest))) = (ends.next(), ends.next()) else { return 0..0 };
+        if let (Form::Skiplist(list), true) = (&self.0, least == greatest) {
+            let start = list.count_bytes(|member| range.is_above(member));
+            return start..list.count_bytes(|member| range.reaches(member)).max(start);
+        }
+        let is_above = |member: Value<'_>| range.is_above(member.text(&mut [0; I64_TEXT_MAX]));
+        let reaches = |member: Value<'_>| range.reaches(member.text(&mut [0; I64_TEXT_MAX]));
+        if range.is_empty() || is_above(last) || !reaches(first) {
             return 0..0;
         }
-        match &self.0 {
-            Form::Skiplist(list) => {
-                let start = list.count_bytes(|member| range.is_above(member));
-                start..list.count_bytes(|member| range.reaches(member)).max(start)
-            }
-            Form::Ziplist(list) => packed::lex_ranks(list, range, from_the_end),
+        let members = |ranks| self.range(ranks).map(|(member, _)| member);
+        if from_the_end {
+            let end = len - members(0..len).rev().take_while(|&member| !reaches(member)).count();
+            end - members(0..end).rev().take_while(|&member| !is_above(member)).count()..end
+        } else {
+            let start = members(0..len).take_while(|&member| is_above(member)).count();
+            start..start + members(start..len).take_while(|&member| reaches(member)).count()
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::NoZset;
-use super::range::LexRange;
 use crate::number::{F64_TEXT_MAX, I64_TEXT_MAX, parse_f64, score_text};
 use crate::structures::ziplist::{Position, Value, Ziplist};
 
@@ -101,30 +100,6 @@ pub(super) fn check(list: &Ziplist) -> Result<(), NoZset> {
         previous = Some((score, member));
     }
     Ok(())
-}
-
-/// See [`super::Zset::lex_ranks`].
-pub(super) fn lex_ranks(list: &Ziplist, range: &LexRange<'_>, from_the_end: bool) -> Range<usize> {
-    let mut digits = [0; I64_TEXT_MAX];
-    let mut is_above = |member: Value<'_>| range.is_above(member.text(&mut digits));
-    let mut more_digits = [0; I64_TEXT_MAX];
-    let mut reaches = |member: Value<'_>| range.reaches(member.text(&mut more_digits));
-    let mut members = Pairs::all(list).map(|(member, _)| member);
-    let (Some(first), last) = (members.next(), members.next_back()) else { return 0..0 };
-    if is_above(last.unwrap_or(first)) || !reaches(first) {
-        return 0..0;
-    }
-    let mut members = Pairs::all(list).map(|(member, _)| member);
-    if from_the_end {
-        let end = list.len() / 2 - members.by_ref().rev().take_while(|&member| !reaches(member)).count();
-        let members = Pairs::of(list, 0..end).map(|(member, _)| member);
-        let inside = members.rev().take_while(|&member| !is_above(member)).count();
-        end - inside..end
-    } else {
-        let start = members.by_ref().take_while(|&member| is_above(member)).count();
-        let members = Pairs::of(list, start..list.len() / 2).map(|(member, _)| member);
-        start..start + members.take_while(|&member| reaches(member)).count()
-    }
 }
 
 /// Pairs of a ziplist, from both ends.
