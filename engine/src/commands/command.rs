@@ -1,6 +1,6 @@
 //! COMMAND: what the command table says of itself.
 
-use super::table::{COMMANDS, Command, FLAG_NAMES};
+use super::table::{COMMANDS, Command, FLAG_NAMES, MOVABLEKEYS};
 use super::{Context, Refusal, movable_keys, unknown_subcommand};
 use crate::resp::{Args, Reply};
 
@@ -66,7 +66,7 @@ fn keys(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     let request = args.from(2);
     let command = cx.server.renames.find(&request[0]).map(|index| &COMMANDS[index]);
     let command = command.ok_or("ERR Invalid command specified")?;
-    if command.first_key == 0 {
+    if command.first_key == 0 && !command.has(MOVABLEKEYS) {
         return Err("ERR The command has no key arguments".into());
     }
     if !command.accepts(request.len()) {
