@@ -13,6 +13,7 @@ use crate::object::ObjectRef;
 use crate::propagation::Propagated;
 use crate::resp::{Limits, RequestParser};
 use crate::state::{Server, TimeEvent};
+use crate::structures::key_entry::KEY_MAX;
 use crate::timers::Next;
 use crate::world::World;
 
@@ -383,7 +384,8 @@ fn process(server: &mut Server, client: &mut Client, parser: &mut RequestParser,
             break;
         }
         let limits = Limits {
-            max_bulk: i64::try_from(server.config.proto_max_bulk_len).unwrap_or(i64::MAX),
+            // Keys, members and fields are counted in 31 bits, whatever the configuration allows.
+            max_bulk: i64::try_from(server.config.proto_max_bulk_len).unwrap_or(i64::MAX).min(KEY_MAX as i64),
             unauthenticated: !client.authenticated && !server.config.requirepass.is_empty(),
         };
         match parser.next(&limits) {
