@@ -162,7 +162,8 @@ impl<R: BufRead> Runner<R> {
 
     fn run(&mut self, server: &mut Server, world: &mut dyn World, command: &OwnedArgs) -> Result<(), AofErrorKind> {
         let Some(found) = find(server, command)? else { return Ok(()) };
-        if !found.has(table::WRITE) && found.name != "select" {
+        // PFCOUNT counts as one that reads, but keeps what it computes.
+        if !found.has(table::WRITE) && !["select", "pfcount"].contains(&found.name) {
             return Ok(());
         }
         let now_ms = server.clock.unix_ms();

@@ -4,7 +4,7 @@
 use super::{DENSE_LEN, HEADER_LEN, HllMut, HllRef, REGISTER_BITS, REGISTERS, dense, empty, murmur};
 
 /// Elements of the growing set.
-const ELEMENTS: u64 = 100_000;
+const ELEMENTS: u64 = 20_000;
 /// Relative error that is let pass: beyond six standard deviations of 1.04/√16384.
 const ERROR_MAX: f64 = 0.05;
 /// Absolute error that is let pass, for small sets.
