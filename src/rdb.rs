@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
+use tally_engine::number::format_f64;
 use tally_engine::rdb::{self, Checksum, Entry, RdbError, RdbErrorKind, Reader, Record, Value};
+use tally_engine::values::{Collection, Element, Type};
 
 /// Checks a dump and says what is in it, or where it breaks.
 #[derive(Args)]
@@ -18,6 +20,20 @@ pub(crate) struct Rdb {
     /// Print the content as JSON, as it is read.
     #[arg(long)]
     json: bool,
+    /// Print for each type and form how many keys, elements and bytes there are, and which key is the largest.
+    #[arg(long, conflicts_with = "json")]
+    stats: bool,
+}
+
+/// What keys of one type and form take.
+#[derive(Default)]
+struct Share {
+    keys: u64,
+    elements: u64,
+    /// Bytes in the file, keys and attributes counted.
+    bytes: u64,
+    /// The largest: bytes, database, key.
+    largest: (u64, u64, Vec<u8>),
 }
 
 /// What was read, apart from the keys themselves.
@@ -28,6 +44,8 @@ struct Summary {
     aux: Vec<(Vec<u8>, Vec<u8>)>,
     /// Per database: keys by type, and how many of all expire.
     databases: BTreeMap<u64, (BTreeMap<String, u64>, u64)>,
+    /// By type and by the form in which the file has them.
+    shares: BTreeMap<(String, &'static str), Share>,
     functions: u64,
     modules: Vec<String>,
     codes: Vec<(u8, u64)>,
@@ -49,7 +67,8 @@ impl Rdb {
             }
         };
         let mut output = BufWriter::new(io::stdout().lock());
-        let mut printer = Printer { output: &mut output, json: self.json, database: None, first: true };
+        let mut printer =
+            Printer { output: &mut output, json: self.json, stats: self.stats, database: None, first: true };
         let mut summary = Summary::default();
         let printed = printer
             .begin(&name.to_string())
@@ -95,14 +114,19 @@ fn read(source: File, summary: &mut Summary, printer: &mut Printer<'_>) -> io::R
             Ok(Some(Record::Function(_))) => summary.functions += 1,
             Ok(Some(Record::Entry(entry))) => {
                 let (types, expires) = summary.databases.entry(database).or_default();
-                let kind = match &entry.value {
-                    Value::String(_) => "string".to_owned(),
-                    Value::Collection(collection) => collection.kind().name().to_owned(),
-                    Value::Other(shape) => shape.kind.clone(),
-                };
-                *types.entry(kind).or_default() += 1;
+                let (kind, form, elements) = describe(&entry);
+                *types.entry(kind.clone()).or_default() += 1;
                 *expires += u64::from(entry.expires_at_ms.is_some());
+                let (start, key) = (entry.offset, if printer.stats { entry.key.to_vec() } else { Vec::new() });
                 printer.entry(database, entry)?;
+                let share = summary.shares.entry((kind, form)).or_default();
+                let bytes = reader.offset() - start;
+                share.keys += 1;
+                share.elements = share.elements.saturating_add(elements.unwrap_or(0));
+                share.bytes += bytes;
+                if bytes > share.largest.0 {
+                    share.largest = (bytes, database, key);
+                }
             }
             Ok(Some(Record::End(checksum))) => summary.checksum = Some(checksum),
             Err(damage) => {
@@ -116,6 +140,36 @@ fn read(source: File, summary: &mut Summary, printer: &mut Printer<'_>) -> io::R
     summary.forms = reader.forms();
     summary.trailing = summary.damage.is_none() && !reader.at_end().unwrap_or(true);
     Ok(())
+}
+
+/// Type, form in the file, and number of elements.
+fn describe(entry: &Entry<'_>) -> (String, &'static str, Option<u64>) {
+    match &entry.value {
+        Value::String(_) => ("string".to_owned(), "string", None),
+        Value::Collection(collection) => {
+            let form = rdb::stored_as(entry.value_type).map_or("unknown", |(_, form)| form);
+            (collection.kind().name().to_owned(), form, Some(collection.len() as u64))
+        }
+        Value::Other(shape) => (shape.kind.clone(), shape.encoding, shape.elements),
+    }
+}
+
+/// The elements of a collection: those of lists and sorted sets in their order, scores as text, others sorted.
+fn contents(collection: &Collection) -> Json {
+    let mut elements: Vec<(Vec<u8>, Json)> = Vec::with_capacity(collection.len());
+    collection.for_each(|element| {
+        let json = match element {
+            Element::Item(item) => json_bytes(item),
+            Element::Field(field, value) => json!([json_bytes(field), json_bytes(value)]),
+            Element::Scored(member, score) => json!([json_bytes(member), format_f64(score)]),
+        };
+        let (Element::Item(name) | Element::Field(name, _) | Element::Scored(name, _)) = element;
+        elements.push((name.to_vec(), json));
+    });
+    if matches!(collection.kind(), Type::Set | Type::Hash) {
+        elements.sort_by(|one, other| one.0.cmp(&other.0));
+    }
+    elements.into_iter().map(|(_, json)| json).collect()
 }
 
 /// Bytes as JSON: text where they are UTF-8, else base64.
@@ -143,6 +197,7 @@ fn base64(bytes: &[u8]) -> String {
 struct Printer<'a> {
     output: &'a mut dyn Write,
     json: bool,
+    stats: bool,
     /// The database whose list is open.
     database: Option<u64>,
     first: bool,
@@ -180,19 +235,18 @@ impl Printer<'_> {
             "offset": entry.offset,
             "expire_at_ms": entry.expires_at_ms,
         });
+        let (kind, form, elements) = describe(&entry);
+        object["type"] = kind.into();
         match entry.value {
-            Value::String(text) => {
-                object["type"] = "string".into();
-                object["value"] = json_bytes(&text.into_bytes());
-            }
+            Value::String(text) => object["value"] = json_bytes(&text.into_bytes()),
             Value::Collection(collection) => {
-                object["type"] = collection.kind().name().into();
-                object["elements"] = collection.len().into();
+                object["encoding"] = form.into();
+                object["elements"] = elements.into();
+                object["value"] = contents(&collection);
             }
-            Value::Other(shape) => {
-                object["type"] = shape.kind.into();
-                object["encoding"] = shape.encoding.into();
-                object["elements"] = shape.elements.into();
+            Value::Other(_) => {
+                object["encoding"] = form.into();
+                object["elements"] = elements.into();
             }
         }
         if let Some(seconds) = entry.idle_seconds {
@@ -266,6 +320,21 @@ impl Printer<'_> {
             let keys: u64 = types.values().sum();
             let types: Vec<String> = types.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             writeln!(output, "  db {database}: {keys} keys, {expires} expire ({})", types.join(", "))?;
+        }
+        if self.stats && !summary.shares.is_empty() {
+            writeln!(
+                output,
+                "  {:<10} {:<11} {:>10} {:>12} {:>14}  largest",
+                "type", "form", "keys", "elements", "bytes"
+            )?;
+            for ((kind, form), share) in &summary.shares {
+                let Share { keys, elements, bytes, largest: (most, database, key) } = share;
+                let key: String = key.escape_ascii().to_string().chars().take(40).collect();
+                writeln!(
+                    output,
+                    "  {kind:<10} {form:<11} {keys:>10} {elements:>12} {bytes:>14}  {key} in db {database}, {most} bytes"
+                )?;
+            }
         }
         for module in &summary.modules {
             writeln!(output, "  data of module {module} skipped")?;

@@ -34,7 +34,7 @@ pub use payload::{PayloadError, read_payload, string_payload};
 pub(crate) use payload::{payload, restore, value_bytes};
 pub use reader::{Checksum, Entry, Forms, Reader, Record, Text, Value};
 pub use save::Held;
-pub use shape::Shape;
+pub use shape::{Shape, stored_as};
 pub use writer::{Attributes, Writer, write_text};
 
 /// The version this engine writes, and the newest it loads, as Redis 5.0.

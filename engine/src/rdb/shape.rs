@@ -1,7 +1,8 @@
-//! Values that are walked over: which type, in which encoding, how many elements.
+//! Values that the engine does not hold (streams, modules' values, the forms of newer versions) and that are walked over:
+//! which type, in which encoding, how many elements.
 //!
-//! The walk follows lengths only; it does not judge the inner structure of a ziplist, intset or listpack beyond the
-//! header that tells its size.
+//! The walk follows lengths only; it does not judge the inner structure of a listpack beyond the header that tells its
+//! size.
 
 use std::io::Read;
 
@@ -30,9 +31,11 @@ pub struct Shape {
     pub elements: Option<u64>,
 }
 
-/// Walks over the value of type `code`.
-pub(crate) fn walk<R: Read>(code: u8, input: &mut Input<R>, scratch: &mut Scratch) -> Result<Shape, RdbError> {
-    let (kind, encoding) = match code {
+/// What values of this type are, as TYPE answers, and how the file stores them; `None` for modules' and unknown ones.
+#[must_use]
+pub fn stored_as(code: u8) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        ty::STRING => ("string", "string"),
         ty::LIST => ("list", "linkedlist"),
         ty::LIST_ZIPLIST => ("list", "ziplist"),
         ty::LIST_QUICKLIST | ty::LIST_QUICKLIST_2 => ("list", "quicklist"),
@@ -47,77 +50,41 @@ pub(crate) fn walk<R: Read>(code: u8, input: &mut Input<R>, scratch: &mut Scratc
         ty::HASH_ZIPLIST => ("hash", "ziplist"),
         ty::HASH_LISTPACK => ("hash", "listpack"),
         ty::STREAM_LISTPACKS | ty::STREAM_LISTPACKS_2 | ty::STREAM_LISTPACKS_3 => ("stream", "stream"),
-        ty::MODULE | ty::MODULE_2 => {
-            let module = module_name(input.number()?);
-            if code == ty::MODULE {
-                return Err(input.error(input.offset(), RdbErrorKind::ModuleValue(module)));
-            }
-            skip_module_fields(input, scratch)?;
-            return Ok(Shape { kind: module, encoding: "module", elements: None });
+        _ => return None,
+    })
+}
+
+/// Walks over the value of type `code`.
+pub(crate) fn walk<R: Read>(code: u8, input: &mut Input<R>, scratch: &mut Scratch) -> Result<Shape, RdbError> {
+    let Some((kind, encoding)) = stored_as(code) else {
+        if code != ty::MODULE && code != ty::MODULE_2 {
+            return Err(input.error(input.offset(), RdbErrorKind::UnknownOpcode(code)));
         }
-        _ => return Err(input.error(input.offset(), RdbErrorKind::UnknownOpcode(code))),
+        let module = module_name(input.number()?);
+        if code == ty::MODULE {
+            return Err(input.error(input.offset(), RdbErrorKind::ModuleValue(module)));
+        }
+        skip_module_fields(input, scratch)?;
+        return Ok(Shape { kind: module, encoding: "module", elements: None });
     };
     let elements = match code {
-        ty::LIST | ty::SET => strings(input, scratch, 1)?,
-        ty::HASH => strings(input, scratch, 2)?,
-        ty::ZSET | ty::ZSET_2 => scored(input, scratch, code == ty::ZSET_2)?,
-        ty::LIST_QUICKLIST | ty::LIST_QUICKLIST_2 => nodes(input, scratch, code == ty::LIST_QUICKLIST_2)?,
+        ty::LIST_QUICKLIST_2 => nodes(input, scratch)?,
         ty::STREAM_LISTPACKS | ty::STREAM_LISTPACKS_2 | ty::STREAM_LISTPACKS_3 => Some(stream(code, input, scratch)?),
         _ => {
-            let blob = input.text(scratch)?.into_bytes();
-            match code {
-                ty::SET_INTSET => intset_length(&blob),
-                ty::SET_LISTPACK => listpack_length(&blob),
-                ty::ZSET_LISTPACK | ty::HASH_LISTPACK => listpack_length(&blob).map(|entries| entries / 2),
-                ty::HASH_ZIPMAP => zipmap_length(&blob),
-                ty::LIST_ZIPLIST => ziplist_length(&blob),
-                _ => ziplist_length(&blob).map(|entries| entries / 2),
-            }
+            let entries = listpack_length(&input.text(scratch)?.into_bytes());
+            if code == ty::SET_LISTPACK { entries } else { entries.map(|entries| entries / 2) }
         }
     };
     Ok(Shape { kind: kind.to_owned(), encoding, elements })
 }
 
-fn strings<R: Read>(input: &mut Input<R>, scratch: &mut Scratch, each: u32) -> Result<Option<u64>, RdbError> {
-    let count = input.number()?;
-    for _ in 0..count {
-        for _ in 0..each {
-            input.text(scratch)?;
-        }
-    }
-    Ok(Some(count))
-}
-
-fn scored<R: Read>(input: &mut Input<R>, scratch: &mut Scratch, binary: bool) -> Result<Option<u64>, RdbError> {
-    let count = input.number()?;
-    for _ in 0..count {
-        input.text(scratch)?;
-        if binary {
-            input.array::<8>()?;
-        } else {
-            // 253, 254 and 255 stand for not-a-number and the infinities; anything less is the text's length.
-            let length = input.byte()?;
-            if length < 253 {
-                input.bytes(u64::from(length), &mut Vec::new())?;
-            }
-        }
-    }
-    Ok(Some(count))
-}
-
-fn nodes<R: Read>(input: &mut Input<R>, scratch: &mut Scratch, newer: bool) -> Result<Option<u64>, RdbError> {
+fn nodes<R: Read>(input: &mut Input<R>, scratch: &mut Scratch) -> Result<Option<u64>, RdbError> {
     let count = input.number()?;
     let mut elements = Some(0u64);
     for _ in 0..count {
-        let plain = newer && input.number()? == PLAIN_NODE;
+        let plain = input.number()? == PLAIN_NODE;
         let node = input.text(scratch)?.into_bytes();
-        let held = if plain {
-            Some(1)
-        } else if newer {
-            listpack_length(&node)
-        } else {
-            ziplist_length(&node)
-        };
+        let held = if plain { Some(1) } else { listpack_length(&node) };
         elements = elements.zip(held).map(|(sum, held)| sum.saturating_add(held));
     }
     Ok(elements)
@@ -196,22 +163,7 @@ fn u16_at(blob: &[u8], at: usize) -> Option<u64> {
     blob.get(at..at + 2)?.try_into().ok().map(|bytes| u64::from(u16::from_le_bytes(bytes)))
 }
 
-/// Total bytes, offset of the tail, count; a count of 65535 means "walk to know".
-fn ziplist_length(blob: &[u8]) -> Option<u64> {
-    u16_at(blob, 8).filter(|&count| count < u64::from(u16::MAX))
-}
-
 /// Total bytes, count; a count of 65535 means "walk to know".
 fn listpack_length(blob: &[u8]) -> Option<u64> {
     u16_at(blob, 4).filter(|&count| count < u64::from(u16::MAX))
-}
-
-/// Width, count, elements.
-fn intset_length(blob: &[u8]) -> Option<u64> {
-    blob.get(4..8)?.try_into().ok().map(|bytes| u64::from(u32::from_le_bytes(bytes)))
-}
-
-/// The first byte counts pairs, up to 253.
-fn zipmap_length(blob: &[u8]) -> Option<u64> {
-    blob.first().filter(|&&count| count < 254).map(|&count| u64::from(count))
 }
