@@ -72,7 +72,9 @@ impl Finding {
         let command = String::from_utf8_lossy(self.request.name()).to_ascii_lowercase();
         let (kind, clause) = match &self.wrong {
             Wrong::Answer(deviation) => (format!("{:?}", deviation.kind), Some(deviation.clause.id())),
-            Wrong::Target(TargetError::Crashed(_)) => ("crash".to_owned(), None),
+            Wrong::Target(TargetError::Crashed(text)) => {
+                return Fingerprint { command: "crash".to_owned(), kind: text.clone(), clause: None };
+            }
             Wrong::Target(TargetError::Timeout(_)) => ("timeout".to_owned(), None),
             Wrong::Target(TargetError::Protocol(_)) => ("protocol".to_owned(), None),
             Wrong::Target(_) => ("connection".to_owned(), None),
@@ -300,9 +302,15 @@ impl<'a> Session<'a> {
             for (index, sent) in now.iter().enumerate() {
                 let request = &sent.request;
                 let command = self.commands;
-                let closed = self
-                    .answers(client.connection, wait, index + 1 == now.len())
-                    .map_err(|error| at(command, request, Wrong::Target(error)))?;
+                let closed = self.answers(client.connection, wait, index + 1 == now.len()).map_err(|error| {
+                    // Which command of a pipeline it was that the target did not survive is not known.
+                    match (&error, now.last()) {
+                        (TargetError::Crashed(_), Some(last)) => {
+                            at(command + now.len() - 1 - index, &last.request, Wrong::Target(error))
+                        }
+                        _ => at(command, request, Wrong::Target(error)),
+                    }
+                })?;
                 let whole: Request;
                 let understood = if sent.inline && request.arguments().any(<[u8]>::is_empty) {
                     // [INLINE-9] Empty arguments of an inline request vanish.
@@ -333,7 +341,9 @@ impl<'a> Session<'a> {
         if !self.sees_encodings {
             return Ok(());
         }
-        for (index, (sent, &db)) in batch.iter().zip(&self.databases).enumerate() {
+        // From the end, so that what is found is found with the last command that names the key.
+        for (index, &db) in self.databases.iter().enumerate().rev() {
+            let Some(sent) = batch.get(index) else { continue };
             let Some(grammar) = grammar_at(command_index(sent.request.name())) else { continue };
             for key in grammar.keys(&sent.request) {
                 let key = sent.request.argument(key);

@@ -27,14 +27,17 @@ const MOST_TICKS: u64 = 12;
 thread_local! {
     /// The engine runs: a panic is caught and reported as a finding, so nothing else need say it.
     static DRIVING: Cell<bool> = const { Cell::new(false) };
+    /// Where the last panic happened: file and line.
+    static PLACE: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// Runs the engine; a panic in it becomes its text, without the usual words on standard error.
+/// Runs the engine; a panic in it becomes its text and place, without the usual words on standard error.
 fn catching<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = take_hook();
         set_hook(Box::new(move |panic| {
+            PLACE.set(panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default());
             if !DRIVING.get() {
                 usual(panic);
             }
@@ -45,7 +48,8 @@ fn catching<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     DRIVING.set(false);
     outcome.map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("{} at {}", text.as_deref().unwrap_or("a panic without words"), PLACE.take())
     })
 }
 
