@@ -99,6 +99,8 @@ impl Campaign<'_> {
 fn free_name(folder: &Path, fingerprint: &Fingerprint) -> PathBuf {
     let command: String = fingerprint.command.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
     let which = fingerprint.clause.unwrap_or(&fingerprint.kind);
+    let which: String =
+        which.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' }).take(60).collect();
     let mut number = 1;
     loop {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };

@@ -291,7 +291,9 @@ impl<'a> Session<'a> {
                 }
             }
             let sent = self.target.send(client.connection, &self.outgoing);
-            sent.map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
+            // Which command of a pipeline it was that the target did not survive is not known: it may be the last.
+            let last = now.last().unwrap_or(first);
+            sent.map_err(|error| at(self.commands + now.len() - 1, &last.request, Wrong::Target(error)))?;
             let wait = if !open_ended(first) {
                 Wait::Reply
             } else if ends_connection(&first.request) {
@@ -303,12 +305,10 @@ impl<'a> Session<'a> {
                 let request = &sent.request;
                 let command = self.commands;
                 let closed = self.answers(client.connection, wait, index + 1 == now.len()).map_err(|error| {
-                    // Which command of a pipeline it was that the target did not survive is not known.
-                    match (&error, now.last()) {
-                        (TargetError::Crashed(_), Some(last)) => {
-                            at(command + now.len() - 1 - index, &last.request, Wrong::Target(error))
-                        }
-                        _ => at(command, request, Wrong::Target(error)),
+                    if let TargetError::Crashed(_) = error {
+                        at(command + now.len() - 1 - index, &last.request, Wrong::Target(error))
+                    } else {
+                        at(command, request, Wrong::Target(error))
                     }
                 })?;
                 let whole: Request;

@@ -155,7 +155,7 @@ pub(crate) fn bitop(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         cx.modified(destination, "del");
     } else {
         // Counted, and so handed on, although nothing changed.
-        cx.server.dirty += 1;
+        cx.server.dirty = cx.server.dirty.saturating_add(1);
     }
     cx.reply().count(length);
     Ok(())

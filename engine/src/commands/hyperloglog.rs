@@ -200,7 +200,7 @@ fn to_dense(cx: &mut Context<'_>, key: &[u8]) -> Result<bool, Refusal> {
     let Some(mut object) = cx.server.find(db, key, now_ms) else { return Err(Refusal::NO_SUCH_KEY) };
     let converted = change_copy_if_sparse(&mut object)?;
     if converted {
-        cx.server.dirty += 1;
+        cx.server.dirty = cx.server.dirty.saturating_add(1);
     }
     Ok(converted)
 }

@@ -117,7 +117,7 @@ pub(crate) fn swapdb(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
     let known = |db: i64| usize::try_from(db).ok().filter(|&db| db < count).ok_or("ERR DB index is out of range");
     let (first, second) = (known(first)?, known(second)?);
     cx.server.keyspace.swap(first, second);
-    cx.server.dirty += 1;
+    cx.server.dirty = cx.server.dirty.saturating_add(1);
     cx.reply().ok();
     Ok(())
 }
@@ -179,7 +179,7 @@ fn flush_option(args: &Args<'_>) -> Result<(), Refusal> {
 pub(crate) fn flushdb(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     flush_option(args)?;
     let removed = cx.server.keyspace.clear_db(cx.client.db);
-    cx.server.dirty += removed as u64;
+    cx.server.dirty = cx.server.dirty.saturating_add(removed as u64);
     cx.reply().ok();
     Ok(())
 }
@@ -193,6 +193,6 @@ pub(crate) fn flushall(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refu
     if !cx.server.config.save.is_empty() {
         cx.server.save_for_nobody();
     }
-    cx.server.dirty += removed as u64 + 1;
+    cx.server.dirty = cx.server.dirty.saturating_add(removed as u64 + 1);
     Ok(())
 }

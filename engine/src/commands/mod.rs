@@ -123,14 +123,14 @@ impl Context<'_> {
     #[inline]
     pub(crate) fn modified(&mut self, key: &[u8], event: &'static str) {
         let _ = (key, event);
-        self.server.dirty += 1;
+        self.server.dirty = self.server.dirty.saturating_add(1);
     }
 
     /// As [`Context::modified`], for a change that is counted `changes` times, once at least.
     #[inline]
     pub(crate) fn modified_times(&mut self, key: &[u8], event: &'static str, changes: usize) {
         self.modified(key, event);
-        self.server.dirty += changes.saturating_sub(1) as u64;
+        self.server.dirty = self.server.dirty.saturating_add(changes.saturating_sub(1) as u64);
     }
 
     /// Tells that `removed` elements, if any, were taken out of the value at `key`, and with the last of them the key.
