@@ -88,11 +88,7 @@ impl Hash {
     /// Takes over fields and values in turn; `None` when they are no pairs, or a field is there twice.
     #[must_use]
     pub fn from_ziplist(list: Ziplist) -> Option<Hash> {
-        let mut fields: Vec<Vec<u8>> = list.iter().step_by(2).map(Value::to_vec).collect();
-        let count = fields.len();
-        fields.sort_unstable();
-        fields.dedup();
-        (list.len().is_multiple_of(2) && fields.len() == count).then_some(Hash::Ziplist(list))
+        (list.len().is_multiple_of(2) && fields_are_distinct(&list)).then_some(Hash::Ziplist(list))
     }
 
     /// Number of fields.
@@ -281,6 +277,52 @@ impl Hash {
     }
 }
 
+/// Whether no field is there twice. Digests are compared; only where two are equal, the fields themselves.
+fn fields_are_distinct(list: &Ziplist) -> bool {
+    /// Fields whose digests need no allocation.
+    const FEW: usize = 64;
+    // What is no integer's encoding may still be an integer's text, so each value is taken for its text.
+    let fields = || {
+        pairs(list).map(|(field, _)| match field {
+            Value::Bytes(text) => Value::of(text),
+            integer => integer,
+        })
+    };
+    let mut on_stack = [0; FEW];
+    let mut on_heap;
+    let count = list.len() / 2;
+    let digests = if count <= FEW {
+        &mut on_stack[..count]
+    } else {
+        on_heap = vec![0; count];
+        &mut on_heap[..]
+    };
+    for (place, field) in digests.iter_mut().zip(fields()) {
+        *place = digest(field);
+    }
+    digests.sort_unstable();
+    if digests.windows(2).all(|pair| pair[0] != pair[1]) {
+        return true;
+    }
+    let mut exact: Vec<Vec<u8>> = fields().map(Value::to_vec).collect();
+    exact.sort_unstable();
+    exact.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// A number that differs for most different values.
+fn digest(value: Value<'_>) -> u64 {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |sum: u64, word: u64| (sum.rotate_left(23) ^ word).wrapping_mul(SPREAD);
+    match value {
+        Value::Int(value) => mix(1, value as u64),
+        Value::Bytes(text) => text.chunks(8).fold(text.len() as u64, |sum, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            mix(sum, u64::from_le_bytes(word))
+        }),
+    }
+}
+
 fn set_in(list: &mut Ziplist, field: &[u8], value: &[u8]) -> bool {
     if let Some(found) = list.find(list.first(), field, 1)
         && let Some(position) = list.next(found)
@@ -337,5 +379,59 @@ impl Measured for Hash {
             Hash::Ziplist(list) => list.bytes(),
             Hash::Table(table) => size_of::<Table>() + table.fields.table_bytes() + table.heap,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn limits(entries: usize, value: usize) -> HashLimits {
+        HashLimits { entries, value, hash_key: HashKey(3, 4) }
+    }
+
+    #[test]
+    fn a_hash_becomes_a_table_at_its_limits_and_stays_one() {
+        let limits = limits(3, 5);
+        let mut hash = Hash::new();
+        for field in ["a", "b", "c", "a"] {
+            hash.set(field.as_bytes(), b"1", &limits);
+            assert_eq!(hash.encoding(), Encoding::Ziplist);
+            hash.validate();
+        }
+        assert!(hash.set(b"d", b"1", &limits));
+        assert_eq!(hash.encoding(), Encoding::Hashtable);
+        hash.validate();
+        for field in ["b", "c", "d"] {
+            assert!(hash.remove(field.as_bytes()));
+            hash.validate();
+        }
+        assert_eq!((hash.encoding(), hash.len()), (Encoding::Hashtable, 1));
+        assert_eq!(hash.get(b"a"), Some(Value::Bytes(b"1")));
+        let mut hash = Hash::new();
+        hash.prepare([&b"12345"[..], b"x"].into_iter(), &limits);
+        assert_eq!(hash.encoding(), Encoding::Ziplist);
+        hash.prepare([&b"123456"[..]].into_iter(), &limits);
+        assert_eq!(hash.encoding(), Encoding::Hashtable);
+    }
+
+    #[test]
+    fn a_ziplist_is_taken_for_a_hash_only_when_its_fields_differ() {
+        let from = |texts: &[&[u8]]| Hash::from_ziplist(Ziplist::of(texts.iter().map(|text| Value::of(text))));
+        assert_eq!(from(&[b"a", b"1", b"b", b"1"]).unwrap().len(), 2);
+        assert!(from(&[b"a", b"1", b"b"]).is_none());
+        assert!(from(&[b"a", b"1", b"a", b"2"]).is_none());
+        // An integer, and the same as a string.
+        assert!(
+            Hash::from_ziplist(Ziplist::of([5, 5, 6].into_iter().map(Value::Int).chain([Value::Int(0)]))).is_some()
+        );
+        let twice = [Value::Int(5), Value::Int(1), Value::Bytes(b"5"), Value::Int(1)];
+        assert!(Hash::from_ziplist(Ziplist::of(twice)).is_none());
+        let many: Vec<Vec<u8>> = (0..1000).map(|number| format!("f{}", number / 2 * 2 % 999).into_bytes()).collect();
+        let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+        assert!(from(&many).is_some());
+        let again = [&many[..], &many[..2]].concat();
+        assert!(from(&again).is_none());
     }
 }
