@@ -176,6 +176,10 @@ pub(crate) fn srandmember(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), R
         return Ok(());
     }
     let count = parse_count(&args[2])?;
+    let wanted = count.unsigned_abs();
+    if count < 0 && wanted > REPETITIONS_MAX {
+        return Err("ERR value is out of range".into());
+    }
     let (found, mut reply) = cx.read(&args[1]);
     let set = match found {
         Some(object) => object.set()?,
@@ -184,11 +188,7 @@ pub(crate) fn srandmember(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), R
             return Ok(());
         }
     };
-    let wanted = count.unsigned_abs();
     if count < 0 {
-        if wanted > REPETITIONS_MAX {
-            return Err("ERR value is out of range".into());
-        }
         reply.array(wanted as usize);
         for _ in 0..wanted {
             if let Some(member) = set.pick(&mut chance) {

@@ -104,8 +104,11 @@ fn union(sources: &[Weighted<'_>], aggregate: Aggregate, limits: &ZsetLimits) ->
         weighted.source.for_each(|member, score| {
             let member = member.text(&mut digits);
             let score = weighted.of(score);
-            let score = result.score(member).map_or(score, |old| aggregate.of(old, score));
-            result.insert(member, score, limits);
+            match result.score(member) {
+                // The sum of -0 and 0 is 0, which compares as equal to what is there and is another text.
+                Some(old) => result.set_score(member, aggregate.of(old, score)),
+                None => drop(result.insert(member, score, limits)),
+            }
         });
     }
     result

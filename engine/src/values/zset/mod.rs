@@ -233,6 +233,19 @@ impl Zset {
         }
     }
 
+    /// Gives a member another score, or -0 in the place of 0; nothing is done when it is not there.
+    pub(crate) fn set_score(&mut self, member: &[u8], score: f64) {
+        match &mut self.0 {
+            Form::Skiplist(list) => drop(list.set_score(member, score)),
+            Form::Ziplist(list) => {
+                if let Some((position, _)) = packed::find(list, member) {
+                    packed::remove_at(list, position);
+                    packed::insert(list, member, score);
+                }
+            }
+        }
+    }
+
     /// Takes a member out, and answers its score.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
         match &mut self.0 {
