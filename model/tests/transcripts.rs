@@ -153,8 +153,8 @@ impl Replay {
             }
             "FLUSHALL" if !failed => self.unknown.clear(),
             "FLUSHDB" if !failed => self.unknown.retain(|(owner, _)| *owner != db),
-            // Payloads of values that are no strings are beyond the model.
-            "RESTORE" if command.get(3).is_some_and(|payload| payload.first() != Some(&0)) => {
+            // Payloads of streams and of modules' values are beyond the model.
+            "RESTORE" if command.get(3).is_some_and(|payload| matches!(payload.first(), Some(6 | 7 | 15..))) => {
                 return self.absent(&name, &command, db, failed);
             }
             "SORT" => {
