@@ -414,7 +414,9 @@ impl Target for Embedded {
         else {
             return Ok(None);
         };
-        let mut second = Self { world: self.world.clone(), ..Self::new() };
+        // Restarted with the directives as they stand, as after CONFIG REWRITE: they decide between encodings.
+        let engine = Engine::new(self.engine.config().clone(), 0);
+        let mut second = Self { world: self.world.clone(), engine, ..Self::new() };
         let mut failure = None;
         second.drive(|this| {
             this.engine.start(&mut this.world);
