@@ -74,7 +74,7 @@ pub(crate) fn hsetnx(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
     let stored = cx.change_hash(key, |hash, limits| {
         let absent = !hash.contains(field);
         if absent {
-            hash.prepare([&field[..], &value[..]].into_iter(), limits);
+            hash.prepare([field, value].into_iter(), limits);
             hash.set(field, value, limits);
         }
         absent
