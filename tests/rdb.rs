@@ -8,7 +8,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use tally_check::properties::rdb::{Dataset, Held, Loader, Value};
-use tally_check::properties::{lzf, rdb};
+use tally_check::properties::{lzf, rdb, restore_payload};
 use tally_engine::rdb::{RdbErrorKind, Writer};
 use tally_model::rdb::{self as naive, Forms};
 
@@ -141,6 +141,21 @@ proptest! {
         payload.extend_from_slice(&sum.to_le_bytes());
         rdb::payloads_are_judged_alike(&payload);
         rdb::payloads_are_judged_alike(&body);
+    }
+
+    #[test]
+    fn restored_values_behave_under_any_commands_as_the_model_says(
+        value in value(), forms in forms(), which: usize, damage in prop::option::of((any::<usize>(), 1u8..)),
+        choices in vec(any::<u8>(), 0..2000)
+    ) {
+        let kinds = value.forms();
+        let payload = naive::payload_of_value(&(&value).into(), kinds[which % kinds.len()], forms).unwrap();
+        let mut body = payload[..payload.len() - 10].to_vec();
+        if let Some((place, change)) = damage {
+            let end = body.len();
+            body[place % end] ^= change;
+        }
+        restore_payload::restored_values_behave_as_the_model_says(&restore_payload::input(&body, &choices));
     }
 
     #[test]
