@@ -23,7 +23,15 @@ fn exchange(client: &mut Conversation, words: &[Vec<u8>]) -> Vec<u8> {
 }
 
 //= SPEC.md#ziplists
+//# [ZIPLIST-1] (file) A ziplist MUST be its length in bytes (four bytes), the offset of its last entry (four bytes), the number of its entries (two bytes, 65,535 when there are more or the number is not known), all little-endian, the entries and the byte 0xFF, the offset being 10 in an empty one.
+//= SPEC.md#ziplists
+//# [ZIPLIST-2] (file) An entry MUST begin with the length of the entry before it, 0 for the first, in one byte below 254 or in the byte 254 and four bytes (little-endian), of which a reader accepts the longer form where the shorter one would do.
+//= SPEC.md#ziplists
+//# [ZIPLIST-3] (file) A string MUST follow as `00nnnnnn`, `01nnnnnn nnnnnnnn` or 0x80 and four bytes, each the length n (high bits first) and then its bytes, in the shortest of these forms.
+//= SPEC.md#ziplists
 //# [ZIPLIST-6] (file) An entry that grows past 253 bytes MUST have its length in five bytes in the entry behind it, and so on from entry to entry as far as each grows past 253 bytes by it.
+//= SPEC.md#ziplists
+//# [ZIPLIST-7] (file) The five bytes for the length of the entry before MAY stay when that entry shrinks or is replaced by a shorter one.
 #[test]
 fn lists_and_hashes_have_the_bytes_of_redis_after_the_same_history() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/histories/ziplists.txt");

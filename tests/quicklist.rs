@@ -34,6 +34,8 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 proptest! {
+    //= SPEC.md#quicklists
+    //# [QUICKLIST-4] (inside) With `list-compress-depth` above 0 all nodes but so many at each end SHOULD be held LZF compressed, where that saves at least eight bytes, and be opened only while they are worked on.
     #[test]
     fn a_quicklist_is_a_sequence_whatever_its_options(
         fill in -5i64..8, depth in 0i64..4, operations in vec(operation(), 0..80),

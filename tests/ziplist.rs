@@ -52,6 +52,8 @@ proptest! {
         a_ziplist_is_a_sequence(&steps);
     }
 
+    //= SPEC.md#ziplists
+    //# [ZIPLIST-8] (inside) Reading a ziplist of n bytes MUST take time and memory proportional to n at most.
     #[test]
     fn any_bytes_are_judged_alike_by_both_halves(bytes in vec(any::<u8>(), 0..60)) {
         any_bytes_are_taken_or_refused(&bytes);

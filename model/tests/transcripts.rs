@@ -38,8 +38,6 @@ struct Replay {
     now_ms: i64,
     /// Keys whose content the model does not know.
     unknown: BTreeSet<(usize, Vec<u8>)>,
-    /// Keys whose encoding may have changed when the server reloaded its data.
-    reloaded: BTreeSet<Vec<u8>>,
     counts: Counts,
 }
 
@@ -49,7 +47,7 @@ impl Replay {
         for number in 0..5 {
             model.connect(ClientId(number), Peer { local: true, ..Peer::default() });
         }
-        Self { model, now_ms: START_MS, unknown: BTreeSet::new(), reloaded: BTreeSet::new(), counts: Counts::default() }
+        Self { model, now_ms: START_MS, unknown: BTreeSet::new(), counts: Counts::default() }
     }
 
     fn span(&self) -> Span {
@@ -99,7 +97,7 @@ impl Replay {
         let failed = matches!(reply, Reply::Error(_));
         let spec = commands::find(command[0]).filter(|_| name != "DEBUG");
         let Some(spec) = spec else {
-            if name == "DEBUG" && self.is_about_known_keys(&command, db) && !line.flag("nondeterministic") {
+            if name == "DEBUG" && self.is_about_known_keys(&command, db) {
                 return self.judge(client, &command, &reply, line);
             }
             self.absent(&name, &command, db, failed);
@@ -107,17 +105,17 @@ impl Replay {
         };
         let keys: Vec<&[u8]> = spec.used_keys(&command).map(|position| command[position]).collect();
         let is_unknown = |key: &&[u8]| self.unknown.contains(&(db, key.to_vec()));
-        let chosen = ["RANDOMKEY", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "SPOP", "SRANDMEMBER"];
+        if name == "MEMORY" && command.get(2).is_some_and(is_unknown) {
+            self.counts.unknown_key += 1;
+            return;
+        }
+        let chosen = ["MEMORY", "OBJECT", "RANDOMKEY", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "SPOP", "SRANDMEMBER"];
         if line.flag("nondeterministic") && !chosen.contains(&name.as_str()) {
             if name == "SORT" {
                 // It makes a sorted set a skiplist all the same.
                 self.unknown.insert((db, command[1].to_vec()));
             }
             self.counts.nondeterministic += 1;
-            return;
-        }
-        if name == "OBJECT" && keys.iter().any(|key| self.reloaded.contains(*key)) {
-            self.counts.unknown_key += 1;
             return;
         }
         let options: &[&[u8]] = if name == "SORT" { &command[2..] } else { &[] };
@@ -183,9 +181,10 @@ impl Replay {
 
     /// A DEBUG subcommand that shows keys whose content the model knows.
     fn is_about_known_keys(&self, command: &[&[u8]], db: usize) -> bool {
-        let shows = [b"object".as_slice(), b"sdslen", b"digest-value", b"ziplist", b"htstats-key"];
+        let shows = [b"object".as_slice(), b"sdslen", b"digest-value", b"ziplist", b"htstats-key", b"reload", b"structsize"];
         command.get(1).is_some_and(|word| shows.contains(&word.to_ascii_lowercase().as_slice()))
             && !command[2..].iter().any(|key| self.unknown.contains(&(db, key.to_vec())))
+            || command.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"digest")) && self.unknown.is_empty()
     }
 
     /// A command of a family that the model lacks: what it names may now hold anything.
@@ -195,15 +194,12 @@ impl Replay {
             let seconds: f64 = std::str::from_utf8(command[2]).unwrap().parse().unwrap();
             self.now_ms += (seconds * 1000.0) as i64 + 5;
         }
-        if name == "DEBUG" && command.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"reload")) {
-            for db in 0..16 {
-                self.reloaded.extend(self.model.keys(db).map(|view| view.key.to_vec()));
-            }
-        }
         let reads = ["DUMP", "MEMORY", "DEBUG", "LRANGE", "SORT", "GEORADIUS"];
         if !failed && (!reads.contains(&name) || (name == "SORT" && command.len() > 3)) {
             // A member that is not a key does no harm: no line will use it as one.
-            self.unknown.extend(command[1..].iter().map(|argument| (db, argument.to_vec())));
+            let writes_one = name.starts_with('X') || name == "GEOADD";
+            let keys = if writes_one { &command[1..2.min(command.len())] } else { &command[1..] };
+            self.unknown.extend(keys.iter().map(|argument| (db, argument.to_vec())));
         }
     }
 
