@@ -125,11 +125,6 @@ const AWAITING: &[(&str, &str)] = &[
     ("CURSOR-10", "sets in the engine"),
     ("CURSOR-11", "sets in the engine"),
     ("CURSOR-12", "sets in the engine"),
-    ("INTSET-4", "the engine's collections"),
-    ("SKIPLIST-1", "the engine's collections"),
-    ("SKIPLIST-2", "the engine's collections"),
-    ("SKIPLIST-3", "the engine's collections"),
-    ("SKIPLIST-4", "the engine's collections"),
     ("BGSAVE-3", "AOF rewriting by a child"),
     ("AUTH-8", "a measure of time that does not depend on the machine"),
 ];
