@@ -21,6 +21,9 @@ use crate::value::{Encoding, Value};
 use crate::weight::read_weight;
 use crate::zset::ZsetEdit;
 
+/// The answer to a weight that is no number.
+const UNREADABLE: &str = "ERR One or more scores can't be converted into double";
+
 /// What the options say. [SORT-3] [SORT-4]
 #[derive(Default)]
 struct Options<'a> {
@@ -236,7 +239,7 @@ impl<'a> Sorting<'_, 'a> {
                 Some(text) => read_weight(text),
             };
             let Some(number) = number else {
-                return Err(Refusal::new(Clause::SORT_6, "ERR One or more scores can't be converted into double"));
+                return Err(Refusal::new(Clause::SORT_6, UNREADABLE));
             };
             numbers.push((Score(number), element));
         }
@@ -344,6 +347,8 @@ pub(crate) fn sort(call: &Call<'_>) -> Result<Plan, Refusal> {
             return Err(Call::wrong_type());
         }
     };
+    // What real servers answer when a number was out of range in some command before.
+    let stale = Refusal::new(Clause::SORT_6, UNREADABLE);
     let is_set = matches!(value, Some(Value::Set(_)));
     let sorted = |reading: Reading| {
         let options = Options::parse(call, reading)?;
@@ -355,14 +360,17 @@ pub(crate) fn sort(call: &Call<'_>) -> Result<Plan, Refusal> {
         let by_text = sorting.options.alpha && !sorting.options.unsorted;
         let differs = sorting.options.has_zero_bytes()
             || by_text && (sorting.has_weights_of_others() || elements.iter().any(|element| element.contains(&0)));
-        Ok((plan, differs))
+        Ok((plan, differs, !sorting.options.alpha && !sorting.options.unsorted))
     };
-    let (mut plan, differs) = sorted(Reading::Bytes)?;
+    let (mut plan, differs, numeric) = sorted(Reading::Bytes)?;
     if differs && call.model.profile.errata.contains(&Erratum::E_53) {
         let zero_bytes = call.args[2..].iter().chain(&elements).any(|text| text.contains(&0));
         let erratum = if zero_bytes { Erratum::E_53 } else { Erratum::E_52 };
-        let (real, _) = sorted(Reading::CStrings)?;
+        let (real, ..) = sorted(Reading::CStrings)?;
         plan = plan.or_erratum(erratum, real.allowed, real.changes);
+    }
+    if numeric && !elements.is_empty() && !plan.allowed.expects_error() {
+        plan = plan.or_erratum(Erratum::E_59, Allowed::Error(stale.line), Vec::new());
     }
     if let Some(Value::Zset(zset)) = value
         && zset.encoding == Encoding::Ziplist

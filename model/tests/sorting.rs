@@ -171,3 +171,16 @@ fn the_pairs_of_a_hash_may_come_in_any_order_but_not_torn_apart() {
     assert!(!accepts(&model, "HGETALL h", &array(&["a", "1", "b"])));
     assert!(!accepts(&model, "HGETALL h", &array(&["a", "1", "a", "1"])));
 }
+
+#[test]
+fn numbers_may_be_refused_for_an_earlier_commands_sake_only_where_the_erratum_is_accepted() {
+    let refused = Reply::Error(b"ERR One or more scores can't be converted into double".to_vec());
+    for (profile, accepted) in [(Profile::strict(), false), (Profile::redis_5_0(), true)] {
+        let mut model = model(profile);
+        make(&mut model, &["RPUSH l 2 1"]);
+        assert_eq!(accepts(&model, "SORT l", &refused), accepted);
+        assert!(!accepts(&model, "SORT l ALPHA", &refused));
+        assert!(!accepts(&model, "SORT nosuch", &refused));
+        assert!(accepts(&model, "SORT l", &array(&["1", "2"])));
+    }
+}
