@@ -8,6 +8,7 @@ use std::fmt;
 
 use sha1::{Digest as _, Sha1};
 
+use crate::faults::{self, Fault};
 use crate::keyspace::Keyspace;
 use crate::number::{I64_TEXT_MAX, format_f64};
 use crate::object::{ObjectRef, Type};
@@ -53,7 +54,9 @@ impl Digest {
             }
             Element::Scored(member, score) => {
                 pair.mix(member);
-                pair.mix(format_f64(score).as_bytes());
+                if !faults::is(Fault::DigestForgetsScores) {
+                    pair.mix(format_f64(score).as_bytes());
+                }
             }
         }
         self.add(&pair.0);

@@ -37,6 +37,14 @@ pub enum Fault {
     RdbDeadlineInSeconds,
     /// The AOF gets no SELECT when a command follows for a database with a smaller number.
     AofForgetsSelect,
+    /// A hash that is loaded field by field stays a ziplist however long its fields are.
+    LoadedHashStaysPacked,
+    /// A list that is loaded loses its last node when it has three or more.
+    LoadedListLosesNode,
+    /// A skiplist's score of -0 is saved as 0.
+    SavedZeroLosesSign,
+    /// The digest of a sorted set forgets its scores.
+    DigestForgetsScores,
     /// A sparse HyperLogLog that changes keeps the cardinality in its header as if it still held.
     HllKeepsStaleCardinality,
     /// A sparse HyperLogLog becomes dense when it would have as many bytes as are allowed.
@@ -107,6 +115,10 @@ pub const ALL: &[Fault] = &[
     Fault::RdbLengthSixBits,
     Fault::RdbDeadlineInSeconds,
     Fault::AofForgetsSelect,
+    Fault::LoadedHashStaysPacked,
+    Fault::LoadedListLosesNode,
+    Fault::SavedZeroLosesSign,
+    Fault::DigestForgetsScores,
     Fault::HllKeepsStaleCardinality,
     Fault::HllDenseOneByteEarly,
     Fault::HllMergeStaysSparse,

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::value_type;
 use super::writer::{Attributes, Writer};
+use crate::faults::{self, Fault};
 use crate::number::I64_TEXT_MAX;
 use crate::object::ObjectRef;
 use crate::structures::quicklist::NodeView;
@@ -93,7 +94,8 @@ impl<W: Write> Writer<W> {
         self.number(zset.len() as u64)?;
         for (member, score) in zset.iter().rev() {
             self.text(member.text(&mut [0; I64_TEXT_MAX]))?;
-            self.raw(&score.to_le_bytes())?;
+            let signless = score == 0.0 && faults::is(Fault::SavedZeroLosesSign);
+            self.raw(&if signless { 0.0f64 } else { score }.to_le_bytes())?;
         }
         Ok(())
     }
