@@ -8,7 +8,7 @@ use crate::commands::Refusal;
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
 use crate::structures::key_table::{KeyMut, KeyRef, RawMut};
-use crate::values::{Collection, Guard, Hash, List, Set, Zset};
+use crate::values::{CollectionMut, CollectionRef, Guard, Hash, List, Set, Zset};
 pub(crate) use crate::values::{Encoding, Type};
 
 /// OBJECT REFCOUNT of a shared integer.
@@ -184,7 +184,7 @@ impl<'a> ObjectRef<'a> {
     #[inline]
     pub(crate) fn hash(self) -> Result<&'a Hash, Refusal> {
         match self.collection() {
-            Some(Collection::Hash(hash)) => Ok(hash),
+            Some(CollectionRef::Hash(hash)) => Ok(hash),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
@@ -193,7 +193,7 @@ impl<'a> ObjectRef<'a> {
     #[inline]
     pub(crate) fn list(self) -> Result<&'a List, Refusal> {
         match self.collection() {
-            Some(Collection::List(list)) => Ok(list),
+            Some(CollectionRef::List(list)) => Ok(list),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
@@ -201,7 +201,7 @@ impl<'a> ObjectRef<'a> {
     /// The value as a set; refused when it is none.
     pub(crate) fn set(self) -> Result<&'a Set, Refusal> {
         match self.collection() {
-            Some(Collection::Set(set)) => Ok(set),
+            Some(CollectionRef::Set(set)) => Ok(set),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
@@ -209,14 +209,14 @@ impl<'a> ObjectRef<'a> {
     /// The value as a sorted set; refused when it is none.
     pub(crate) fn zset(self) -> Result<&'a Zset, Refusal> {
         match self.collection() {
-            Some(Collection::Zset(zset)) => Ok(zset),
+            Some(CollectionRef::Zset(zset)) => Ok(zset),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
 
     /// The value when it is no string.
     #[inline]
-    pub(crate) fn collection(self) -> Option<&'a Collection> {
+    pub(crate) fn collection(self) -> Option<CollectionRef<'a>> {
         match self.0.stored() {
             Stored::Collection(collection) => Some(collection),
             Stored::Int(_) | Stored::Bytes(_) => None,
@@ -264,7 +264,7 @@ impl<'a> ObjectMut<'a> {
     #[inline]
     pub(crate) fn hash(&mut self) -> Result<Guard<'_, Hash>, Refusal> {
         match self.collection() {
-            Some((Collection::Hash(hash), account)) => Ok(Guard::new(hash, account)),
+            Some((CollectionMut::Hash(hash), account)) => Ok(Guard::new(hash, account)),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
@@ -273,7 +273,7 @@ impl<'a> ObjectMut<'a> {
     #[inline]
     pub(crate) fn list(&mut self) -> Result<Guard<'_, List>, Refusal> {
         match self.collection() {
-            Some((Collection::List(list), account)) => Ok(Guard::new(list, account)),
+            Some((CollectionMut::List(list), account)) => Ok(Guard::new(list, account)),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
@@ -281,7 +281,7 @@ impl<'a> ObjectMut<'a> {
     /// The value as a set; refused when it is none.
     pub(crate) fn set(&mut self) -> Result<Guard<'_, Set>, Refusal> {
         match self.collection() {
-            Some((Collection::Set(set), account)) => Ok(Guard::new(set, account)),
+            Some((CollectionMut::Set(set), account)) => Ok(Guard::new(set, account)),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
@@ -289,7 +289,7 @@ impl<'a> ObjectMut<'a> {
     /// The value as a sorted set; refused when it is none.
     pub(crate) fn zset(&mut self) -> Result<Guard<'_, Zset>, Refusal> {
         match self.collection() {
-            Some((Collection::Zset(zset), account)) => Ok(Guard::new(zset, account)),
+            Some((CollectionMut::Zset(zset), account)) => Ok(Guard::new(zset, account)),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }
@@ -297,7 +297,7 @@ impl<'a> ObjectMut<'a> {
     /// The value when it is no string, and the account of bytes that must follow what it takes or frees: see
     /// [`Guard`](crate::values::Guard).
     #[inline]
-    pub(crate) fn collection(&mut self) -> Option<(&mut Collection, &mut usize)> {
+    pub(crate) fn collection(&mut self) -> Option<(CollectionMut<'_>, &mut usize)> {
         self.entry.collection()
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tally_engine::Engine;
 use tally_engine::config::Config;
 use tally_engine::rdb::{self, RdbError, RdbErrorKind};
-use tally_engine::values::{Collection, Element, Type};
+use tally_engine::values::{CollectionRef, Element, Type};
 use tally_engine::world::Still;
 use tally_model::rdb as naive;
 use tally_model::rdb::{Content, ValueType};
@@ -67,8 +67,8 @@ impl From<&Value> for Content {
     }
 }
 
-impl From<&Collection> for Value {
-    fn from(collection: &Collection) -> Self {
+impl From<CollectionRef<'_>> for Value {
+    fn from(collection: CollectionRef<'_>) -> Self {
         let mut value = match collection.kind() {
             Type::String => Value::String(Vec::new()),
             Type::List => Value::List(Vec::new()),
@@ -317,8 +317,8 @@ fn read(payload: &[u8]) -> Result<Value, rdb::PayloadError> {
     rdb::read_payload(payload, |value| match value {
         rdb::Value::String(text) => Value::String(text.into_bytes().into_owned()),
         rdb::Value::Collection(collection) => {
-            collection.validate();
-            Value::from(&collection)
+            collection.view().validate();
+            Value::from(collection.view())
         }
         rdb::Value::Other(shape) => panic!("a value that is not held was handed over: {shape:?}"),
     })

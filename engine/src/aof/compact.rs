@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::number::format_f64;
 use crate::object::{ObjectRef, Type};
 use crate::state::Server;
-use crate::values::{Collection, Element};
+use crate::values::{CollectionRef, Element};
 
 /// Commands are passed on in pieces of about this many bytes.
 const BUFFER: usize = 64 * 1024;
@@ -86,7 +86,7 @@ fn compact_key(object: ObjectRef<'_>, sink: &mut Sink<'_>) -> io::Result<()> {
 }
 
 /// Elements in commands of at most [`BATCH`].
-fn compact_collection(key: &[u8], collection: &Collection, sink: &mut Sink<'_>) -> io::Result<()> {
+fn compact_collection(key: &[u8], collection: CollectionRef<'_>, sink: &mut Sink<'_>) -> io::Result<()> {
     let (name, words): (&[u8], usize) = match collection.kind() {
         Type::List => (b"RPUSH", 1),
         Type::Set => (b"SADD", 1),

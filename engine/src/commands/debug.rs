@@ -14,7 +14,7 @@ use crate::resp::Args;
 use crate::structures::dict::{Dict, Node};
 use crate::structures::key_table::KeyTable;
 use crate::structures::ziplist::Value;
-use crate::values::Collection;
+use crate::values::CollectionRef;
 
 const HELP: [&str; 24] = [
     "DEBUG <subcommand> arg arg ... arg. Subcommands are:",
@@ -95,10 +95,10 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
         (b"htstats", 3) => return table_statistics(cx, &args[2]),
         (b"htstats-key", 3) => {
             let text = match find(cx, &args[2])?.collection() {
-                Some(Collection::Set(set)) => set.as_table().map(describe_tables),
-                Some(Collection::Zset(zset)) => zset.as_skiplist().map(|list| describe_tables(list.dict())),
-                Some(Collection::Hash(hash)) => hash.as_table().map(describe_tables),
-                Some(Collection::List(_)) | None => None,
+                Some(CollectionRef::Set(set)) => set.as_table().map(describe_tables),
+                Some(CollectionRef::Zset(zset)) => zset.as_skiplist().map(|list| describe_tables(list.dict())),
+                Some(CollectionRef::Hash(hash)) => hash.as_table().map(describe_tables),
+                Some(CollectionRef::List(_)) | None => None,
             };
             let text =
                 text.ok_or("ERR The value stored at the specified key is not represented using an hash table")?;
@@ -149,7 +149,7 @@ fn object(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
 
 /// What is particular to lists.
 fn describe_nodes(object: ObjectRef<'_>) -> String {
-    let Some(Collection::List(list)) = object.collection() else { return String::new() };
+    let Some(CollectionRef::List(list)) = object.collection() else { return String::new() };
     let nodes = list.node_count();
     let compressed = list.options().depth() > 0;
     format!(
@@ -164,9 +164,9 @@ fn describe_nodes(object: ObjectRef<'_>) -> String {
 /// `DEBUG ZIPLIST key`: the entries go into the log.
 fn ziplist(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
     let ziplist = match find(cx, key)?.collection() {
-        Some(Collection::Hash(hash)) => hash.as_ziplist(),
-        Some(Collection::Zset(zset)) => zset.as_ziplist(),
-        Some(Collection::List(_) | Collection::Set(_)) | None => None,
+        Some(CollectionRef::Hash(hash)) => hash.as_ziplist(),
+        Some(CollectionRef::Zset(zset)) => zset.as_ziplist(),
+        Some(CollectionRef::List(_) | CollectionRef::Set(_)) | None => None,
     };
     let ziplist = ziplist.ok_or(NO_SDS)?;
     let mut text = format!("DEBUG ZIPLIST: {} bytes, {} entries", ziplist.byte_len(), ziplist.len());

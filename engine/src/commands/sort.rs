@@ -16,7 +16,7 @@ use crate::faults::{self, Fault};
 use crate::number::{I64_TEXT_MAX, parse_weight};
 use crate::resp::Args;
 use crate::structures::quicklist::End;
-use crate::values::{Collection, Element, List, Type};
+use crate::values::{Collection, CollectionRef, Element, List, Type};
 
 const NOT_A_WEIGHT: Refusal = Refusal::Fixed("ERR One or more scores can't be converted into double");
 
@@ -238,11 +238,11 @@ impl Elements {
 }
 
 /// Copies what is to be sorted. Elements that are not to be sorted are copied only as far as they are wanted.
-fn copied(collection: &Collection, options: &Options<'_>, sorted: bool) -> (Elements, Range<usize>) {
+fn copied(collection: CollectionRef<'_>, options: &Options<'_>, sorted: bool) -> (Elements, Range<usize>) {
     let wanted = options.wanted(collection.len());
     let mut elements = Elements::default();
     match collection {
-        Collection::List(list) if !sorted => {
+        CollectionRef::List(list) if !sorted => {
             let length = list.len();
             let from = if options.descending { length - wanted.end } else { wanted.start };
             let mut digits = [0; I64_TEXT_MAX];

@@ -8,7 +8,7 @@ use crate::faults::{self, Fault};
 use crate::number::{I64_TEXT_MAX, parse_f64, parse_i64};
 use crate::resp::Args;
 use crate::structures::ziplist::Value;
-use crate::values::{Collection, Set, Zset, ZsetLimits};
+use crate::values::{Collection, CollectionRef, Set, Zset, ZsetLimits};
 
 /// How scores of the same member become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,8 @@ fn combine(
     let keys = FIRST_KEY..FIRST_KEY + count;
     let mut found = Vec::with_capacity(count);
     for at in keys.clone() {
-        let is_source = |collection: &Collection| matches!(collection, Collection::Set(_) | Collection::Zset(_));
+        let is_source =
+            |collection: CollectionRef<'_>| matches!(collection, CollectionRef::Set(_) | CollectionRef::Zset(_));
         found.push(match cx.lookup_write(&args[at]) {
             Some(object) if !object.view().collection().is_some_and(is_source) => return Err(Refusal::WRONG_TYPE),
             object => object.is_some(),
@@ -193,8 +194,8 @@ fn combine(
         .map(|((at, found), weight)| {
             let object = if found { cx.peek(&args[at]) } else { None };
             let source = match object.and_then(|object| object.collection()) {
-                Some(Collection::Zset(zset)) => Source::Zset(zset),
-                Some(Collection::Set(set)) => Source::Set(set),
+                Some(CollectionRef::Zset(zset)) => Source::Zset(zset),
+                Some(CollectionRef::Set(set)) => Source::Set(set),
                 _ => Source::Missing,
             };
             Weighted { source, weight }

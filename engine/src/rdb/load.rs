@@ -153,7 +153,7 @@ impl Server {
             return Err(fail(RdbErrorKind::DuplicateKey));
         }
         if let Payload::Collection(collection) = &value
-            && collection.is_empty()
+            && collection.view().is_empty()
         {
             report.empty += 1;
             return Ok(());

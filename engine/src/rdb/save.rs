@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::lru;
 use crate::object::ObjectRef;
 use crate::state::Server;
-use crate::values::Collection;
+use crate::values::CollectionRef;
 
 /// The version of Redis whose format and behaviour this is; written into every file, so that tools know it.
 const REDIS_VERSION: &[u8] = b"5.0.14";
@@ -46,7 +46,7 @@ pub enum Held<'a> {
     /// A string.
     String(&'a [u8]),
     /// Anything else.
-    Collection(&'a Collection),
+    Collection(CollectionRef<'a>),
 }
 
 impl Server {

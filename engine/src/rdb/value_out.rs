@@ -8,7 +8,7 @@ use crate::faults::{self, Fault};
 use crate::number::I64_TEXT_MAX;
 use crate::object::ObjectRef;
 use crate::structures::quicklist::NodeView;
-use crate::values::{Collection, Hash, List, Set, Zset};
+use crate::values::{CollectionRef, Hash, List, Set, Zset};
 
 /// The number of the form in which a value is written.
 pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
@@ -18,15 +18,15 @@ pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
     }
 }
 
-fn collection_type(collection: &Collection) -> u8 {
+fn collection_type(collection: CollectionRef<'_>) -> u8 {
     match collection {
-        Collection::List(_) => value_type::LIST_QUICKLIST,
-        Collection::Hash(hash) if hash.as_ziplist().is_some() => value_type::HASH_ZIPLIST,
-        Collection::Hash(_) => value_type::HASH,
-        Collection::Set(set) if set.as_intset().is_some() => value_type::SET_INTSET,
-        Collection::Set(_) => value_type::SET,
-        Collection::Zset(zset) if zset.as_ziplist().is_some() => value_type::ZSET_ZIPLIST,
-        Collection::Zset(_) => value_type::ZSET_2,
+        CollectionRef::List(_) => value_type::LIST_QUICKLIST,
+        CollectionRef::Hash(hash) if hash.as_ziplist().is_some() => value_type::HASH_ZIPLIST,
+        CollectionRef::Hash(_) => value_type::HASH,
+        CollectionRef::Set(set) if set.as_intset().is_some() => value_type::SET_INTSET,
+        CollectionRef::Set(_) => value_type::SET,
+        CollectionRef::Zset(zset) if zset.as_ziplist().is_some() => value_type::ZSET_ZIPLIST,
+        CollectionRef::Zset(_) => value_type::ZSET_2,
     }
 }
 
@@ -49,12 +49,12 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn collection(&mut self, collection: &Collection) -> io::Result<()> {
+    fn collection(&mut self, collection: CollectionRef<'_>) -> io::Result<()> {
         match collection {
-            Collection::List(list) => self.list(list),
-            Collection::Hash(hash) => self.hash(hash),
-            Collection::Set(set) => self.set(set),
-            Collection::Zset(zset) => self.zset(zset),
+            CollectionRef::List(list) => self.list(list),
+            CollectionRef::Hash(hash) => self.hash(hash),
+            CollectionRef::Set(set) => self.set(set),
+            CollectionRef::Zset(zset) => self.zset(zset),
         }
     }
 

@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use std::ptr::NonNull;
 
 use super::dict::{EntryRef, Link, Node, Owned};
-use crate::values::{Collection, Measured as _, Type};
+use crate::values::{Collection, CollectionMut, CollectionRef, Hash, List, Set, Type, Zset};
 
 /// Longest string that is kept beside its key, bytes.
 pub const EMBSTR_MAX: usize = 44;
@@ -105,7 +105,7 @@ pub enum Payload<'a> {
 impl Payload<'_> {
     fn kind(&self) -> Type {
         match self {
-            Payload::Collection(collection) => collection.kind(),
+            Payload::Collection(collection) => collection.view().kind(),
             _ => Type::String,
         }
     }
@@ -122,15 +122,26 @@ impl Payload<'_> {
 }
 
 /// Bytes of the value word.
-fn word(form: Form) -> usize {
-    match form {
-        Form::Int | Form::SharedInt => size_of::<i64>(),
-        Form::Raw => size_of::<Vec<u8>>(),
-        // The key that follows may begin anywhere, but the word before it keeps every offset a multiple of eight.
-        Form::Collection => size_of::<Option<Collection>>().next_multiple_of(8),
-        Form::Embstr => 0,
+const fn word(form: Form, kind: Type) -> usize {
+    match (form, kind) {
+        (Form::Int | Form::SharedInt, _) => size_of::<i64>(),
+        (Form::Raw, _) => size_of::<Vec<u8>>(),
+        (Form::Collection, Type::List) => size_of::<Option<List>>(),
+        (Form::Collection, Type::Hash) => size_of::<Option<Hash>>(),
+        (Form::Collection, Type::Set) => size_of::<Option<Set>>(),
+        (Form::Collection, Type::Zset) => size_of::<Option<Zset>>(),
+        (Form::Embstr, _) | (Form::Collection, Type::String) => 0,
     }
 }
+
+// A small value costs its key's entry no more than a pointer, and a list its options beside that. Every offset before
+// the key stays a multiple of eight.
+const _: () = assert!(
+    word(Form::Collection, Type::Hash) == 8
+        && word(Form::Collection, Type::Set) == 8
+        && word(Form::Collection, Type::Zset) == 8
+        && word(Form::Collection, Type::List) == 16
+);
 
 /// A value inside an entry.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +151,7 @@ pub enum Stored<'a> {
     /// Bytes.
     Bytes(&'a [u8]),
     /// A value that is no string.
-    Collection(&'a Collection),
+    Collection(CollectionRef<'a>),
 }
 
 /// Reads and writes the parts of a live entry through its pointer, which has the provenance of the whole allocation.
@@ -195,7 +206,7 @@ impl KeyEntry {
     #[inline]
     unsafe fn key_at(this: NonNull<Self>) -> usize {
         // SAFETY: see the block.
-        unsafe { Self::word_at(this) + word(Self::form(this)) }
+        unsafe { Self::word_at(this) + word(Self::form(this), Self::kind(this)) }
     }
 
     #[inline]
@@ -221,9 +232,77 @@ impl KeyEntry {
     }
 
     #[inline]
-    unsafe fn collection(this: NonNull<Self>) -> NonNull<Option<Collection>> {
-        // SAFETY: a collection's word is one, `None` only once it was taken out; every offset before the key is a multiple of eight.
-        unsafe { Self::at(this, Self::word_at(this)).cast() }
+    unsafe fn kind(this: NonNull<Self>) -> Type {
+        // SAFETY: see the block.
+        match unsafe { Self::object(this) } >> ENCODING_BITS & ((1 << TYPE_BITS) - 1) {
+            1 => Type::List,
+            2 => Type::Set,
+            3 => Type::Zset,
+            4 => Type::Hash,
+            _ => Type::String,
+        }
+    }
+
+    /// The value word of a collection of type `T`, which is `None` only once it was taken out.
+    ///
+    /// The caller has seen by form and type that this is what the word holds.
+    #[inline]
+    unsafe fn slot_of<'a, T>(this: NonNull<Self>) -> &'a mut Option<T> {
+        // SAFETY: see the block; every offset before the key is a multiple of eight.
+        unsafe { Self::at(this, Self::word_at(this)).cast::<Option<T>>().as_mut() }
+    }
+
+    /// As [`KeyEntry::slot_of`], to look at the collection.
+    #[inline]
+    unsafe fn held<'a, T: 'a>(this: NonNull<Self>) -> &'a T {
+        // SAFETY: as in `slot_of`.
+        match unsafe { Self::at(this, Self::word_at(this)).cast::<Option<T>>().as_ref() } {
+            Some(value) => value,
+            None => unreachable!("an entry whose value was taken is freed unseen"),
+        }
+    }
+
+    /// The collection of an entry that holds one.
+    #[inline]
+    unsafe fn collection<'a>(this: NonNull<Self>) -> CollectionRef<'a> {
+        // SAFETY: see the block; the word is what form and type say.
+        unsafe {
+            match Self::kind(this) {
+                Type::List => CollectionRef::List(Self::held(this)),
+                Type::Hash => CollectionRef::Hash(Self::held(this)),
+                Type::Set => CollectionRef::Set(Self::held(this)),
+                Type::Zset => CollectionRef::Zset(Self::held(this)),
+                Type::String => unreachable!("a string is no collection"),
+            }
+        }
+    }
+
+    /// Moves the collection out of an entry that will only be freed afterwards; `None` if there is none.
+    unsafe fn take_collection(this: NonNull<Self>) -> Option<Collection> {
+        // SAFETY: see the block; the word is what form and type say.
+        unsafe {
+            match Self::kind(this) {
+                Type::List => Self::slot_of(this).take().map(Collection::List),
+                Type::Hash => Self::slot_of(this).take().map(Collection::Hash),
+                Type::Set => Self::slot_of(this).take().map(Collection::Set),
+                Type::Zset => Self::slot_of(this).take().map(Collection::Zset),
+                Type::String => None,
+            }
+        }
+    }
+
+    /// Writes a collection of the entry's type where none is, or over one that was taken.
+    unsafe fn put_collection(this: NonNull<Self>, collection: Collection) {
+        // SAFETY: see the block; the entry's type is the collection's, so the word has its size.
+        unsafe {
+            let word = Self::at(this, Self::word_at(this));
+            match collection {
+                Collection::List(list) => word.cast().write(Some(list)),
+                Collection::Hash(hash) => word.cast().write(Some(hash)),
+                Collection::Set(set) => word.cast().write(Some(set)),
+                Collection::Zset(zset) => word.cast().write(Some(zset)),
+            }
+        }
     }
 
     #[inline]
@@ -251,9 +330,7 @@ impl KeyEntry {
             let own = Self::layout(this).size();
             match Self::form(this) {
                 Form::Raw => own + (*Self::vec(this).as_ptr()).capacity(),
-                Form::Collection => {
-                    own + Self::collection(this).as_ref().as_ref().map_or(0, |collection| collection.bytes())
-                }
+                Form::Collection => own + Self::collection(this).bytes(),
                 _ => own,
             }
         }
@@ -271,13 +348,16 @@ impl KeyEntry {
         }
     }
 
-    /// The collection of an entry that holds one.
+    /// The collection of an entry that holds one, to change it.
     #[inline]
-    pub(crate) unsafe fn collection_mut<'a>(this: NonNull<Self>) -> Option<&'a mut Collection> {
-        // SAFETY: see the block; the word is a collection for this form.
+    pub(crate) unsafe fn collection_mut<'a>(this: NonNull<Self>) -> Option<CollectionMut<'a>> {
+        // SAFETY: see the block; the word is what form and type say.
         unsafe {
-            match Self::form(this) {
-                Form::Collection => (*Self::collection(this).as_ptr()).as_mut(),
+            match (Self::form(this), Self::kind(this)) {
+                (Form::Collection, Type::List) => Self::slot_of(this).as_mut().map(CollectionMut::List),
+                (Form::Collection, Type::Hash) => Self::slot_of(this).as_mut().map(CollectionMut::Hash),
+                (Form::Collection, Type::Set) => Self::slot_of(this).as_mut().map(CollectionMut::Set),
+                (Form::Collection, Type::Zset) => Self::slot_of(this).as_mut().map(CollectionMut::Zset),
                 _ => None,
             }
         }
@@ -357,10 +437,9 @@ impl KeyEntry {
                     place.sub(2).write(len);
                 }
                 (Form::Raw, Payload::Raw(bytes)) => *Self::vec(this).as_ptr() = bytes,
-                (Form::Collection, Payload::Collection(collection))
-                    if Self::stored_kind(this) == Some(collection.kind()) =>
-                {
-                    *Self::collection(this).as_ptr() = Some(collection);
+                (Form::Collection, Payload::Collection(collection)) if Self::kind(this) == collection.view().kind() => {
+                    drop(Self::take_collection(this));
+                    Self::put_collection(this, collection);
                 }
                 (_, payload) => return Err(payload),
             }
@@ -374,7 +453,7 @@ impl KeyEntry {
         unsafe {
             match Self::form(this) {
                 Form::Raw => Payload::Raw(std::mem::take(&mut *Self::vec(this).as_ptr())),
-                Form::Collection => match (*Self::collection(this).as_ptr()).take() {
+                Form::Collection => match Self::take_collection(this) {
                     Some(collection) => Payload::Collection(collection),
                     None => unreachable!("a value is taken once"),
                 },
@@ -398,15 +477,6 @@ impl KeyEntry {
         }
     }
 
-    /// The type of the collection, if it is one.
-    unsafe fn stored_kind(this: NonNull<Self>) -> Option<Type> {
-        // SAFETY: see the block.
-        match unsafe { Self::stored(this) } {
-            Stored::Collection(collection) => Some(collection.kind()),
-            _ => None,
-        }
-    }
-
     #[inline]
     unsafe fn stored<'a>(this: NonNull<Self>) -> Stored<'a> {
         // SAFETY: see the block; the word or the embstr is initialized as the form says.
@@ -418,10 +488,7 @@ impl KeyEntry {
                     let (len, _, bytes) = Self::embstr(this);
                     Stored::Bytes(std::slice::from_raw_parts(bytes.as_ptr(), len))
                 }
-                Form::Collection => match &*Self::collection(this).as_ptr() {
-                    Some(collection) => Stored::Collection(collection),
-                    None => unreachable!("an entry whose value was taken is freed unseen"),
-                },
+                Form::Collection => Stored::Collection(Self::collection(this)),
             }
         }
     }
@@ -443,7 +510,7 @@ pub fn new_entry(key: &[u8], payload: Payload<'_>, lru: u32, with_slot: bool) ->
     assert!(key.len() <= KEY_MAX, "a key of 2 GiB or more");
     assert!(lru < 1 << LRU_BITS);
     let (form, kind) = (payload.form(), payload.kind());
-    let end = HEADER + if with_slot { SLOT } else { 0 } + word(form) + key.len();
+    let end = HEADER + if with_slot { SLOT } else { 0 } + word(form, kind) + key.len();
     let embstr = if let Payload::Embstr(bytes) = &payload { bytes.len() } else { 0 };
     assert!(embstr <= EMBSTR_MAX);
     let layout = layout(if form == Form::Embstr { end + 2 + embstr } else { end });
@@ -464,7 +531,7 @@ pub fn new_entry(key: &[u8], payload: Payload<'_>, lru: u32, with_slot: bool) ->
         match payload {
             Payload::Int { value, .. } => KeyEntry::integer(this).write(value),
             Payload::Raw(bytes) => KeyEntry::vec(this).write(bytes),
-            Payload::Collection(collection) => KeyEntry::collection(this).write(Some(collection)),
+            Payload::Collection(collection) => KeyEntry::put_collection(this, collection),
             Payload::Embstr(bytes) => {
                 let place = key_place.add(key.len());
                 place.write(bytes.len() as u8);
@@ -505,7 +572,7 @@ unsafe impl Node for KeyEntry {
             let layout = Self::layout(this);
             match Self::form(this) {
                 Form::Raw => Self::vec(this).drop_in_place(),
-                Form::Collection => Self::collection(this).drop_in_place(),
+                Form::Collection => drop(Self::take_collection(this)),
                 Form::Int | Form::Embstr | Form::SharedInt => {}
             }
             alloc::dealloc(this.as_ptr().cast(), layout);

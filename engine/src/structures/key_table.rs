@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use super::dict::{Dict, EntryMut, EntryRef, Growth, HashKey, Iter, Owned};
 use super::key_entry::{Form, KeyEntry, LRU_BITS, NOT_LISTED, Payload, Stored, new_entry, rebuilt};
 use crate::faults::{self, Fault};
-use crate::values::Collection;
+use crate::values::CollectionMut;
 
 /// An entry of a [`KeyTable`] that is only looked at.
 pub type KeyRef<'a> = EntryRef<'a, KeyEntry>;
@@ -396,7 +396,7 @@ impl<'a> KeyMut<'a> {
     }
 
     /// The collection, and the account of bytes that must follow what it takes or frees; `None` for a string.
-    pub(crate) fn collection(&mut self) -> Option<(&mut Collection, &mut usize)> {
+    pub(crate) fn collection(&mut self) -> Option<(CollectionMut<'_>, &mut usize)> {
         // SAFETY: the entry is live and ours to change as long as this is borrowed.
         let collection = unsafe { KeyEntry::collection_mut(self.entry.as_raw()) }?;
         Some((collection, self.bytes))

@@ -12,6 +12,7 @@ pub mod lzf;
 pub mod member;
 pub mod quicklist;
 pub mod skiplist;
+pub mod tagged;
 pub mod ziplist;
 pub mod zipmap;
 

@@ -1,7 +1,7 @@
 //! What a collection holds, one element after the other, whatever its type and encoding: for whoever has to go through
 //! all of it anyway, as digests, compaction and tools do.
 
-use super::Collection;
+use super::CollectionRef;
 use crate::number::I64_TEXT_MAX;
 
 /// One element of a collection.
@@ -15,20 +15,20 @@ pub enum Element<'a> {
     Scored(&'a [u8], f64),
 }
 
-impl Collection {
+impl CollectionRef<'_> {
     /// Shows every element: those of lists and sorted sets in their order, others as they lie.
-    pub fn for_each(&self, mut visit: impl FnMut(Element<'_>)) {
+    pub fn for_each(self, mut visit: impl FnMut(Element<'_>)) {
         let mut first = [0; I64_TEXT_MAX];
         match self {
-            Collection::List(list) => list.visit(0, list.len(), |item| visit(Element::Item(item.text(&mut first)))),
-            Collection::Hash(hash) => {
+            CollectionRef::List(list) => list.visit(0, list.len(), |item| visit(Element::Item(item.text(&mut first)))),
+            CollectionRef::Hash(hash) => {
                 let mut second = [0; I64_TEXT_MAX];
                 for (field, value) in hash.iter() {
                     visit(Element::Field(field.text(&mut first), value.text(&mut second)));
                 }
             }
-            Collection::Set(set) => set.iter().for_each(|member| visit(Element::Item(member.text(&mut first)))),
-            Collection::Zset(zset) => {
+            CollectionRef::Set(set) => set.iter().for_each(|member| visit(Element::Item(member.text(&mut first)))),
+            CollectionRef::Zset(zset) => {
                 zset.iter().for_each(|(member, score)| visit(Element::Scored(member.text(&mut first), score)));
             }
         }

@@ -15,6 +15,8 @@ use crate::config::Config;
 use crate::faults::{self, Fault};
 use crate::structures::dict::{self, Dict, EntryRef, HashKey};
 use crate::structures::field::{self, Field};
+use crate::structures::tagged::Either::{Large, Small};
+use crate::structures::tagged::Tagged;
 use crate::structures::ziplist::{self, Value, Ziplist};
 
 use super::{Encoding, Measured};
@@ -46,15 +48,11 @@ impl HashLimits {
 }
 
 /// The fields, see the [module](self).
-pub enum Hash {
-    /// Fields and values in turn.
-    Ziplist(Ziplist),
-    /// A hash table.
-    Table(Box<Table>),
-}
+#[repr(transparent)]
+pub struct Hash(Tagged<Ziplist, Table>);
 
 /// A dict of fields, and what its entries take.
-pub struct Table {
+pub(super) struct Table {
     fields: Dict<Field>,
     /// Bytes of all entries.
     heap: usize,
@@ -76,28 +74,28 @@ impl Hash {
     /// One without fields.
     #[must_use]
     pub fn new() -> Hash {
-        Hash::Ziplist(Ziplist::new())
+        Hash(Tagged::small(Ziplist::new()))
     }
 
     /// One without fields that is a table already.
     #[must_use]
     pub fn new_table(hash_key: HashKey) -> Hash {
-        Hash::Table(Box::new(Table { fields: Dict::new(hash_key), heap: 0 }))
+        Hash(Tagged::large(Box::new(Table { fields: Dict::new(hash_key), heap: 0 })))
     }
 
     /// Takes over fields and values in turn; `None` when they are no pairs, or a field is there twice.
     #[must_use]
     pub fn from_ziplist(list: Ziplist) -> Option<Hash> {
-        (list.len().is_multiple_of(2) && fields_are_distinct(&list)).then_some(Hash::Ziplist(list))
+        (list.len().is_multiple_of(2) && fields_are_distinct(&list)).then_some(Hash(Tagged::small(list)))
     }
 
     /// Number of fields.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        match self {
-            Hash::Ziplist(list) => list.len() / 2,
-            Hash::Table(table) => table.fields.len(),
+        match self.0.view() {
+            Small(list) => list.len() / 2,
+            Large(table) => table.fields.len(),
         }
     }
 
@@ -105,36 +103,36 @@ impl Hash {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        match self {
-            Hash::Ziplist(list) => list.is_empty(),
-            Hash::Table(table) => table.fields.is_empty(),
+        match self.0.view() {
+            Small(list) => list.is_empty(),
+            Large(table) => table.fields.is_empty(),
         }
     }
 
     /// How it is stored.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        match self {
-            Hash::Ziplist(_) => Encoding::Ziplist,
-            Hash::Table(_) => Encoding::Hashtable,
+        match self.0.view() {
+            Small(_) => Encoding::Ziplist,
+            Large(_) => Encoding::Hashtable,
         }
     }
 
     /// The hash table, if it is one.
     #[must_use]
     pub fn as_table(&self) -> Option<&Dict<Field>> {
-        match self {
-            Hash::Ziplist(_) => None,
-            Hash::Table(table) => Some(&table.fields),
+        match self.0.view() {
+            Small(_) => None,
+            Large(table) => Some(&table.fields),
         }
     }
 
     /// The ziplist, if it is one.
     #[must_use]
     pub fn as_ziplist(&self) -> Option<&Ziplist> {
-        match self {
-            Hash::Ziplist(list) => Some(list),
-            Hash::Table(_) => None,
+        match self.0.view() {
+            Small(list) => Some(list),
+            Large(_) => None,
         }
     }
 
@@ -142,12 +140,12 @@ impl Hash {
     #[inline]
     #[must_use]
     pub fn get(&self, field: &[u8]) -> Option<Value<'_>> {
-        match self {
-            Hash::Ziplist(list) => {
+        match self.0.view() {
+            Small(list) => {
                 let found = list.find(list.first(), field, 1)?;
                 list.next(found).map(|position| list.get(position))
             }
-            Hash::Table(table) => table.fields.peek(field).map(|entry| Value::Bytes(entry.value())),
+            Large(table) => table.fields.peek(field).map(|entry| Value::Bytes(entry.value())),
         }
     }
 
@@ -155,9 +153,9 @@ impl Hash {
     #[inline]
     #[must_use]
     pub fn contains(&self, field: &[u8]) -> bool {
-        match self {
-            Hash::Ziplist(list) => list.find(list.first(), field, 1).is_some(),
-            Hash::Table(table) => table.fields.peek(field).is_some(),
+        match self.0.view() {
+            Small(list) => list.find(list.first(), field, 1).is_some(),
+            Large(table) => table.fields.peek(field).is_some(),
         }
     }
 
@@ -165,7 +163,7 @@ impl Hash {
     /// ziplist.
     pub fn prepare<'a>(&mut self, mut texts: impl Iterator<Item = &'a [u8]>, limits: &HashLimits) {
         let allowed = limits.value.saturating_add(usize::from(faults::is(Fault::HashOneByteTooLong)));
-        if matches!(self, Hash::Ziplist(_)) && texts.any(|text| text.len() > allowed) {
+        if matches!(self.0.view(), Small(_)) && texts.any(|text| text.len() > allowed) {
             self.make_table(limits.hash_key);
         }
     }
@@ -173,7 +171,7 @@ impl Hash {
     /// Sets a field; true when it is new. Makes a table of a ziplist with more fields than the limit, and of one that
     /// would become too large altogether.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &HashLimits) -> bool {
-        if let Hash::Ziplist(list) = self {
+        if let Small(list) = self.0.view_mut() {
             if list.has_room(field.len().saturating_add(value.len())) {
                 let new = set_in(list, field, value);
                 let allowed = limits.entries.saturating_add(usize::from(faults::is(Fault::HashOneFieldTooMany)));
@@ -184,16 +182,16 @@ impl Hash {
             }
             self.make_table(limits.hash_key);
         }
-        match self {
-            Hash::Table(table) => field::set(&mut table.fields, field, value, &mut table.heap),
-            Hash::Ziplist(_) => unreachable!("a table was made of it"),
+        match self.0.view_mut() {
+            Large(table) => field::set(&mut table.fields, field, value, &mut table.heap),
+            Small(_) => unreachable!("a table was made of it"),
         }
     }
 
     /// Removes a field; false when there is none.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        match self {
-            Hash::Ziplist(list) => match list.find(list.first(), field, 1) {
+        match self.0.view_mut() {
+            Small(list) => match list.find(list.first(), field, 1) {
                 Some(position) => {
                     if let Some(value) = list.delete(position) {
                         list.delete(value);
@@ -203,7 +201,7 @@ impl Hash {
                 }
                 None => false,
             },
-            Hash::Table(table) => {
+            Large(table) => {
                 let Some(gone) = table.fields.remove(field) else { return false };
                 table.heap -= gone.as_entry().allocated();
                 if table.fields.is_sparse() {
@@ -216,7 +214,7 @@ impl Hash {
 
     /// Makes a table of it.
     pub fn make_table(&mut self, hash_key: HashKey) {
-        let Hash::Ziplist(list) = self else { return };
+        let Small(list) = self.0.view() else { return };
         let mut table = Box::new(Table { fields: Dict::new(hash_key), heap: 0 });
         table.fields.resize_to(list.len() / 2);
         let (mut field_digits, mut value_digits) = ([0; 20], [0; 20]);
@@ -225,25 +223,25 @@ impl Hash {
             let (field, value) = (field.text(&mut field_digits), value.text(&mut value_digits));
             field::set(&mut table.fields, field, value, &mut table.heap);
         }
-        *self = Hash::Table(table);
+        self.0 = Tagged::large(table);
     }
 
     /// All fields with their values.
     pub fn iter(&self) -> Iter<'_> {
-        match self {
-            Hash::Ziplist(list) => Iter::Ziplist(pairs(list)),
-            Hash::Table(table) => Iter::Table(table.fields.iter()),
+        match self.0.view() {
+            Small(list) => Iter::Ziplist(pairs(list)),
+            Large(table) => Iter::Table(table.fields.iter()),
         }
     }
 
     /// A page of HSCAN: gives fields and values to `found` and answers the next cursor. A ziplist is one page.
     pub(crate) fn scan<'a>(&'a self, cursor: u64, count: u64, mut found: impl FnMut(Value<'a>, Value<'a>)) -> u64 {
-        let table = match self {
-            Hash::Ziplist(list) => {
+        let table = match self.0.view() {
+            Small(list) => {
                 pairs(list).for_each(|(field, value)| found(field, value));
                 return 0;
             }
-            Hash::Table(table) => table,
+            Large(table) => table,
         };
         let (mut cursor, mut met) = (cursor, 0);
         let mut visits = count.saturating_mul(BUCKETS_PER_FIELD);
@@ -264,12 +262,12 @@ impl Hash {
     /// # Panics
     /// When one does not hold.
     pub fn validate(&self) {
-        match self {
-            Hash::Ziplist(list) => {
+        match self.0.view() {
+            Small(list) => {
                 list.validate();
                 assert!(Hash::from_ziplist(list.clone()).is_some(), "no pairs, or a field twice");
             }
-            Hash::Table(table) => {
+            Large(table) => {
                 table.fields.validate();
                 assert_eq!(table.heap, table.fields.iter().map(EntryRef::allocated).sum::<usize>());
             }
@@ -375,9 +373,9 @@ impl<'a> Iterator for Iter<'a> {
 impl Measured for Hash {
     #[inline]
     fn bytes(&self) -> usize {
-        match self {
-            Hash::Ziplist(list) => list.bytes(),
-            Hash::Table(table) => size_of::<Table>() + table.fields.table_bytes() + table.heap,
+        match self.0.view() {
+            Small(list) => list.bytes(),
+            Large(table) => size_of::<Table>() + table.fields.table_bytes() + table.heap,
         }
     }
 }

@@ -99,7 +99,7 @@ pub trait Measured {
     fn bytes(&self) -> usize;
 }
 
-/// A value that is no string.
+/// A value that is no string, on its way into or out of the keyspace.
 #[derive(Debug)]
 pub enum Collection {
     /// A list.
@@ -112,70 +112,106 @@ pub enum Collection {
     Zset(Zset),
 }
 
-// It lies in every key's entry, where each byte counts.
-const _: () = assert!(size_of::<Option<Collection>>() <= 24 && align_of::<Collection>() <= 8);
-
 impl Collection {
+    /// Looks at it.
+    #[must_use]
+    pub fn view(&self) -> CollectionRef<'_> {
+        match self {
+            Collection::List(list) => CollectionRef::List(list),
+            Collection::Hash(hash) => CollectionRef::Hash(hash),
+            Collection::Set(set) => CollectionRef::Set(set),
+            Collection::Zset(zset) => CollectionRef::Zset(zset),
+        }
+    }
+}
+
+/// A value that is no string and lies in its key's entry.
+#[derive(Clone, Copy, Debug)]
+pub enum CollectionRef<'a> {
+    /// A list.
+    List(&'a List),
+    /// A hash.
+    Hash(&'a Hash),
+    /// A set.
+    Set(&'a Set),
+    /// A sorted set.
+    Zset(&'a Zset),
+}
+
+/// As [`CollectionRef`], to change it.
+#[derive(Debug)]
+pub enum CollectionMut<'a> {
+    /// A list.
+    List(&'a mut List),
+    /// A hash.
+    Hash(&'a mut Hash),
+    /// A set.
+    Set(&'a mut Set),
+    /// A sorted set.
+    Zset(&'a mut Zset),
+}
+
+impl CollectionRef<'_> {
     /// Its type.
     #[must_use]
-    pub fn kind(&self) -> Type {
+    pub fn kind(self) -> Type {
         match self {
-            Collection::List(_) => Type::List,
-            Collection::Hash(_) => Type::Hash,
-            Collection::Set(_) => Type::Set,
-            Collection::Zset(_) => Type::Zset,
+            CollectionRef::List(_) => Type::List,
+            CollectionRef::Hash(_) => Type::Hash,
+            CollectionRef::Set(_) => Type::Set,
+            CollectionRef::Zset(_) => Type::Zset,
         }
     }
 
     /// How it is stored.
     #[must_use]
-    pub fn encoding(&self) -> Encoding {
+    pub fn encoding(self) -> Encoding {
         match self {
-            Collection::List(_) => Encoding::Quicklist,
-            Collection::Hash(hash) => hash.encoding(),
-            Collection::Set(set) => set.encoding(),
-            Collection::Zset(zset) => zset.encoding(),
+            CollectionRef::List(_) => Encoding::Quicklist,
+            CollectionRef::Hash(hash) => hash.encoding(),
+            CollectionRef::Set(set) => set.encoding(),
+            CollectionRef::Zset(zset) => zset.encoding(),
         }
     }
 
     /// How many elements it holds.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn len(self) -> usize {
         match self {
-            Collection::List(list) => list.len(),
-            Collection::Hash(hash) => hash.len(),
-            Collection::Set(set) => set.len(),
-            Collection::Zset(zset) => zset.len(),
+            CollectionRef::List(list) => list.len(),
+            CollectionRef::Hash(hash) => hash.len(),
+            CollectionRef::Set(set) => set.len(),
+            CollectionRef::Zset(zset) => zset.len(),
         }
     }
 
     /// Whether it holds nothing; such a value does not stay in the keyspace.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// Bytes of the heap that it owns.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            CollectionRef::List(list) => Measured::bytes(list),
+            CollectionRef::Hash(hash) => hash.bytes(),
+            CollectionRef::Set(set) => set.bytes(),
+            CollectionRef::Zset(zset) => zset.bytes(),
+        }
     }
 
     /// Checks every invariant.
     ///
     /// # Panics
     /// When one does not hold.
-    pub fn validate(&self) {
+    pub fn validate(self) {
         match self {
-            Collection::List(list) => list.validate(),
-            Collection::Hash(hash) => hash.validate(),
-            Collection::Set(set) => set.validate(),
-            Collection::Zset(zset) => zset.validate(),
-        }
-    }
-}
-
-impl Measured for Collection {
-    fn bytes(&self) -> usize {
-        match self {
-            Collection::List(list) => list.bytes(),
-            Collection::Hash(hash) => hash.bytes(),
-            Collection::Set(set) => set.bytes(),
-            Collection::Zset(zset) => zset.bytes(),
+            CollectionRef::List(list) => list.validate(),
+            CollectionRef::Hash(hash) => hash.validate(),
+            CollectionRef::Set(set) => set.validate(),
+            CollectionRef::Zset(zset) => zset.validate(),
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::number::{I64_TEXT_MAX, parse_i64};
 use crate::structures::dict::{self, Dict, HashKey};
 use crate::structures::intset::Intset;
 use crate::structures::member::Member;
+use crate::structures::tagged::Either::{Large, Small};
+use crate::structures::tagged::Tagged;
 use crate::structures::ziplist::Value;
 
 /// Longest text that is an integer.
@@ -43,13 +45,8 @@ impl SetLimits {
 
 /// The set, see the [module](self).
 #[derive(Debug)]
-pub struct Set(Form);
-
-#[derive(Debug)]
-enum Form {
-    Intset(Intset),
-    Table(Box<Table>),
-}
+#[repr(transparent)]
+pub struct Set(Tagged<Intset, Table>);
 
 struct Table {
     dict: Dict<Member>,
@@ -107,16 +104,16 @@ impl Set {
 
     /// An empty set.
     pub(crate) fn new() -> Set {
-        Set(Form::Intset(Intset::new()))
+        Set(Tagged::small(Intset::new()))
     }
 
     fn table(hash_key: HashKey) -> Set {
-        Set(Form::Table(Box::new(Table::new(hash_key))))
+        Set(Tagged::large(Box::new(Table::new(hash_key))))
     }
 
     /// The set of these integers; a table if they are too many.
     pub(crate) fn from_intset(intset: Intset, limits: &SetLimits) -> Set {
-        let mut set = Set(Form::Intset(intset));
+        let mut set = Set(Tagged::small(intset));
         if set.len() > limits.intset_entries {
             set.make_table(limits.hash_key);
         }
@@ -125,23 +122,23 @@ impl Set {
 
     /// The integers, when they are stored as such.
     pub(crate) fn as_intset(&self) -> Option<&Intset> {
-        match &self.0 {
-            Form::Intset(intset) => Some(intset),
-            Form::Table(_) => None,
+        match self.0.view() {
+            Small(intset) => Some(intset),
+            Large(_) => None,
         }
     }
 
     /// The dict of members, when there is one.
     pub(crate) fn as_table(&self) -> Option<&Dict<Member>> {
-        match &self.0 {
-            Form::Intset(_) => None,
-            Form::Table(table) => Some(&table.dict),
+        match self.0.view() {
+            Small(_) => None,
+            Large(table) => Some(&table.dict),
         }
     }
 
     /// Stores the members in a dict from now on.
     pub(crate) fn make_table(&mut self, hash_key: HashKey) {
-        let Form::Intset(intset) = &self.0 else { return };
+        let Small(intset) = self.0.view() else { return };
         let mut table = Table::new(hash_key);
         table.dict.resize_to(intset.len());
         let mut values = intset.iter();
@@ -151,14 +148,14 @@ impl Set {
         for value in values {
             table.insert(Value::Int(value).text(&mut [0; I64_TEXT_MAX]));
         }
-        self.0 = Form::Table(Box::new(table));
+        self.0 = Tagged::large(Box::new(table));
     }
 
     /// How it is stored.
     pub(crate) fn encoding(&self) -> Encoding {
-        match &self.0 {
-            Form::Intset(_) => Encoding::Intset,
-            Form::Table(_) => Encoding::Hashtable,
+        match self.0.view() {
+            Small(_) => Encoding::Intset,
+            Large(_) => Encoding::Hashtable,
         }
     }
 
@@ -166,9 +163,9 @@ impl Set {
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Form::Intset(intset) => intset.len(),
-            Form::Table(table) => table.dict.len(),
+        match self.0.view() {
+            Small(intset) => intset.len(),
+            Large(table) => table.dict.len(),
         }
     }
 
@@ -182,9 +179,9 @@ impl Set {
     /// Adds a member; false when it is there already.
     #[inline]
     pub(crate) fn insert(&mut self, member: &[u8], limits: &SetLimits) -> bool {
-        match &mut self.0 {
-            Form::Table(table) => table.insert(member),
-            Form::Intset(_) => match integer(member) {
+        match self.0.view_mut() {
+            Large(table) => table.insert(member),
+            Small(_) => match integer(member) {
                 Some(value) => self.insert_integer(value, limits),
                 None => {
                     self.make_table(limits.hash_key);
@@ -195,7 +192,7 @@ impl Set {
     }
 
     fn insert_integer(&mut self, value: i64, limits: &SetLimits) -> bool {
-        let Form::Intset(intset) = &mut self.0 else {
+        let Small(intset) = self.0.view_mut() else {
             return self.insert(Value::Int(value).text(&mut [0; I64_TEXT_MAX]), limits);
         };
         if intset.len() == Intset::MAX_LEN && !intset.contains(value) {
@@ -221,9 +218,9 @@ impl Set {
     /// Takes a member out; false when it is not there.
     #[inline]
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
-        match &mut self.0 {
-            Form::Intset(intset) => integer(member).is_some_and(|value| intset.remove(value)),
-            Form::Table(table) => table.remove(member),
+        match self.0.view_mut() {
+            Small(intset) => integer(member).is_some_and(|value| intset.remove(value)),
+            Large(table) => table.remove(member),
         }
     }
 
@@ -235,44 +232,44 @@ impl Set {
     /// Whether a member is there.
     #[inline]
     pub(crate) fn contains(&self, member: &[u8]) -> bool {
-        match &self.0 {
-            Form::Intset(intset) => integer(member).is_some_and(|value| intset.contains(value)),
-            Form::Table(table) => table.dict.peek(member).is_some(),
+        match self.0.view() {
+            Small(intset) => integer(member).is_some_and(|value| intset.contains(value)),
+            Large(table) => table.dict.peek(member).is_some(),
         }
     }
 
     /// As [`Set::contains`], for a member of another set.
     pub(crate) fn contains_value(&self, member: Value<'_>) -> bool {
-        match (&self.0, member) {
-            (Form::Intset(intset), Value::Int(value)) => intset.contains(value),
+        match (self.0.view(), member) {
+            (Small(intset), Value::Int(value)) => intset.contains(value),
             (_, member) => self.contains(member.text(&mut [0; I64_TEXT_MAX])),
         }
     }
 
     /// All members: integers ascending, others in the order of the buckets.
     pub(crate) fn iter(&self) -> Iter<'_> {
-        match &self.0 {
-            Form::Intset(intset) => Iter::Intset(intset, 0..intset.len()),
-            Form::Table(table) => Iter::Table(table.dict.iter()),
+        match self.0.view() {
+            Small(intset) => Iter::Intset(intset, 0..intset.len()),
+            Large(table) => Iter::Table(table.dict.iter()),
         }
     }
 
     /// A member, all with equal chances.
     pub(crate) fn pick(&self, chance: &mut Chance) -> Option<Value<'_>> {
-        match &self.0 {
-            Form::Intset(intset) => intset.get(chance.index(intset.len())).map(Value::Int),
-            Form::Table(table) => table.dict.pick(|bound| chance.below(bound)).map(|member| Value::Bytes(member.key())),
+        match self.0.view() {
+            Small(intset) => intset.get(chance.index(intset.len())).map(Value::Int),
+            Large(table) => table.dict.pick(|bound| chance.below(bound)).map(|member| Value::Bytes(member.key())),
         }
     }
 
     /// A page of SSCAN: gives members to `found` and answers the next cursor. An intset is one page.
     pub(crate) fn scan<'a>(&'a self, cursor: u64, count: u64, mut found: impl FnMut(Value<'a>)) -> u64 {
-        let table = match &self.0 {
-            Form::Intset(intset) => {
+        let table = match self.0.view() {
+            Small(intset) => {
                 intset.iter().for_each(|value| found(Value::Int(value)));
                 return 0;
             }
-            Form::Table(table) => table,
+            Large(table) => table,
         };
         let (mut cursor, mut met) = (cursor, 0);
         let mut visits = count.saturating_mul(BUCKETS_PER_MEMBER);
@@ -293,9 +290,9 @@ impl Set {
     /// # Panics
     /// When one does not hold.
     pub fn validate(&self) {
-        match &self.0 {
-            Form::Intset(intset) => intset.validate(),
-            Form::Table(table) => {
+        match self.0.view() {
+            Small(intset) => intset.validate(),
+            Large(table) => {
                 table.dict.validate();
                 let members = table.dict.iter().map(|member| Member::allocated(member.key().len()));
                 assert_eq!(members.sum::<usize>(), table.members, "the account of members' bytes is wrong");
@@ -307,9 +304,9 @@ impl Set {
 impl Measured for Set {
     #[inline]
     fn bytes(&self) -> usize {
-        match &self.0 {
-            Form::Intset(intset) => intset.allocated(),
-            Form::Table(table) => size_of::<Table>() + table.dict.table_bytes() + table.members,
+        match self.0.view() {
+            Small(intset) => intset.allocated(),
+            Large(table) => size_of::<Table>() + table.dict.table_bytes() + table.members,
         }
     }
 }
@@ -334,4 +331,4 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-const _: () = assert!(size_of::<Set>() == 16);
+const _: () = assert!(size_of::<Set>() == 8);

@@ -17,10 +17,15 @@
 mod raw;
 
 use super::DecodeError;
+use super::tagged::Thin;
 use raw::{HEADER, Raw, Slice, Width};
 
 /// The set, see the [module](self).
+#[repr(transparent)]
 pub struct Intset(Raw);
+
+// SAFETY: transparent over a `Raw`, which is transparent over a pointer to an allocation of alignment eight.
+unsafe impl Thin for Intset {}
 
 impl Default for Intset {
     fn default() -> Self {

@@ -48,6 +48,7 @@ pub(super) enum Slice<'a> {
     Eight(&'a [i64]),
 }
 
+#[repr(transparent)]
 pub(super) struct Raw(NonNull<u8>);
 
 // SAFETY: the allocation is owned, and holds nothing but integers.

@@ -10,12 +10,15 @@ use std::ptr::NonNull;
 
 /// Bytes of the field that holds the length.
 const LENGTH_FIELD: usize = size_of::<u32>();
+/// More than bytes need: the address's lowest bits are free to mean something where the pointer is kept.
+const ALIGN: usize = 8;
 /// What the allocator keeps in front of each allocation, bytes.
 const ALLOCATOR_WORD: usize = 8;
 /// Allocations below this are rounded to the allocator's granularity, larger ones to an eighth.
 const SMALL: usize = 256;
 
 /// Bytes behind a thin pointer.
+#[repr(transparent)]
 pub(super) struct Block(NonNull<u8>);
 
 // SAFETY: the block owns its bytes alone, and nothing in it can be changed through a shared reference.
@@ -31,7 +34,7 @@ fn capacity(len: usize) -> usize {
 }
 
 fn layout(len: usize) -> Layout {
-    match Layout::from_size_align(capacity(len), 1) {
+    match Layout::from_size_align(capacity(len), ALIGN) {
         Ok(layout) => layout,
         Err(_) => unreachable!("a length is a 32-bit number"),
     }

@@ -41,6 +41,7 @@ mod decode;
 mod edit;
 mod entry;
 
+use super::tagged::Thin;
 use block::Block;
 pub use entry::Value;
 use entry::{END, Entry, integer};
@@ -62,7 +63,11 @@ const OVERHEAD_MAX: usize = 16;
 
 /// The list, see the [module](self).
 #[derive(Clone)]
+#[repr(transparent)]
 pub struct Ziplist(Block);
+
+// SAFETY: transparent over a `Block`, which is transparent over a pointer to an allocation of alignment eight.
+unsafe impl Thin for Ziplist {}
 
 /// Where an entry begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -22,6 +22,8 @@ use crate::faults::{self, Fault};
 use crate::number::I64_TEXT_MAX;
 use crate::structures::dict::HashKey;
 use crate::structures::skiplist::{self, Skiplist};
+use crate::structures::tagged::Either::{Large, Small};
+use crate::structures::tagged::Tagged;
 use crate::structures::ziplist::{Value, Ziplist};
 
 use range::{LexRange, ScoreRange};
@@ -53,13 +55,8 @@ impl ZsetLimits {
 
 /// The sorted set, see the [module](self).
 #[derive(Debug)]
-pub struct Zset(Form);
-
-#[derive(Debug)]
-enum Form {
-    Ziplist(Ziplist),
-    Skiplist(Box<Skiplist>),
-}
+#[repr(transparent)]
+pub struct Zset(Tagged<Ziplist, Skiplist>);
 
 /// Why a ziplist is no sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,13 +92,13 @@ impl Zset {
         if limits.entries == 0 || member.len() > limits.value {
             Zset::skiplist(limits.hash_key)
         } else {
-            Zset(Form::Ziplist(Ziplist::new()))
+            Zset(Tagged::small(Ziplist::new()))
         }
     }
 
     /// An empty skiplist: for results that are packed when they are complete, see [`Zset::pack`].
     pub(crate) fn skiplist(hash_key: HashKey) -> Zset {
-        Zset(Form::Skiplist(Box::new(Skiplist::new(hash_key))))
+        Zset(Tagged::large(Box::new(Skiplist::new(hash_key))))
     }
 
     /// The set of these members and scores; a skiplist if they are too many.
@@ -110,7 +107,7 @@ impl Zset {
     /// [`NoZset`] when the entries are not what a sorted set consists of.
     pub(crate) fn from_ziplist(list: Ziplist, limits: &ZsetLimits) -> Result<Zset, NoZset> {
         packed::check(&list)?;
-        let mut zset = Zset(Form::Ziplist(list));
+        let mut zset = Zset(Tagged::small(list));
         if zset.len() > limits.entries {
             zset.make_skiplist(limits.hash_key);
         }
@@ -119,36 +116,36 @@ impl Zset {
 
     /// The ziplist, when there is one.
     pub(crate) fn as_ziplist(&self) -> Option<&Ziplist> {
-        match &self.0 {
-            Form::Ziplist(list) => Some(list),
-            Form::Skiplist(_) => None,
+        match self.0.view() {
+            Small(list) => Some(list),
+            Large(_) => None,
         }
     }
 
     /// The skiplist, when there is one.
     pub(crate) fn as_skiplist(&self) -> Option<&Skiplist> {
-        match &self.0 {
-            Form::Ziplist(_) => None,
-            Form::Skiplist(list) => Some(list),
+        match self.0.view() {
+            Small(_) => None,
+            Large(list) => Some(list),
         }
     }
 
     /// Stores the members in a skiplist from now on.
     pub(crate) fn make_skiplist(&mut self, hash_key: HashKey) {
-        let Form::Ziplist(list) = &self.0 else { return };
+        let Small(list) = self.0.view() else { return };
         let mut skiplist = Skiplist::new(hash_key);
         skiplist.reserve(list.len() / 2);
         for (member, score) in self.iter() {
             let score = if faults::is(Fault::ZsetConversionRoundsScores) { score.trunc() } else { score };
             skiplist.insert(member.text(&mut [0; I64_TEXT_MAX]), score);
         }
-        self.0 = Form::Skiplist(Box::new(skiplist));
+        self.0 = Tagged::large(Box::new(skiplist));
     }
 
     /// Packs a skiplist into a ziplist if its members are few and short enough. Only for values that no client has seen
     /// as a skiplist: results of commands, and values that are loaded.
     pub(crate) fn pack(&mut self, limits: &ZsetLimits) {
-        let Form::Skiplist(list) = &self.0 else { return };
+        let Large(list) = self.0.view() else { return };
         if list.len() > limits.entries || list.iter().any(|(member, _)| member.len() > limits.value) {
             return;
         }
@@ -156,14 +153,14 @@ impl Zset {
         for (member, score) in list.iter() {
             packed::insert_before(&mut ziplist, None, member, score);
         }
-        self.0 = Form::Ziplist(ziplist);
+        self.0 = Tagged::small(ziplist);
     }
 
     /// How it is stored.
     pub(crate) fn encoding(&self) -> Encoding {
-        match &self.0 {
-            Form::Ziplist(_) => Encoding::Ziplist,
-            Form::Skiplist(_) => Encoding::Skiplist,
+        match self.0.view() {
+            Small(_) => Encoding::Ziplist,
+            Large(_) => Encoding::Skiplist,
         }
     }
 
@@ -171,9 +168,9 @@ impl Zset {
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Form::Ziplist(list) => list.len() / 2,
-            Form::Skiplist(list) => list.len(),
+        match self.0.view() {
+            Small(list) => list.len() / 2,
+            Large(list) => list.len(),
         }
     }
 
@@ -181,25 +178,25 @@ impl Zset {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        match &self.0 {
-            Form::Ziplist(list) => list.is_empty(),
-            Form::Skiplist(list) => list.is_empty(),
+        match self.0.view() {
+            Small(list) => list.is_empty(),
+            Large(list) => list.is_empty(),
         }
     }
 
     /// The score of a member.
     #[inline]
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
-        match &self.0 {
-            Form::Ziplist(list) => packed::find(list, member).map(|(_, score)| score),
-            Form::Skiplist(list) => list.score(member),
+        match self.0.view() {
+            Small(list) => packed::find(list, member).map(|(_, score)| score),
+            Large(list) => list.score(member),
         }
     }
 
     /// Adds a member, or gives it another score; 0 and -0 are the same score. The score is a number.
     pub(crate) fn insert(&mut self, member: &[u8], score: f64, limits: &ZsetLimits) -> Added {
-        match &mut self.0 {
-            Form::Skiplist(list) => match list.score(member) {
+        match self.0.view_mut() {
+            Large(list) => match list.score(member) {
                 Some(old) if old == score => Added::Same,
                 Some(_) => {
                     list.set_score(member, score);
@@ -210,7 +207,7 @@ impl Zset {
                     Added::New
                 }
             },
-            Form::Ziplist(list) => match packed::find(list, member) {
+            Small(list) => match packed::find(list, member) {
                 Some((_, old)) if old == score => Added::Same,
                 Some((position, _)) => {
                     packed::remove_at(list, position);
@@ -235,9 +232,9 @@ impl Zset {
 
     /// Gives a member another score, or -0 in the place of 0; nothing is done when it is not there.
     pub(crate) fn set_score(&mut self, member: &[u8], score: f64) {
-        match &mut self.0 {
-            Form::Skiplist(list) => drop(list.set_score(member, score)),
-            Form::Ziplist(list) => {
+        match self.0.view_mut() {
+            Large(list) => drop(list.set_score(member, score)),
+            Small(list) => {
                 if let Some((position, _)) = packed::find(list, member) {
                     packed::remove_at(list, position);
                     packed::insert(list, member, score);
@@ -248,9 +245,9 @@ impl Zset {
 
     /// Takes a member out, and answers its score.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        match &mut self.0 {
-            Form::Skiplist(list) => list.remove(member),
-            Form::Ziplist(list) => {
+        match self.0.view_mut() {
+            Large(list) => list.remove(member),
+            Small(list) => {
                 let (position, score) = packed::find(list, member)?;
                 packed::remove_at(list, position);
                 Some(score)
@@ -260,9 +257,9 @@ impl Zset {
 
     /// Takes out the members of these ranks, and answers how many there were.
     pub(crate) fn remove_range(&mut self, ranks: Range<usize>) -> usize {
-        match &mut self.0 {
-            Form::Skiplist(list) => list.remove_range(ranks, |_, _| ()),
-            Form::Ziplist(list) => {
+        match self.0.view_mut() {
+            Large(list) => list.remove_range(ranks, |_, _| ()),
+            Small(list) => {
                 let end = ranks.end.min(list.len() / 2);
                 let Some(count) = end.checked_sub(ranks.start).filter(|&count| count > 0) else { return 0 };
                 if let Some(position) = packed::position(list, ranks.start) {
@@ -275,25 +272,25 @@ impl Zset {
 
     /// The rank of a member.
     pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
-        match &self.0 {
-            Form::Ziplist(list) => packed::Pairs::all(list).position(|(found, _)| found.is_text(member)),
-            Form::Skiplist(list) => list.rank(member),
+        match self.0.view() {
+            Small(list) => packed::Pairs::all(list).position(|(found, _)| found.is_text(member)),
+            Large(list) => list.rank(member),
         }
     }
 
     /// The members of these ranks with their scores, in order; ranks that there are not are left out.
     pub(crate) fn range(&self, ranks: Range<usize>) -> Iter<'_> {
-        match &self.0 {
-            Form::Ziplist(list) => Iter::Ziplist(packed::Pairs::of(list, ranks)),
-            Form::Skiplist(list) => Iter::Skiplist(list.range(ranks)),
+        match self.0.view() {
+            Small(list) => Iter::Ziplist(packed::Pairs::of(list, ranks)),
+            Large(list) => Iter::Skiplist(list.range(ranks)),
         }
     }
 
     /// All members with their scores, in order.
     pub(crate) fn iter(&self) -> Iter<'_> {
-        match &self.0 {
-            Form::Ziplist(list) => Iter::Ziplist(packed::Pairs::all(list)),
-            Form::Skiplist(list) => Iter::Skiplist(list.iter()),
+        match self.0.view() {
+            Small(list) => Iter::Ziplist(packed::Pairs::all(list)),
+            Large(list) => Iter::Skiplist(list.iter()),
         }
     }
 
@@ -302,12 +299,12 @@ impl Zset {
         if range.is_empty() {
             return 0..0;
         }
-        match &self.0 {
-            Form::Skiplist(list) => {
+        match self.0.view() {
+            Large(list) => {
                 let start = list.count_scores(|score| range.is_above(score));
                 start..list.count_scores(|score| range.reaches(score)).max(start)
             }
-            Form::Ziplist(list) => {
+            Small(list) => {
                 let mut scores = packed::Pairs::all(list).map(|(_, score)| score).peekable();
                 let mut start = 0;
                 while scores.next_if(|&score| range.is_above(score)).is_some() {
@@ -327,7 +324,7 @@ impl Zset {
         let len = self.len();
         let mut ends = self.range(0..1).chain(self.range(len.saturating_sub(1)..len));
         let (Some((first, least)), Some((last, greatest))) = (ends.next(), ends.next()) else { return 0..0 };
-        if let (Form::Skiplist(list), true) = (&self.0, least == greatest) {
+        if let (Large(list), true) = (self.0.view(), least == greatest) {
             let start = list.count_bytes(|member| range.is_above(member));
             return start..list.count_bytes(|member| range.reaches(member)).max(start);
         }
@@ -348,12 +345,12 @@ impl Zset {
 
     /// A page of ZSCAN: gives members and scores to `found` and answers the next cursor. A ziplist is one page.
     pub(crate) fn scan<'a>(&'a self, cursor: u64, count: u64, mut found: impl FnMut(Value<'a>, f64)) -> u64 {
-        let dict = match &self.0 {
-            Form::Ziplist(list) => {
+        let dict = match self.0.view() {
+            Small(list) => {
                 packed::Pairs::all(list).for_each(|(member, score)| found(member, score));
                 return 0;
             }
-            Form::Skiplist(list) => list.dict(),
+            Large(list) => list.dict(),
         };
         let (mut cursor, mut met) = (cursor, 0);
         let mut visits = count.saturating_mul(BUCKETS_PER_MEMBER);
@@ -374,9 +371,9 @@ impl Zset {
     /// # Panics
     /// When one does not hold.
     pub fn validate(&self) {
-        match &self.0 {
-            Form::Skiplist(list) => list.validate(),
-            Form::Ziplist(list) => {
+        match self.0.view() {
+            Large(list) => list.validate(),
+            Small(list) => {
                 list.validate();
                 assert_eq!(packed::check(list), Ok(()));
             }
@@ -387,9 +384,9 @@ impl Zset {
 impl Measured for Zset {
     #[inline]
     fn bytes(&self) -> usize {
-        match &self.0 {
-            Form::Ziplist(list) => list.bytes(),
-            Form::Skiplist(list) => size_of::<Skiplist>() + list.bytes(),
+        match self.0.view() {
+            Small(list) => list.bytes(),
+            Large(list) => size_of::<Skiplist>() + list.bytes(),
         }
     }
 }
@@ -433,4 +430,4 @@ impl DoubleEndedIterator for Iter<'_> {
 
 impl ExactSizeIterator for Iter<'_> {}
 
-const _: () = assert!(size_of::<Zset>() == 16);
+const _: () = assert!(size_of::<Zset>() == 8);
