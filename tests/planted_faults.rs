@@ -24,6 +24,8 @@ fn commands_needed(fault: Fault) -> usize {
     match fault {
         // A dict must be made to grow first, which takes five keys, and be looked at during the move.
         Fault::RehashMisplacesChainTail | Fault::ScanForgetsLargerTable => 30,
+        // A third level is there once a dozen members are, or fewer.
+        Fault::SkiplistLosesSteps => 12,
         _ => 5,
     }
 }
