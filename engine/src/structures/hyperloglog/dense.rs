@@ -14,7 +14,7 @@ const REGISTER_MAX: u64 = (1 << REGISTER_BITS) - 1;
 /// Bytes of eight registers.
 const GROUP: usize = REGISTER_BITS;
 
-const _: () = assert!(REGISTERS % 8 == 0, "groups of eight registers leave none over");
+const _: () = assert!(REGISTERS.is_multiple_of(8), "groups of eight registers leave none over");
 
 /// The byte in which a register begins, its lowest bit there, and the two bytes from there on as a number; beyond the
 /// last byte is nothing, and no register reaches there.

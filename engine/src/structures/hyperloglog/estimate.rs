@@ -5,7 +5,7 @@
 use super::{COUNTED_BITS, REGISTER_BITS, REGISTERS};
 
 /// 1 / (2 ln 2), the limit of the bias correction for many registers.
-const ALPHA: f64 = 0.721_347_520_444_481_703_680;
+const ALPHA: f64 = 0.721_347_520_444_481_7;
 /// The greatest value that an element gives a register.
 const SATURATED: usize = COUNTED_BITS as usize + 1;
 
