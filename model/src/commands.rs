@@ -7,8 +7,8 @@ use crate::client::Killed;
 use crate::numbers::parse_integer;
 use crate::plan::{Plan, Refusal};
 use crate::{
-    bitfield, bits, connection, dump, expire, hash, hyperloglog, keys, list, object, scan, server, sets, sort, strings,
-    zsets,
+    bitfield, bits, connection, dump, expire, geo, hash, hyperloglog, keys, list, object, scan, server, sets, sort,
+    strings, zsets,
 };
 
 /// A command: what COMMAND tells of it, and its handler.
@@ -70,6 +70,14 @@ pub static COMMANDS: &[Command] = &[
     command!("expireat" 3 "write fast" 1 1 1 expire::expireat),
     command!("flushall" -1 "write" 0 0 0 keys::flushall),
     command!("flushdb" -1 "write" 0 0 0 keys::flushdb),
+    command!("geoadd" -5 "write denyoom" 1 1 1 geo::geoadd),
+    command!("geodist" -4 "readonly" 1 1 1 geo::geodist),
+    command!("geohash" -2 "readonly" 1 1 1 geo::geohash),
+    command!("geopos" -2 "readonly" 1 1 1 geo::geopos),
+    command!("georadius" -6 "write movablekeys" 1 1 1 geo::georadius),
+    command!("georadius_ro" -6 "readonly movablekeys" 1 1 1 geo::georadius_ro),
+    command!("georadiusbymember" -5 "write movablekeys" 1 1 1 geo::georadiusbymember),
+    command!("georadiusbymember_ro" -5 "readonly movablekeys" 1 1 1 geo::georadiusbymember_ro),
     command!("get" 2 "readonly fast" 1 1 1 strings::get),
     command!("getbit" 3 "readonly fast" 1 1 1 bits::getbit),
     command!("getrange" 4 "readonly" 1 1 1 strings::getrange),

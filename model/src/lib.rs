@@ -30,6 +30,7 @@ mod dump;
 pub mod edit;
 pub mod erratum;
 mod expire;
+mod geo;
 pub mod glob;
 pub mod hash;
 mod hyperloglog;

@@ -53,6 +53,20 @@ impl LongDouble {
         Some(Self { negative, magnitude })
     }
 
+    /// A double, which an extended precision number always is.
+    pub fn of(value: f64) -> Self {
+        const FRACTION: u64 = (1 << 52) - 1;
+        let bits = value.to_bits();
+        let biased = i64::try_from(bits >> 52 & 0x7ff).unwrap_or(0);
+        let magnitude = match biased {
+            0x7ff if bits & FRACTION == 0 => Magnitude::Infinite,
+            0x7ff => Magnitude::NotANumber,
+            0 => Magnitude::Finite { significand: bits & FRACTION, exponent: -1074 },
+            _ => Magnitude::Finite { significand: bits & FRACTION | 1 << 52, exponent: biased - 1075 },
+        };
+        Self { negative: value.is_sign_negative(), magnitude }
+    }
+
     /// Whether it is neither infinite nor no number.
     pub fn is_finite(self) -> bool {
         matches!(self.magnitude, Magnitude::Finite { .. })

@@ -385,10 +385,10 @@ pub(crate) fn sort(call: &Call<'_>) -> Result<Plan, Refusal> {
 
 /// Rows in groups: the groups come in their order, the rows of a group in any order, and a window of them is answered.
 #[derive(Clone, Debug)]
-struct Window {
-    groups: Vec<Vec<Vec<Reply>>>,
-    start: usize,
-    count: usize,
+pub(crate) struct Window {
+    pub(crate) groups: Vec<Vec<Vec<Reply>>>,
+    pub(crate) start: usize,
+    pub(crate) count: usize,
 }
 
 impl Judge for Window {

@@ -142,5 +142,8 @@ pub(crate) fn keys(command: &Command, line: &[&[u8]]) -> Option<Vec<Bytes>> {
     if command.name == "sort" {
         keys.extend(crate::sort::stored_under(line).map(<[u8]>::to_vec));
     }
+    if command.name.starts_with("georadius") {
+        keys.extend(crate::geo::stored_under(line).map(<[u8]>::to_vec));
+    }
     Some(keys)
 }

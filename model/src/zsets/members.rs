@@ -129,6 +129,9 @@ fn increase(
 }
 
 pub(crate) fn zincrby(call: &Call<'_>) -> Result<Plan, Refusal> {
+    if AddOptions::parse(call.args).first_score > 2 {
+        return Err(syntax_error(Clause::ZINCRBY_3));
+    }
     let increment = score_argument(call, 2)?;
     increase(call, Clause::ZINCRBY_1, call.args[3], increment, &AddOptions::default())
 }
