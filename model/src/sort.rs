@@ -103,11 +103,6 @@ impl<'a> Options<'a> {
         let start = usize::try_from(offset.max(0)).unwrap_or(len).min(len);
         (start, usize::try_from(count).unwrap_or(len).min(len - start))
     }
-
-    /// Whether a pattern holds a zero byte.
-    fn has_zero_bytes(&self) -> bool {
-        self.by.iter().chain(&self.get).any(|pattern| pattern.contains(&0))
-    }
 }
 
 /// The sorted elements, cut into runs whose order is fixed while the order within each is free.
@@ -358,7 +353,7 @@ pub(crate) fn sort(call: &Call<'_>) -> Result<Plan, Refusal> {
             Err(refusal) => refusal.into(),
         };
         let by_text = sorting.options.alpha && !sorting.options.unsorted;
-        let differs = sorting.options.has_zero_bytes()
+        let differs = call.args[2..].iter().any(|word| word.contains(&0))
             || by_text && (sorting.has_weights_of_others() || elements.iter().any(|element| element.contains(&0)));
         Ok((plan, differs, !sorting.options.alpha && !sorting.options.unsorted))
     };
