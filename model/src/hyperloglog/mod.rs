@@ -129,19 +129,26 @@ impl HyperLogLog {
     }
 }
 
-/// Registers of six bits stand one behind the other, the lowest bit first. [HLL-5]
+/// Registers of six bits stand one behind the other, the lowest bit first: this one begins in the byte and at the bit that
+/// is answered, and may reach into the byte behind. [HLL-5]
+fn dense_place(register: usize) -> (usize, usize) {
+    (register * 6 / 8, register * 6 % 8)
+}
+
 fn dense_register(body: &[u8], register: usize) -> u8 {
-    (0..6).fold(0, |value, bit| {
-        let place = register * 6 + bit;
-        value | (body[place / 8] >> (place % 8) & 1) << bit
-    })
+    let (byte, bit) = dense_place(register);
+    let behind = body.get(byte + 1).copied().unwrap_or(0);
+    (u16::from_le_bytes([body[byte], behind]) >> bit & 0x3f) as u8
 }
 
 fn set_dense_register(body: &mut [u8], register: usize, value: u8) {
-    for bit in 0..6 {
-        let place = register * 6 + bit;
-        body[place / 8] &= !(1 << (place % 8));
-        body[place / 8] |= (value >> bit & 1) << (place % 8);
+    let (byte, bit) = dense_place(register);
+    let behind = body.get(byte + 1).copied().unwrap_or(0);
+    let both = u16::from_le_bytes([body[byte], behind]) & !(0x3f << bit) | u16::from(value) << bit;
+    let [low, high] = both.to_le_bytes();
+    body[byte] = low;
+    if let Some(behind) = body.get_mut(byte + 1) {
+        *behind = high;
     }
 }
 
@@ -180,17 +187,18 @@ fn murmur_hash(bytes: &[u8]) -> u64 {
 fn estimate(registers: &[u8]) -> u64 {
     /// Half the inverse of the natural logarithm of two.
     const ALPHA: f64 = 0.721_347_520_444_481_7;
-    let count = |value: u32| registers.iter().filter(|&&register| u32::from(register) == value).count() as f64;
     let all = REGISTERS as f64;
-    let mut sum = all * tau((all - count(COUNTED_BITS + 1)) / all);
     let mut counts = [0_u32; 64];
     for &register in registers {
         counts[usize::from(register) % 64] += 1;
     }
-    for value in (1..=COUNTED_BITS as usize).rev() {
-        sum = (sum + f64::from(counts[value])) * 0.5;
+    let counts = counts.map(f64::from);
+    let greatest = COUNTED_BITS as usize + 1;
+    let mut sum = all * tau((all - counts[greatest]) / all);
+    for value in (1..greatest).rev() {
+        sum = (sum + counts[value]) * 0.5;
     }
-    sum += all * sigma(count(0) / all);
+    sum += all * sigma(counts[0] / all);
     let estimate = (ALPHA * all * all / sum).round();
     // The conversion ends at the greatest integer.
     (estimate as i64).unsigned_abs()

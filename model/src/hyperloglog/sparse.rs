@@ -98,17 +98,18 @@ pub(crate) fn raise(body: &[u8], register: usize, value: u8, most_bytes: usize) 
     if value > GREATEST_VALUE {
         return Ok(Raised::TooLarge);
     }
-    let mut before: Vec<Run> = Vec::new();
+    // Where the run before the register's own begins, or that one if it is the first.
+    let mut previous = 0;
+    let mut own_start = 0;
     let mut first = 0;
-    let mut rest = body;
-    let run = loop {
-        let (run, behind) = first_run(rest)?;
-        rest = behind;
+    let (run, rest) = loop {
+        let (run, rest) = first_run(&body[own_start..])?;
         if register < first + run.length {
-            break run;
+            break (run, rest);
         }
         first += run.length;
-        before.push(run);
+        previous = own_start;
+        own_start = body.len() - rest.len();
     };
     if run.value >= value {
         return Ok(Raised::Already);
@@ -126,14 +127,8 @@ pub(crate) fn raise(body: &[u8], register: usize, value: u8, most_bytes: usize) 
         return Ok(Raised::TooLarge);
     }
     // Everything up to the run before the register's stays; from there on neighbours are joined.
-    let previous = before.pop();
-    let mut kept: Bytes = before.into_iter().flat_map(Run::bytes).collect();
-    let mut open: Bytes = previous.into_iter().flat_map(Run::bytes).collect();
-    open.extend(own_bytes);
-    open.extend(rest);
-    let open = joined(&open);
-    kept.extend(open);
-    Ok(Raised::Body(kept))
+    let open = [&body[previous..own_start], &own_bytes, rest].concat();
+    Ok(Raised::Body([&body[..previous], &joined(&open)].concat()))
 }
 
 /// Joins neighbouring runs of the same value that fit one, among the first few runs. [HLL-10]
