@@ -15,11 +15,13 @@ pub struct Chain {
     len: usize,
     /// Bytes of heap of all nodes, without their places in the ring buffer.
     heap: usize,
+    /// Nodes that are compressed.
+    packed: usize,
 }
 
 impl Chain {
     pub(super) fn new(nodes: impl IntoIterator<Item = Node>) -> Chain {
-        let mut chain = Chain { nodes: VecDeque::new(), len: 0, heap: 0 };
+        let mut chain = Chain { nodes: VecDeque::new(), len: 0, heap: 0, packed: 0 };
         for node in nodes {
             chain.insert_node(chain.nodes.len(), node);
         }
@@ -93,6 +95,7 @@ impl Chain {
         let node = &mut self.nodes[index];
         self.heap -= node.bytes();
         self.len -= node.count as usize;
+        self.packed -= usize::from(node.is_packed());
         let result = change(node.list());
         node.changed(count);
         self.heap += node.bytes();
@@ -103,12 +106,14 @@ impl Chain {
     pub(super) fn insert_node(&mut self, index: usize, node: Node) {
         self.heap += node.bytes();
         self.len += node.count as usize;
+        self.packed += usize::from(node.is_packed());
         self.nodes.insert(index, node);
     }
 
     pub(super) fn remove_node(&mut self, index: usize) -> Option<Node> {
         let node = self.nodes.remove(index)?;
         self.heap -= node.bytes();
+        self.packed -= usize::from(node.is_packed());
         self.len -= node.count as usize;
         // Room that nine tenths of the nodes have left is given back.
         if self.nodes.capacity() > 16 && self.nodes.len() < self.nodes.capacity() / 10 {
@@ -126,7 +131,7 @@ impl Chain {
     /// they are far from both.
     pub(super) fn settle(&mut self, depth: u16, index: usize) {
         let (depth, count) = (usize::from(depth), self.nodes.len());
-        if depth == 0 {
+        if depth == 0 || self.packed == 0 && count <= 2 * depth {
             return;
         }
         for near in (0..depth.min(count)).chain(count.saturating_sub(depth)..count) {
@@ -146,7 +151,9 @@ impl Chain {
     fn repack(&mut self, index: usize, how: impl FnOnce(&mut Node)) {
         let node = &mut self.nodes[index];
         self.heap -= node.bytes();
+        self.packed -= usize::from(node.is_packed());
         how(node);
+        self.packed += usize::from(node.is_packed());
         self.heap += node.bytes();
     }
 
@@ -234,7 +241,7 @@ impl Chain {
 
     pub(super) fn validate(&self, depth: u16) {
         assert!(self.nodes.len() >= 2);
-        let (mut len, mut heap) = (0, 0);
+        let (mut len, mut heap, mut packed) = (0, 0, 0);
         for (index, node) in self.nodes.iter().enumerate() {
             node.validate();
             assert!(node.count > 0);
@@ -242,8 +249,9 @@ impl Chain {
             assert!(!node.is_packed() || depth > 0 && from_end >= usize::from(depth), "node {index} is compressed");
             len += node.count as usize;
             heap += node.bytes();
+            packed += usize::from(node.is_packed());
         }
-        assert_eq!((len, heap), (self.len, self.heap));
+        assert_eq!((len, heap, packed), (self.len, self.heap, self.packed));
     }
 }
 
