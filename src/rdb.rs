@@ -148,7 +148,7 @@ fn describe(entry: &Entry<'_>) -> (String, &'static str, Option<u64>) {
         Value::String(_) => ("string".to_owned(), "string", None),
         Value::Collection(collection) => {
             let form = rdb::stored_as(entry.value_type).map_or("unknown", |(_, form)| form);
-            (collection.kind().name().to_owned(), form, Some(collection.len() as u64))
+            (collection.view().kind().name().to_owned(), form, Some(collection.view().len() as u64))
         }
         Value::Other(shape) => (shape.kind.clone(), shape.encoding, shape.elements),
     }
@@ -156,8 +156,8 @@ fn describe(entry: &Entry<'_>) -> (String, &'static str, Option<u64>) {
 
 /// The elements of a collection: those of lists and sorted sets in their order, scores as text, others sorted.
 fn contents(collection: &Collection) -> Json {
-    let mut elements: Vec<(Vec<u8>, Json)> = Vec::with_capacity(collection.len());
-    collection.for_each(|element| {
+    let mut elements: Vec<(Vec<u8>, Json)> = Vec::with_capacity(collection.view().len());
+    collection.view().for_each(|element| {
         let json = match element {
             Element::Item(item) => json_bytes(item),
             Element::Field(field, value) => json!([json_bytes(field), json_bytes(value)]),
@@ -166,7 +166,7 @@ fn contents(collection: &Collection) -> Json {
         let (Element::Item(name) | Element::Field(name, _) | Element::Scored(name, _)) = element;
         elements.push((name.to_vec(), json));
     });
-    if matches!(collection.kind(), Type::Set | Type::Hash) {
+    if matches!(collection.view().kind(), Type::Set | Type::Hash) {
         elements.sort_by(|one, other| one.0.cmp(&other.0));
     }
     elements.into_iter().map(|(_, json)| json).collect()
