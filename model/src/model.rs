@@ -11,7 +11,7 @@ use crate::commands::{self, Command};
 use crate::deviation::{Deviation, DeviationKind, Verdict};
 use crate::erratum::Erratum;
 use crate::keyspace::{Access, Entry, Fate, Keyspace, Slot};
-use crate::plan::{Change, Expiry, Plan, Propagation};
+use crate::plan::{Change, ErratumPlan, Expiry, Plan, Propagation};
 use crate::profile::Profile;
 use crate::propagation::Propagated;
 use crate::reply::{Bytes, Reply};
@@ -275,20 +275,20 @@ impl Model {
         }
     }
 
-    /// Looks for a known defect of the profile that explains the outcome, and makes its plan the world's.
+    /// Looks for known defects of the profile that explain the outcome, and makes their plans the worlds' where they do.
     fn admit_erratum(&self, worlds: &mut [World], outcome: &Outcome<'_>) -> Option<Erratum> {
+        let mut first = None;
         for world in worlds {
-            for plan in &world.plan.errata {
-                let known = self.profile.errata.contains(&plan.erratum);
-                if known && plan.allowed.admits(outcome, self.profile.errors) {
-                    let erratum = plan.erratum;
-                    world.plan.allowed = plan.allowed.clone();
-                    world.plan.changes = plan.changes.clone();
-                    return Some(erratum);
-                }
+            let explains = |plan: &&ErratumPlan| {
+                self.profile.errata.contains(&plan.erratum) && plan.allowed.admits(outcome, self.profile.errors)
+            };
+            if let Some(plan) = world.plan.errata.iter().find(explains) {
+                first = first.or(Some(plan.erratum));
+                world.plan.allowed = plan.allowed.clone();
+                world.plan.changes = plan.changes.clone();
             }
         }
-        None
+        first
     }
 
     /// A known defect may change the state wrongly behind a right answer: then either may be the state.

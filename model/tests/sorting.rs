@@ -184,3 +184,19 @@ fn numbers_may_be_refused_for_an_earlier_commands_sake_only_where_the_erratum_is
         assert!(accepts(&model, "SORT l", &array(&["1", "2"])));
     }
 }
+
+#[test]
+fn an_erratum_that_explains_an_answer_in_several_worlds_leaves_them_all_open() {
+    let mut model = model(Profile::redis_5_0());
+    make(&mut model, &["RPUSH l b 0 a", "SET k0 5"]);
+    let passing = Span { earliest_ms: NOW.earliest_ms, latest_ms: NOW.earliest_ms + 100 };
+    let step = |model: &mut Model, line: &str, reply: &Reply| {
+        model.step(ME, &words(line), &Outcome::reply(reply), passing).map(|_| ())
+    };
+    step(&mut model, "PEXPIRE k0 50", &Reply::Integer(1)).unwrap();
+    // Whether k0 is still there does not show.
+    step(&mut model, "SORT l BY k* ALPHA", &array(&["b", "a", "0"])).unwrap();
+    for reply in [0, 1] {
+        assert!(step(&mut model.clone(), "EXISTS k0", &Reply::Integer(reply)).is_ok());
+    }
+}
