@@ -196,6 +196,19 @@ impl Model {
         })
     }
 
+    /// Is the key a skiplist of members with different scores? There ranges of members depend on the random levels of a
+    /// real server's skiplist (E-44).
+    pub fn has_chancy_ranges(&self, db: usize, key: &[u8]) -> bool {
+        match self.keyspace.databases.get(&db).and_then(|db| db.keys.get(key)) {
+            Some(Slot::Known(Entry { value: Value::Zset(zset), .. })) => {
+                let (first, last) = (zset.order.first(), zset.order.last());
+                zset.encoding == Encoding::Skiplist && first.map(|(score, _)| score) != last.map(|(score, _)| score)
+            }
+            Some(Slot::Open(_)) => true,
+            _ => false,
+        }
+    }
+
     /// The database a client works in.
     pub fn selected_db(&self, client: ClientId) -> usize {
         self.clients.get(&client).map_or(0, |client| client.db)
