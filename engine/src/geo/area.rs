@@ -121,7 +121,10 @@ fn add_rest(centre: Position, radius: f64, step: u32, cells: &mut Vec<Cell>) {
     };
     for row in row(south)..=row(north) {
         for (west, east) in spans {
-            for column in column(west)..=column(east) {
+            let columns = column(west)..=column(east);
+            // The eastern edge is the same meridian as the western one, where the first column begins.
+            let edge = (*columns.start() == 0).then_some(1 << step);
+            for column in columns.chain(edge) {
                 let cell = Cell { column, row, step };
                 if !cells.contains(&cell) {
                     cells.push(cell);
@@ -149,7 +152,14 @@ mod tests {
 
     #[test]
     fn every_place_within_the_distance_lies_in_one_of_few_cells() {
-        let edges = [(180.0, 85.05112878), (180.0, 12.0), (-77.0, 85.05112878), (-180.0, -85.05112878), (180.0, -85.0)];
+        let edges = [
+            (180.0, 85.05112878),
+            (180.0, 12.0),
+            (-77.0, 85.05112878),
+            (-180.0, -85.05112878),
+            (180.0, -85.0),
+            (-180.0, 12.0),
+        ];
         let edges = edges.map(|(longitude, latitude)| Position { longitude, latitude });
         for (at, centre) in edges.into_iter().chain(places(300)).enumerate() {
             for radius in [0.0, 1.0, 1000.0, 50_000.0, 600_000.0, 2e6, 5e6, 9e6, 1.5e7, 2e7, f64::INFINITY] {
