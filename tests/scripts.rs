@@ -52,6 +52,18 @@ fn is_free(request: &Request) -> bool {
         "hkeys",
         "hvals",
         "hscan",
+        "smembers",
+        "spop",
+        "srandmember",
+        "sinter",
+        "sunion",
+        "sdiff",
+        "sscan",
+        "zscan",
+        "georadius",
+        "georadius_ro",
+        "georadiusbymember",
+        "georadiusbymember_ro",
     ];
     any.iter().any(|name| request.is(0, name))
         || request.is(0, "client") && (request.is(1, "list") || request.is(1, "id"))

@@ -46,6 +46,7 @@ fn has(command: &Command, names: &[&str]) -> bool {
 }
 
 // [EXPIRY-6] [PROPAGATION-1] [PROPAGATION-2] [PROPAGATION-4] [PROPAGATION-5] [PROPAGATION-6] [PROPAGATION-7] [PROPAGATION-8]
+// [SPOP-5] [ZADD-2] [GEOADD-3]
 // [HINCRBYFLOAT-6] [SORT-20]
 #[test]
 fn recorded_propagation_is_what_the_model_says() {
