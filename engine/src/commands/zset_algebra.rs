@@ -107,7 +107,7 @@ fn union(sources: &[Weighted<'_>], aggregate: Aggregate, limits: &ZsetLimits) ->
             match result.score(member) {
                 // The sum of -0 and 0 is 0, which compares as equal to what is there and is another text.
                 Some(old) => result.set_score(member, aggregate.of(old, score)),
-                None => drop(result.insert(member, score, limits)),
+                None => drop(result.insert_over(None, member, score, limits)),
             }
         });
     }
@@ -125,7 +125,7 @@ fn intersection(sources: &[Weighted<'_>], aggregate: Aggregate, limits: &ZsetLim
             Some(aggregate.of(sum, weighted.of(score)))
         });
         if let Some(score) = all {
-            result.insert(member, score, limits);
+            result.insert_over(None, member, score, limits);
         }
     });
     result

@@ -63,7 +63,7 @@ impl Tally {
         if score.is_nan() {
             return Err("ERR resulting score is not a number (NaN)".into());
         }
-        match zset.insert(member, score, limits) {
+        match zset.insert_over(old, member, score, limits) {
             Added::New => self.added += 1,
             Added::Moved => self.updated += 1,
             Added::Same => {}

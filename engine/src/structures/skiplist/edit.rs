@@ -128,10 +128,19 @@ impl Skiplist {
     /// # Panics
     /// When the score is NaN.
     pub fn insert(&mut self, member: &[u8], score: f64) -> bool {
-        assert!(!score.is_nan(), "a score that is no number");
         if self.dict.find(member).is_some() {
             return false;
         }
+        self.insert_new(member, score);
+        true
+    }
+
+    /// Adds a member that is known to be absent.
+    ///
+    /// # Panics
+    /// When the score is NaN.
+    pub fn insert_new(&mut self, member: &[u8], score: f64) {
+        assert!(!score.is_nan(), "a score that is no number");
         let height = self.draw_height();
         let entry = Scored::create(member, score, height);
         let node = entry.as_raw();
@@ -141,7 +150,6 @@ impl Skiplist {
         self.entries += unsafe { Scored::allocated(node) };
         self.dict.insert_new(entry);
         self.link(node, &path, len);
-        true
     }
 
     /// Gives a member another score, and answers the one before; nothing when it is not there.

@@ -195,39 +195,30 @@ impl Zset {
 
     /// Adds a member, or gives it another score; 0 and -0 are the same score. The score is a number.
     pub(crate) fn insert(&mut self, member: &[u8], score: f64, limits: &ZsetLimits) -> Added {
-        match self.0.view_mut() {
-            Large(list) => match list.score(member) {
-                Some(old) if old == score => Added::Same,
-                Some(_) => {
-                    list.set_score(member, score);
-                    Added::Moved
-                }
-                None => {
-                    list.insert(member, score);
-                    Added::New
-                }
-            },
-            Small(list) => match packed::find(list, member) {
-                Some((_, old)) if old == score => Added::Same,
-                Some((position, _)) => {
-                    packed::remove_at(list, position);
-                    packed::insert(list, member, score);
-                    Added::Moved
-                }
-                None => {
-                    let longest = limits.value.saturating_add(usize::from(faults::is(Fault::ZsetOneByteTooLong)));
-                    if list.len() / 2 >= limits.entries
-                        || member.len() > longest
-                        || !list.has_room(packed::room(member))
-                    {
-                        self.make_skiplist(limits.hash_key);
-                        return self.insert(member, score, limits);
-                    }
-                    packed::insert(list, member, score);
-                    Added::New
-                }
-            },
+        self.insert_over(self.score(member), member, score, limits)
+    }
+
+    /// As [`Zset::insert`], for who knows the member's score: `old`, nothing when it is not there.
+    pub(crate) fn insert_over(&mut self, old: Option<f64>, member: &[u8], score: f64, limits: &ZsetLimits) -> Added {
+        if old == Some(score) {
+            return Added::Same;
         }
+        if old.is_some() {
+            self.set_score(member, score);
+            return Added::Moved;
+        }
+        if let Small(list) = self.0.view() {
+            let longest = limits.value.saturating_add(usize::from(faults::is(Fault::ZsetOneByteTooLong)));
+            let full = list.len() / 2 >= limits.entries;
+            if full || member.len() > longest || !list.has_room(packed::room(member)) {
+                self.make_skiplist(limits.hash_key);
+            }
+        }
+        match self.0.view_mut() {
+            Small(list) => packed::insert(list, member, score),
+            Large(list) => list.insert_new(member, score),
+        }
+        Added::New
     }
 
     /// Gives a member another score, or -0 in the place of 0; nothing is done when it is not there.
