@@ -72,7 +72,7 @@ pub fn parse_score(text: &[u8]) -> Option<f64> {
     // A finite text must not become infinite, nor anything but zero become zero.
     let finite_text = !text.iter().any(|byte| matches!(byte, b'n' | b'N'));
     let vanished = value == 0.0 && !exact_zero;
-    (!value.is_nan() && !vanished && !(finite_text && value.is_infinite())).then_some(value)
+    (!(value.is_nan() || vanished || finite_text && value.is_infinite())).then_some(value)
 }
 
 /// Reads the limit of a range, without the parenthesis ([SCORE-7]); `None` if the text is none.

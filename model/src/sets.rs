@@ -34,7 +34,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn members_of<'a>(set: Option<&'a SetValue>) -> impl Iterator<Item = &'a Bytes> {
+fn members_of(set: Option<&SetValue>) -> impl Iterator<Item = &Bytes> {
     set.into_iter().flat_map(|set| &set.members)
 }
 

@@ -186,7 +186,7 @@ fn apply(table: &mut KeyTable, map: &mut Contents, operation: &Operation) {
         }
         Operation::Append(number, byte) => {
             let key = key(*number);
-            let found = table.find(&key).and_then(|mut found| Some(found.raw()?.push(*byte)));
+            let found = table.find(&key).and_then(|mut found| found.raw().map(|mut raw| raw.push(*byte)));
             let known = map.get_mut(&key).map(|(known, _)| known.push(*byte));
             assert_eq!(found, known);
         }

@@ -78,10 +78,7 @@ pub(crate) fn srem(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal>
 pub(crate) fn smove(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     let (source, destination, member) = (&args[1], &args[2], &args[3]);
     let limits = cx.set_limits();
-    let there = match cx.lookup_write(source) {
-        Some(mut object) => Some(object.set().map(|set| set.contains(member))),
-        None => None,
-    };
+    let there = cx.lookup_write(source).map(|mut object| object.set().map(|set| set.contains(member)));
     let destination_is_set = cx.lookup_write(destination).map(|mut object| object.set().map(drop));
     let Some(there) = there else {
         cx.reply().integer(0);

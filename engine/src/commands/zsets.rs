@@ -102,7 +102,7 @@ fn add(cx: &mut Context<'_>, args: &Args<'_>, mut options: AddOptions) -> Result
         at += 1;
     }
     let rest = args.len() - at;
-    if rest == 0 || rest % 2 != 0 {
+    if rest == 0 || !rest.is_multiple_of(2) {
         return Err(Refusal::SYNTAX);
     }
     if options.nx && options.xx {

@@ -157,7 +157,7 @@ fn place(element: &[u8]) -> (usize, u8) {
     let hash = murmur_hash(element);
     let register = hash % REGISTERS as u64;
     // A guard behind the counted bits ends the count.
-    let counted = hash / REGISTERS as u64 | 1 << COUNTED_BITS;
+    let counted = (hash / REGISTERS as u64) | (1 << COUNTED_BITS);
     (register as usize, counted.trailing_zeros() as u8 + 1)
 }
 

@@ -155,7 +155,7 @@ fn options(call: &Call<'_>, scores_are_an_option: bool) -> Result<(bool, Option<
 }
 
 /// A range in the order in which it is answered, cut as LIMIT says.
-fn answered<'z>(ranked: Vec<&'z Ranked>, from: From, limit: Option<Limit>) -> Vec<&'z Ranked> {
+fn answered(ranked: Vec<&Ranked>, from: From, limit: Option<Limit>) -> Vec<&Ranked> {
     let limit = limit.unwrap_or(Limit { offset: 0, count: -1 });
     match from {
         From::Lowest => limit.cut(ranked.into_iter()),

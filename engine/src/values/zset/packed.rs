@@ -76,7 +76,7 @@ pub(super) fn remove_at(list: &mut Ziplist, position: Position) {
 
 /// Whether the entries are members and scores in order.
 pub(super) fn check(list: &Ziplist) -> Result<(), NoZset> {
-    if list.len() % 2 != 0 {
+    if !list.len().is_multiple_of(2) {
         return Err(NoZset::Odd);
     }
     let mut digits = [[0; I64_TEXT_MAX]; 2];
