@@ -428,7 +428,7 @@ fn hyperloglog_answers_as_recorded() {
 
 #[test]
 fn geo_answers_as_recorded() {
-    replay("geo", 1000);
+    replay("geo", 3000);
 }
 
 #[test]
