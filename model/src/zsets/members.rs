@@ -71,6 +71,8 @@ pub(crate) fn zadd(call: &Call<'_>) -> Result<Plan, Refusal> {
     let zset = call.find_zset(key)?;
     // The scores as they stand while the pairs are gone through.
     let mut changed: BTreeMap<&[u8], f64> = BTreeMap::new();
+    // All of them in turn: a score may change and become an equal zero of the other sign.
+    let mut edits: Vec<(Bytes, Score)> = Vec::new();
     let (mut added, mut updated) = (0, 0);
     for (member, score) in scores {
         let present = changed.get(member).copied().or_else(|| score_of(zset, member));
@@ -82,6 +84,7 @@ pub(crate) fn zadd(call: &Call<'_>) -> Result<Plan, Refusal> {
             Some(_) => updated += 1,
         }
         changed.insert(member, score);
+        edits.push((member.to_vec(), Score(score)));
     }
     let clause = match (options.only_new, options.only_existing, options.counts_changes) {
         (true, ..) => Clause::ZADD_3,
@@ -94,8 +97,7 @@ pub(crate) fn zadd(call: &Call<'_>) -> Result<Plan, Refusal> {
         call.cite(Clause::ZADD_2);
         return Ok(plan);
     }
-    let scores = changed.into_iter().map(|(member, score)| (member.to_vec(), Score(score))).collect();
-    Ok(plan.with(call.edit(key, Edit::Zset(ZsetEdit::Score(scores)))).verbatim())
+    Ok(plan.with(call.edit(key, Edit::Zset(ZsetEdit::Score(edits)))).verbatim())
 }
 
 fn score_of(zset: Option<&ZsetValue>, member: &[u8]) -> Option<f64> {
