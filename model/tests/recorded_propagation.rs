@@ -89,6 +89,7 @@ fn recorded_propagation_is_what_the_model_says() {
             let Allowed::Exactly(reply) = model.allowed(client, &words, then) else { panic!("{name}: an open setup") };
             model.step(client, &words, &Outcome::reply(&reply), then).unwrap();
         }
+        let mut open = false;
         let (mut to_aof, mut to_replicas) = (Vec::new(), Vec::new());
         for (command, reply) in &asked {
             let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
@@ -97,7 +98,9 @@ fn recorded_propagation_is_what_the_model_says() {
                 .step(client, &words, &Outcome::reply(&reply), now)
                 .unwrap_or_else(|deviation| panic!("{name}: {deviation}"));
             let propagated = model.take_propagated();
-            assert!(!propagated.unspecified, "{name}");
+            // Real servers may overlook members (E-63), so what they store and hand on is left open.
+            open |= propagated.unspecified && has(command, &["georadius", "georadiusbymember"]);
+            assert!(!propagated.unspecified || open, "{name}");
             for (db, key) in propagated.expired {
                 let removal =
                     vec![if name.contains("lazyfree-lazy-expire") { b"UNLINK".to_vec() } else { b"DEL".to_vec() }, key];
@@ -106,6 +109,10 @@ fn recorded_propagation_is_what_the_model_says() {
             }
             to_aof.extend(propagated.aof.into_iter().map(|command| (propagated.db, command)));
             to_replicas.extend(propagated.replicas.into_iter().map(|command| (propagated.db, command)));
+        }
+        if open {
+            skipped += 1;
+            continue;
         }
         if name.starts_with("INCRBYFLOAT") && to_aof.len() > aof.len() {
             // Real servers lose the deadline (E-6).

@@ -10,7 +10,7 @@ pub const COMMANDS_TO_COME: &[&str] = &[
     "bgrewriteaof", "blpop", "brpop", "brpoplpush", "bzpopmax", "bzpopmin", "discard", "eval", "evalsha", "exec",
 
     "latency", "migrate", "monitor", "multi", "psubscribe", "psync", "publish", "pubsub",
-    "punsubscribe", "replconf", "replicaof", "restore-asking", "role", "script", "slaveof", "slowlog", "sort",
+    "punsubscribe", "replconf", "replicaof", "restore-asking", "role", "script", "slaveof", "slowlog",
     "subscribe", "sync", "unsubscribe", "unwatch", "wait", "watch", "xack", "xadd", "xclaim", "xdel", "xgroup",
     "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim",
 
