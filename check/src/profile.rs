@@ -72,6 +72,10 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
     if request.is(0, "restore") && classify(request.argument(3)) == Body::Other {
         return Some("5.0.14 exits on a damaged value with a right checksum");
     }
+    let finds_places = request.is(0, "georadius") || request.is(0, "georadiusbymember");
+    if finds_places && (2..request.len()).any(|index| request.is(index, "store") || request.is(index, "storedist")) {
+        return Some("5.0.14 may overlook members (E-63), and what it stored then nobody knows");
+    }
     if request.is(0, "sort") {
         return sort_is_lethal(request);
     }

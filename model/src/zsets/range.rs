@@ -10,7 +10,6 @@ use crate::plan::{Plan, Refusal};
 use crate::reply::Reply;
 use crate::score::{Score, parse_limit};
 use crate::strings::length;
-use crate::value::Encoding;
 use crate::zset::ZsetValue;
 
 /// Which end of the order is answered first.
@@ -280,10 +279,11 @@ fn by_lex<'z>(zset: &'z ZsetValue, min: &LexLimit<'_>, max: &LexLimit<'_>, from:
     }
 }
 
-/// What a real server makes of a range of members in a skiplist whose scores differ depends on chance. (E-44)
+/// What a real server makes of a range of members whose scores differ depends on chance in a skiplist, and in a ziplist on
+/// which members LIMIT skips unseen. (E-44)
 fn or_by_chance(plan: Plan, zset: &ZsetValue) -> Plan {
     let equal = zset.order.first().map(|(score, _)| *score) == zset.order.last().map(|(score, _)| *score);
-    if equal || zset.encoding != Encoding::Skiplist {
+    if equal {
         return plan;
     }
     let changes = plan.changes.clone();
