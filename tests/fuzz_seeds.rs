@@ -20,7 +20,8 @@ fn the_seeds_of_rdb_load_hold_and_many_of_them_load() {
     let mut loaded = 0;
     let all = seeds("rdb_load", |bytes| loaded += usize::from(loader.judges_as_the_model(bytes)));
     assert!(all >= 10, "only {all} seeds");
-    assert!(loaded * 2 > all, "{loaded} of {all} load");
+    // The folder also gathers what local runs of the fuzzer find, most of which is damaged.
+    assert!(loaded >= 10, "{loaded} of {all} load");
 }
 
 #[test]
