@@ -10,6 +10,7 @@ use crate::crc64;
 use crate::lzf;
 use crate::reply::Bytes;
 use crate::score::Score;
+use crate::score::parse_score;
 
 /// Bytes, and how far they are read.
 #[derive(Clone, Debug)]
@@ -205,7 +206,7 @@ impl Cursor<'_> {
             255 => Ok(f64::NEG_INFINITY),
             length => {
                 let text = self.take(u64::from(length))?;
-                number(text).ok_or((start, RdbErrorKind::Structure("a score is no number")))
+                parse_score(text).ok_or((start, RdbErrorKind::Structure("a score is no number")))
             }
         }
     }
@@ -393,16 +394,11 @@ fn in_pairs(entries: &[Bytes]) -> Result<Vec<(Bytes, Bytes)>, Wrong> {
 fn sorted(entries: &[Bytes]) -> Result<Vec<(Bytes, f64)>, Wrong> {
     let mut members: Vec<(Bytes, f64)> = Vec::new();
     for (member, score) in in_pairs(entries)? {
-        let score = number(&score).filter(|score| !score.is_nan()).ok_or("a score is no number")?;
+        let score = parse_score(&score).ok_or("a score is no number")?;
         if members.last().is_some_and(|last| (Score(last.1), &last.0) > (Score(score), &member)) {
             return Err("the members of the ziplist do not ascend");
         }
         members.push((member, score));
     }
     Ok(members)
-}
-
-/// A number as text.
-fn number(text: &[u8]) -> Option<f64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
