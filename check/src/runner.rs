@@ -303,14 +303,17 @@ impl Episode<'_, '_> {
             self.session.coverage.withheld += 1;
             return None;
         }
-        Some(grammar.alone || live && is_by_bytes(&sent.request))
+        Some(grammar.alone || live && (is_by_bytes(&sent.request) || counts_distinct(&sent.request)))
     }
 
-    /// Does a live server answer with whatever the levels of its skiplist lead to?
+    /// Does a live server answer with whatever the levels of its skiplist or the bytes behind a string lead to?
     fn is_chancy(&self, slot: Slot, request: &Request) -> bool {
         let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
-        let key = request.argument(1);
-        self.session.target.can().live && is_by_bytes(request) && self.session.model.has_chancy_ranges(db, key)
+        let model = &self.session.model;
+        self.session.target.can().live
+            && (is_by_bytes(request) && model.has_chancy_ranges(db, request.argument(1))
+                || counts_distinct(request)
+                    && request.arguments().skip(1).any(|word| model.has_damaged_hyperloglog(db, word)))
     }
 
     /// Sends a batch, records it, and notes what to ask next.
@@ -337,6 +340,12 @@ impl Episode<'_, '_> {
 /// Is it one of the commands on ranges of a sorted set's members?
 fn is_by_bytes(request: &Request) -> bool {
     const NAMES: [&str; 4] = ["zlexcount", "zrangebylex", "zrevrangebylex", "zremrangebylex"];
+    NAMES.into_iter().any(|name| request.is(0, name))
+}
+
+/// Is it one of the commands on HyperLogLogs?
+fn counts_distinct(request: &Request) -> bool {
+    const NAMES: [&str; 4] = ["pfadd", "pfcount", "pfmerge", "pfdebug"];
     NAMES.into_iter().any(|name| request.is(0, name))
 }
 

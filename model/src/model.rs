@@ -10,6 +10,7 @@ use crate::client::{Client, ClientId, Peer};
 use crate::commands::{self, Command};
 use crate::deviation::{Deviation, DeviationKind, Verdict};
 use crate::erratum::Erratum;
+use crate::hyperloglog::HyperLogLog;
 use crate::keyspace::{Access, Entry, Fate, Keyspace, Slot};
 use crate::plan::{Change, ErratumPlan, Expiry, Plan, Propagation};
 use crate::profile::Profile;
@@ -203,6 +204,18 @@ impl Model {
             Some(Slot::Known(Entry { value: Value::Zset(zset), .. })) => {
                 let (first, last) = (zset.order.first(), zset.order.last());
                 zset.encoding == Encoding::Skiplist && first.map(|(score, _)| score) != last.map(|(score, _)| score)
+            }
+            Some(Slot::Open(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Does the key hold a HyperLogLog whose runs are damaged? A real server may take it for whole, and what it makes of it
+    /// then nobody can know (E-71).
+    pub fn has_damaged_hyperloglog(&self, db: usize, key: &[u8]) -> bool {
+        match self.keyspace.databases.get(&db).and_then(|db| db.keys.get(key)) {
+            Some(Slot::Known(Entry { value: Value::String(string), .. })) => {
+                HyperLogLog::of(&string.bytes).is_some_and(|found| found.registers().is_err())
             }
             Some(Slot::Open(_)) => true,
             _ => false,

@@ -205,7 +205,12 @@ fn search(call: &Call<'_>, zset: &ZsetValue, centre: Place, position: usize, sto
     let rows = found.iter().map(|member| member.shown(&options)).collect();
     let overlooking = Overlooking { rows, in_order: options.order != Order::Any };
     let plan = Plan::new(Clause::GEORADIUS_1, Allowed::Judged(Arc::new(Window { groups, start: 0, count })));
-    Ok(plan.or_erratum(Erratum::E_63, Allowed::Judged(Arc::new(overlooking)), Vec::new()))
+    let plan = plan.or_erratum(Erratum::E_63, Allowed::Judged(Arc::new(overlooking)), Vec::new());
+    if zset.order.iter().all(|(score, _)| is_place(score.0)) {
+        return Ok(plan);
+    }
+    // They take any score for some place.
+    Ok(plan.or_erratum(Erratum::E_63, Allowed::Unspecified(Clause::GEORADIUS_1), Vec::new()))
 }
 
 /// Stores what was found in place of whatever the destination holds.

@@ -202,5 +202,6 @@ fn decode(value: &HyperLogLog) -> Plan {
 }
 
 pub(crate) fn pfselftest(_: &Call<'_>) -> Result<Plan, Refusal> {
-    Ok(Plan::ok(Clause::PFSELFTEST_1))
+    let failed = Reply::Error(b"ERR TESTFAILED sparse encoding not used".to_vec());
+    Ok(Plan::ok(Clause::PFSELFTEST_1).or_erratum(Erratum::E_73, Allowed::Exactly(failed), Vec::new()))
 }

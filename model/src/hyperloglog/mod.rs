@@ -53,7 +53,7 @@ impl HyperLogLog {
     }
 
     /// The string as one, if it has the form. [HLL-1]
-    fn of(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let whole = match bytes {
             [b'H', b'Y', b'L', b'L', DENSE, ..] => bytes.len() == DENSE_BYTES,
             [b'H', b'Y', b'L', b'L', SPARSE, ..] => bytes.len() >= HEADER,
@@ -82,7 +82,7 @@ impl HyperLogLog {
     }
 
     /// All registers. [HLL-5] [HLL-6]
-    fn registers(&self) -> Result<Vec<u8>, Corrupted> {
+    pub(crate) fn registers(&self) -> Result<Vec<u8>, Corrupted> {
         let body = &self.bytes[HEADER..];
         if self.is_sparse() {
             let mut registers = Vec::with_capacity(REGISTERS);

@@ -171,9 +171,12 @@ impl InfoText {
             let mut part = |field: &str| {
                 let part =
                     parts.next().and_then(|part| part.strip_prefix(field)).and_then(|part| part.strip_prefix('='));
-                part.and_then(|part| part.parse::<usize>().ok()).ok_or_else(wrong)
+                part.ok_or_else(wrong)
             };
-            let (keys, expires, _) = (part("keys")?, part("expires")?, part("avg_ttl")?);
+            let count = |part: &str| part.parse::<usize>().map_err(|_| wrong());
+            let (keys, expires) = (count(part("keys")?)?, count(part("expires")?)?);
+            // An estimate, which overflowed deadlines make negative (E-2).
+            part("avg_ttl")?.parse::<i64>().map_err(|_| wrong())?;
             let (known_keys, known_expires) = self.keyspace.get(&number).copied().unwrap_or_default();
             if keys == 0 || keys < known_keys.0 || keys > known_keys.1 {
                 return Err(format!("{}, of {} to {} keys", wrong(), known_keys.0, known_keys.1));
