@@ -1,15 +1,17 @@
 //! What a run exercised, so that silence is never mistaken for coverage.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use rustc_hash::FxHashMap;
 use tally_model::{Clause, Erratum, Model};
 
 use crate::grammar::{self, Grammar};
 
 /// Index of a command in [`names`], or the last index for a name without a grammar.
 pub fn command_index(name: &[u8]) -> usize {
-    static INDEX: OnceLock<HashMap<&'static [u8], usize>> = OnceLock::new();
+    // Looked up for every command, by names of our own: no need of a hash that withstands attacks.
+    static INDEX: OnceLock<FxHashMap<&'static [u8], usize>> = OnceLock::new();
     let index =
         INDEX.get_or_init(|| names().iter().enumerate().map(|(index, name)| (name.as_bytes(), index)).collect());
     let mut lower = [0u8; 24];
@@ -41,7 +43,7 @@ pub struct Coverage {
     /// By [`command_index`].
     by_command: Vec<u64>,
     /// By [`command_index`], then by the error's text up to the first quoted argument.
-    errors: Vec<HashMap<Box<[u8]>, u64>>,
+    errors: Vec<FxHashMap<Box<[u8]>, u64>>,
     /// Answers that the specification leaves open.
     pub unspecified: u64,
     /// Commands withheld because they would kill or exhaust a live server.
@@ -68,7 +70,7 @@ impl Coverage {
     pub fn error(&mut self, command: usize, line: &[u8]) {
         let text = &line[..line.iter().position(|byte| matches!(byte, b'`' | b'\'')).unwrap_or(line.len()).min(80)];
         if self.errors.len() <= command {
-            self.errors.resize(names().len() + 1, HashMap::new());
+            self.errors.resize(names().len() + 1, FxHashMap::default());
         }
         let Some(texts) = self.errors.get_mut(command) else { return };
         match texts.get_mut(text) {

@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod explorer;
 pub mod generator;
 pub mod grammar;
+mod journal;
 pub mod profile;
 pub mod progress;
 pub mod propagation;

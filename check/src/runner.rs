@@ -10,6 +10,7 @@ use tally_model::{Profile, Reply};
 use crate::choice::Choice;
 use crate::coverage::{Coverage, command_index, grammar_at};
 use crate::generator::{Limits, Swarm, View};
+use crate::journal::Journal;
 use crate::profile;
 use crate::request::Request;
 use crate::script::{Script, Slot, Step};
@@ -125,13 +126,14 @@ pub fn run_restored(
         None => target,
     };
     let session = Session::begin(target, plan.profile.clone(), &setup(&script), coverage)?;
-    let mut episode_run = Episode { session, script, swarm, plan, follow_ups: Vec::new() };
+    let mut episode_run = Episode { session, journal: Journal::default(), swarm, plan, follow_ups: Vec::new() };
     let outcome = episode_run.open(&commands, payload).and_then(|()| episode_run.run(choice, enough));
-    let Episode { session, mut script, .. } = episode_run;
+    let Episode { session, journal, .. } = episode_run;
     session.coverage.add_witnessed(&session.model);
     match outcome {
         Ok(()) => Ok(None),
         Err(finding) => {
+            let mut script = Script { steps: journal.steps(), ..script };
             cut(&mut script, finding.command);
             Ok(Some(Discovery { finding, script, episode }))
         }
@@ -167,7 +169,8 @@ pub(crate) fn cut(script: &mut Script, command: usize) {
 
 struct Episode<'a, 'p> {
     session: Session<'a>,
-    script: Script,
+    /// Every step so far.
+    journal: Journal,
     swarm: Swarm,
     plan: &'p Plan,
     /// Questions about keys that a command failed on.
@@ -248,7 +251,7 @@ impl Episode<'_, '_> {
 
     fn pause(&mut self, choice: &mut impl Choice) -> Result<(), Box<Finding>> {
         let ms = self.swarm.pause(choice);
-        self.script.steps.push(Step::Pass(ms));
+        self.journal.pass(ms);
         self.session.pass(ms).map_err(|error| {
             let request = Request::from(&[b"(time passes)"][..]);
             Box::new(Finding { command: self.session.commands(), client: 0, request, wrong: Wrong::Target(error) })
@@ -319,12 +322,7 @@ impl Episode<'_, '_> {
     /// Sends a batch, records it, and notes what to ask next.
     fn send(&mut self, slot: Slot, batch: &[Sent]) -> Result<(), Box<Finding>> {
         for (index, sent) in batch.iter().enumerate() {
-            self.script.steps.push(Step::Command {
-                client: slot,
-                request: sent.request.clone(),
-                pipelined: index + 1 < batch.len(),
-                inline: sent.inline,
-            });
+            self.journal.command(slot, &sent.request, index + 1 < batch.len(), sent.inline);
         }
         let follow_ups = &mut self.follow_ups;
         self.session.batch(slot, batch, |request, replies| {

@@ -1,0 +1,78 @@
+//! What an episode has done so far, in a form that costs next to nothing to keep: most episodes find nothing, and then
+//! nobody reads it.
+//!
+//! All arguments of all commands stand one behind the other in `bytes`; `ends` says where each ends. A [`Script`] is made of
+//! it only when there is a finding.
+//!
+//! [`Script`]: crate::script::Script
+
+use crate::request::Request;
+use crate::script::{Slot, Step};
+
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Command { client: Slot, arguments: usize, pipelined: bool, inline: bool },
+    Pass(u64),
+}
+
+/// Steps as they happened.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// A client sent a command.
+    pub(crate) fn command(&mut self, client: Slot, request: &Request, pipelined: bool, inline: bool) {
+        for argument in request.arguments() {
+            self.bytes.extend_from_slice(argument);
+            self.ends.push(self.bytes.len());
+        }
+        self.entries.push(Entry::Command { client, arguments: request.len(), pipelined, inline });
+    }
+
+    /// Time passed, in milliseconds.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.entries.push(Entry::Pass(ms));
+    }
+
+    /// The steps of a script.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        let mut ends = self.ends.iter();
+        let mut start = 0;
+        let step = |entry: &Entry| match *entry {
+            Entry::Pass(ms) => Step::Pass(ms),
+            Entry::Command { client, arguments, pipelined, inline } => {
+                let mut request = Request::new();
+                for &end in ends.by_ref().take(arguments) {
+                    request.push(&self.bytes[start..end]);
+                    start = end;
+                }
+                Step::Command { client, request, pipelined, inline }
+            }
+        };
+        self.entries.iter().map(step).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_gives_back_what_it_was_told() {
+        let mut journal = Journal::default();
+        let (one, other): (Request, Request) = (["SET", "", "v"].iter().collect(), ["PING"].iter().collect());
+        journal.command(1, &one, true, false);
+        journal.pass(7);
+        journal.command(2, &other, false, true);
+        let expected = [
+            Step::Command { client: 1, request: one, pipelined: true, inline: false },
+            Step::Pass(7),
+            Step::Command { client: 2, request: other, pipelined: false, inline: true },
+        ];
+        assert_eq!(journal.steps(), expected);
+    }
+}
