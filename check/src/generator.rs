@@ -240,8 +240,7 @@ impl Swarm {
 /// The directives that decide between encodings, as [`Swarm::draw`] may set them: in some episodes they are 0 or small,
 /// so that every command meets both sides of every threshold.
 fn encoding_thresholds(choice: &mut impl Choice, config: &mut Vec<(String, String)>) {
-    const ELEMENTS: [&str; 4] =
-        ["hash-max-ziplist-entries", "zset-max-ziplist-entries", "set-max-intset-entries", "hll-sparse-max-bytes"];
+    const ELEMENTS: [&str; 3] = ["hash-max-ziplist-entries", "zset-max-ziplist-entries", "set-max-intset-entries"];
     const BYTES: [&str; 2] = ["hash-max-ziplist-value", "zset-max-ziplist-value"];
     if choice.ratio(1, 2) {
         return;
@@ -251,6 +250,10 @@ fn encoding_thresholds(choice: &mut impl Choice, config: &mut Vec<(String, Strin
         if choice.ratio(1, 2) {
             set(name, [0, 3, 3, 8][choice.below(4) as usize]);
         }
+    }
+    if choice.ratio(1, 2) {
+        // An empty one takes 18 bytes, and most members add three.
+        set("hll-sparse-max-bytes", [0, 21, 24, 30][choice.below(4) as usize]);
     }
     for name in BYTES {
         if choice.ratio(1, 4) {

@@ -30,6 +30,9 @@ impl Budget {
     pub const LIVE: Self = Self { commands: 60_000, start: 40, attempts: 3 };
 }
 
+/// So many bytes of arguments cost as much as a command.
+const BYTES_OF_A_COMMAND: usize = 256;
+
 /// Scripts of more steps are not searched for pairs that can go together.
 const MOST_PAIRED: usize = 14;
 
@@ -93,6 +96,11 @@ fn size(script: &Script) -> (usize, usize, usize) {
     (script.steps.len(), requests().map(Request::len).sum(), requests().map(Request::payload).sum())
 }
 
+/// Bytes of all arguments.
+fn payload(script: &Script) -> usize {
+    size(script).2
+}
+
 struct Shrinker<'a> {
     best: Script,
     finding: Box<Finding>,
@@ -122,7 +130,7 @@ impl Shrinker<'_> {
     /// Runs a candidate, and keeps it if it shows the same.
     fn accepts(&mut self, candidate: Script) -> bool {
         for _ in 0..self.budget.attempts {
-            let cost = candidate.commands() + self.budget.start;
+            let cost = candidate.commands() + payload(&candidate) / BYTES_OF_A_COMMAND + self.budget.start;
             if self.budget.commands < cost {
                 self.budget.commands = 0;
                 return false;
@@ -400,12 +408,18 @@ fn simpler(argument: &[u8]) -> Vec<Vec<u8>> {
     let mut forms: Vec<Vec<u8>> = Vec::new();
     let number = std::str::from_utf8(argument).ok().and_then(|text| text.parse::<i64>().ok());
     if let Some(number) = number {
-        for smaller in [0, 1, number / 2, number - number.signum()] {
-            if smaller.unsigned_abs() < number.unsigned_abs() {
-                let mut text = Vec::new();
-                append_integer(&mut text, smaller);
-                forms.push(text);
-            }
+        let mut smaller = vec![0, 1, number / 2];
+        let mut piece = number / 4;
+        while piece != 0 {
+            smaller.push(number - piece);
+            piece /= 2;
+        }
+        smaller.push(number - number.signum());
+        smaller.retain(|smaller| smaller.unsigned_abs() < number.unsigned_abs());
+        for smaller in smaller {
+            let mut text = Vec::new();
+            append_integer(&mut text, smaller);
+            forms.push(text);
         }
         return forms;
     }
@@ -413,7 +427,12 @@ fn simpler(argument: &[u8]) -> Vec<Vec<u8>> {
         forms.push(b"v".to_vec());
         forms.push(argument[..argument.len() / 2].to_vec());
         forms.push(argument[argument.len() / 2..].to_vec());
-        forms.push(argument[..argument.len() - 1].to_vec());
+        // Ever smaller pieces off the end, so that a length at an edge is found in few steps.
+        let mut piece = argument.len() / 4;
+        while piece > 0 {
+            forms.push(argument[..argument.len() - piece].to_vec());
+            piece /= 2;
+        }
     }
     if argument.len() > 1 && argument.iter().any(|&byte| byte != b'v') {
         forms.push(vec![b'v'; argument.len()]);

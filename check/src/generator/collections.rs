@@ -214,7 +214,10 @@ impl<V: View> Terms<'_, V> {
                     0 | 1 => b"#".to_vec(),
                     2 | 3 => b"k*".to_vec(),
                     4 => b"*".to_vec(),
-                    5 => b"k*->m1".to_vec(),
+                    5 => {
+                        let words = &self.swarm.pools.words;
+                        [b"k*->", words[choice.below(SHORT_WORDS) as usize].as_slice()].concat()
+                    }
                     6 => [key.as_slice(), b"->*"].concat(),
                     7 => b"nosort".to_vec(),
                     8 => b"*->1".to_vec(),
@@ -305,6 +308,9 @@ fn score(choice: &mut impl Choice) -> Vec<u8> {
         _ => float(choice).to_vec(),
     }
 }
+
+/// So many words of every pool are a byte or two long.
+const SHORT_WORDS: u32 = 9;
 
 /// Members and fields that are words: short ones, ones that are nearly numbers, ones at the edges of length, any bytes.
 pub(super) fn words(choice: &mut impl Choice) -> Vec<Vec<u8>> {

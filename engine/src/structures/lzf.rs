@@ -28,7 +28,10 @@ const MAX_DISTANCE: usize = 8192;
 /// Three bytes of input become at most `MAX_MATCH` bytes of output.
 const MAX_EXPANSION: usize = MAX_MATCH / 3;
 
-const HASH_BITS: u32 = 12;
+/// Places that the compressor remembers.
+const PLACES: usize = 1 << 12;
+/// For inputs that are shorter than this: clearing the whole table would take longer than they do.
+const PLACES_OF_SHORT: usize = 1 << 8;
 
 const _: () = assert!(MAX_DISTANCE == 1 << 13, "a distance is 13 bits");
 const _: () = assert!(MAX_MATCH == 7 + 255 + 2, "a long match is its three bits, its byte and two");
@@ -70,21 +73,30 @@ pub enum LzfError {
     },
 }
 
-fn hash(three: [u8; 3]) -> usize {
+/// Which of so many places, a power of two, three bytes are remembered in.
+fn hash<const SIZE: usize>(three: [u8; 3]) -> usize {
     let key = u32::from_le_bytes([three[0], three[1], three[2], 0]);
-    (key.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
+    (key.wrapping_mul(0x9E37_79B1) >> (32 - SIZE.trailing_zeros())) as usize
 }
 
 /// Appends the compressed form of `input` to `output` when it fits into `limit` bytes; otherwise leaves `output` as it
 /// was and answers `false`.
 pub fn compress(input: &[u8], limit: usize, output: &mut Vec<u8>) -> bool {
+    if input.len() < PLACES_OF_SHORT {
+        compress_remembering::<PLACES_OF_SHORT>(input, limit, output)
+    } else {
+        compress_remembering::<PLACES>(input, limit, output)
+    }
+}
+
+fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &mut Vec<u8>) -> bool {
     let start = output.len();
-    let mut last_seen = [u32::MAX; 1 << HASH_BITS];
+    let mut last_seen = [u32::MAX; SIZE];
     let mut literals_from = 0;
     let mut at = 0;
     while at + MIN_MATCH <= input.len() {
         let three = [input[at], input[at + 1], input[at + 2]];
-        let slot = &mut last_seen[hash(three)];
+        let slot = &mut last_seen[hash::<SIZE>(three)];
         let candidate = *slot as usize;
         // Inputs beyond 4 GiB do not occur (strings end at 512 MB); their tail would merely go uncompressed.
         *slot = u32::try_from(at).unwrap_or(u32::MAX);
@@ -116,7 +128,7 @@ pub fn compress(input: &[u8], limit: usize, output: &mut Vec<u8>) -> bool {
         let end = at + matched;
         for inner in end.saturating_sub(2).max(at + 1)..end {
             if let Some(&[a, b, c]) = input.get(inner..inner + 3) {
-                last_seen[hash([a, b, c])] = u32::try_from(inner).unwrap_or(u32::MAX);
+                last_seen[hash::<SIZE>([a, b, c])] = u32::try_from(inner).unwrap_or(u32::MAX);
             }
         }
         at = end;
