@@ -95,6 +95,8 @@ pub enum Fault {
     QuicklistSplitLosesElement,
     /// A range that goes on in a list's next node begins there with the second element.
     QuicklistRangeSkips,
+    /// An integer of thirteen bits in a listpack is read without its sign.
+    ListpackThirteenBitsUnsigned,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -144,6 +146,7 @@ pub const ALL: &[Fault] = &[
     Fault::ListRemovalPassesOver,
     Fault::QuicklistSplitLosesElement,
     Fault::QuicklistRangeSkips,
+    Fault::ListpackThirteenBitsUnsigned,
 ];
 
 #[cfg(feature = "planted-faults")]
