@@ -65,6 +65,14 @@ pub struct Listpack {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(usize);
 
+impl Position {
+    /// Bytes from the listpack's beginning.
+    #[must_use]
+    pub fn offset(self) -> usize {
+        self.0
+    }
+}
+
 impl Default for Listpack {
     fn default() -> Self {
         Listpack::new()

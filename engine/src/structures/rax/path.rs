@@ -28,13 +28,6 @@ impl<T: Copy, const N: usize> Stack<T, N> {
         self.len = self.len.checked_sub(1)?;
         if self.len >= N { self.far.pop() } else { self.near.get(self.len).copied() }
     }
-
-    /// The element on top.
-    #[inline]
-    pub(super) fn top(&self) -> Option<T> {
-        let at = self.len.checked_sub(1)?;
-        if at >= N { self.far.last().copied() } else { self.near.get(at).copied() }
-    }
 }
 
 /// Bytes that grow and shrink at their end; the first [`NEAR`] need no heap.
@@ -122,7 +115,6 @@ mod tests {
             } else {
                 assert_eq!(stack.pop(), wanted.pop());
             }
-            assert_eq!(stack.top(), wanted.last().copied());
         }
     }
 }
