@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use tally_check::properties::rdb::Loader;
-use tally_check::properties::{commands, hyperloglog, intset, quicklist, resp, restore_payload, ziplist};
+use tally_check::properties::{
+    commands, hyperloglog, intset, listpack, quicklist, resp, restore_payload, stream_payload, ziplist,
+};
 
 /// Runs a property over the seeds of a target and answers how many there were.
 fn seeds(target: &str, mut property: impl FnMut(&[u8])) -> usize {
@@ -66,6 +68,26 @@ fn the_seeds_of_intset_hold_and_some_are_intsets() {
     let all = seeds("intset", |bytes| taken += usize::from(intset::any_bytes_are_taken_or_refused(bytes)));
     assert!(all >= 10 && taken >= 5, "{taken} of {all} are intsets");
     seeds("intset", |bytes| intset::an_intset_is_a_set(&intset::operations(bytes)));
+}
+
+#[test]
+fn the_seeds_of_listpack_hold_and_some_are_listpacks() {
+    let mut taken = 0;
+    let all = seeds("listpack", |bytes| taken += usize::from(listpack::any_bytes_are_taken_or_refused(bytes)));
+    assert!(all >= 8 && taken >= 4, "{taken} of {all} are listpacks");
+    seeds("listpack", |bytes| listpack::a_listpack_is_a_sequence(&listpack::operations(bytes)));
+}
+
+#[test]
+fn the_seeds_of_stream_payload_hold_and_some_are_streams() {
+    let mut taken = 0;
+    let all =
+        seeds("stream_payload", |bytes| taken += usize::from(stream_payload::any_payload_is_taken_or_refused(bytes)));
+    assert!(all >= 8 && taken >= 4, "{taken} of {all} are streams");
+    seeds("stream_payload", |bytes| {
+        let (limits, operations) = stream_payload::operations(bytes);
+        stream_payload::a_stream_is_an_ordered_map(&limits, &operations);
+    });
 }
 
 #[test]

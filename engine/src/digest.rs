@@ -13,6 +13,7 @@ use crate::keyspace::Keyspace;
 use crate::number::{I64_TEXT_MAX, format_f64};
 use crate::object::{ObjectRef, Type};
 use crate::values::Element;
+use crate::values::stream::{Entry, ID_TEXT_MAX};
 
 /// A digest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,8 +59,18 @@ impl Digest {
                     pair.mix(format_f64(score).as_bytes());
                 }
             }
+            Element::Entry(entry) => return self.mix_entry(&entry),
         }
         self.add(&pair.0);
+    }
+
+    /// An entry of a stream: the id, and fields and values one after the other. Groups have no part in a digest.
+    fn mix_entry(&mut self, entry: &Entry<'_>) {
+        self.mix(entry.id.text_with(b'.', &mut [0; ID_TEXT_MAX]));
+        for (field, value) in entry.fields() {
+            self.mix(field.text(&mut [0; I64_TEXT_MAX]));
+            self.mix(value.text(&mut [0; I64_TEXT_MAX]));
+        }
     }
 
     /// The digest of one value and of whether it expires.

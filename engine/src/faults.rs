@@ -95,6 +95,26 @@ pub enum Fault {
     QuicklistSplitLosesElement,
     /// A range that goes on in a list's next node begins there with the second element.
     QuicklistRangeSkips,
+    /// An integer of thirteen bits in a listpack is read without its sign.
+    ListpackThirteenBitsUnsigned,
+    /// Fields of an entry after the first are taken for those of the node unseen.
+    StreamComparesFirstField,
+    /// XREVRANGE ends at an entry that was deleted.
+    StreamBackwardStopsAtDeleted,
+    /// Trimming leaves a node whose removal would leave just as many entries as are wanted.
+    StreamTrimSparesNode,
+    /// A node is full when it has as many entries as allowed, deleted ones counted.
+    StreamNodeCountsDeleted,
+    /// An id that follows another in the same millisecond goes on with the next millisecond after every fourth.
+    StreamSequenceStartsAnew,
+    /// An entry that becomes pending for another consumer stays among those of the one before.
+    StreamPendingForTwo,
+    /// XCLAIM with LASTID sets the last delivered id back.
+    StreamClaimSetsBack,
+    /// A last id without a sequence number is taken for the first of its milliseconds by XREVRANGE.
+    StreamReverseEndWithoutSequence,
+    /// RDB stores no more than one delivery of a pending entry.
+    StreamSavesOneDelivery,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -144,6 +164,16 @@ pub const ALL: &[Fault] = &[
     Fault::ListRemovalPassesOver,
     Fault::QuicklistSplitLosesElement,
     Fault::QuicklistRangeSkips,
+    Fault::ListpackThirteenBitsUnsigned,
+    Fault::StreamComparesFirstField,
+    Fault::StreamBackwardStopsAtDeleted,
+    Fault::StreamTrimSparesNode,
+    Fault::StreamNodeCountsDeleted,
+    Fault::StreamSequenceStartsAnew,
+    Fault::StreamPendingForTwo,
+    Fault::StreamClaimSetsBack,
+    Fault::StreamReverseEndWithoutSequence,
+    Fault::StreamSavesOneDelivery,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -8,7 +8,7 @@ use crate::commands::Refusal;
 use crate::number::{I64_TEXT_MAX, format_i64, i64_text_len, parse_i64};
 use crate::structures::key_entry::{EMBSTR_MAX, Form, Payload, SHARED_INTEGERS, Stored};
 use crate::structures::key_table::{KeyMut, KeyRef, RawMut};
-use crate::values::{CollectionMut, CollectionRef, Guard, Hash, List, Set, Zset};
+use crate::values::{CollectionMut, CollectionRef, Guard, Hash, List, Set, Stream, Zset};
 pub(crate) use crate::values::{Encoding, Type};
 
 /// OBJECT REFCOUNT of a shared integer.
@@ -214,6 +214,14 @@ impl<'a> ObjectRef<'a> {
         }
     }
 
+    /// The value as a stream; refused when it is none.
+    pub(crate) fn stream(self) -> Result<&'a Stream, Refusal> {
+        match self.collection() {
+            Some(CollectionRef::Stream(stream)) => Ok(stream),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
     /// The value when it is no string.
     #[inline]
     pub(crate) fn collection(self) -> Option<CollectionRef<'a>> {
@@ -290,6 +298,14 @@ impl<'a> ObjectMut<'a> {
     pub(crate) fn zset(&mut self) -> Result<Guard<'_, Zset>, Refusal> {
         match self.collection() {
             Some((CollectionMut::Zset(zset), account)) => Ok(Guard::new(zset, account)),
+            _ => Err(Refusal::WRONG_TYPE),
+        }
+    }
+
+    /// The value as a stream, to change; refused when it is none.
+    pub(crate) fn stream(&mut self) -> Result<Guard<'_, Stream>, Refusal> {
+        match self.collection() {
+            Some((CollectionMut::Stream(stream), account)) => Ok(Guard::new(stream, account)),
             _ => Err(Refusal::WRONG_TYPE),
         }
     }

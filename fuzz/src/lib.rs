@@ -59,6 +59,20 @@ pub fn intset(bytes: &[u8]) {
     properties::intset::an_intset_is_a_set(&properties::intset::operations(bytes));
 }
 
+/// See [`properties::listpack::any_bytes_are_taken_or_refused`] and [`properties::listpack::a_listpack_is_a_sequence`].
+pub fn listpack(bytes: &[u8]) {
+    properties::listpack::any_bytes_are_taken_or_refused(bytes);
+    properties::listpack::a_listpack_is_a_sequence(&properties::listpack::operations(bytes));
+}
+
+/// See [`properties::stream_payload::any_payload_is_taken_or_refused`] and
+/// [`properties::stream_payload::a_stream_is_an_ordered_map`].
+pub fn stream_payload(bytes: &[u8]) {
+    properties::stream_payload::any_payload_is_taken_or_refused(bytes);
+    let (limits, operations) = properties::stream_payload::operations(bytes);
+    properties::stream_payload::a_stream_is_an_ordered_map(&limits, &operations);
+}
+
 /// Makes a program of a property.
 #[cfg(fuzzing)]
 #[macro_export]

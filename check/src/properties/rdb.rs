@@ -75,6 +75,7 @@ impl From<CollectionRef<'_>> for Value {
             Type::Set => Value::Set(BTreeSet::new()),
             Type::Zset => Value::Zset(BTreeMap::new()),
             Type::Hash => Value::Hash(BTreeMap::new()),
+            Type::Stream => panic!("streams are compared by `stream_payload`"),
         };
         collection.for_each(|element| {
             let fresh = match (&mut value, element) {

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use super::append::{begin_command, encode_command, push_argument};
+use super::compact_stream::compact_stream;
 use crate::engine::Engine;
 use crate::number::format_f64;
 use crate::object::{ObjectRef, Type};
@@ -41,19 +42,19 @@ impl Server {
 }
 
 /// Where commands go, gathered into pieces.
-struct Sink<'a> {
+pub(super) struct Sink<'a> {
     sink: &'a mut dyn Write,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     written: u64,
 }
 
 impl Sink<'_> {
-    fn command(&mut self, arguments: &[&[u8]]) -> io::Result<()> {
+    pub(super) fn command(&mut self, arguments: &[&[u8]]) -> io::Result<()> {
         encode_command(arguments.iter().copied(), &mut self.buffer);
         self.pass_on_if_full()
     }
 
-    fn pass_on_if_full(&mut self) -> io::Result<()> {
+    pub(super) fn pass_on_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() < BUFFER { Ok(()) } else { self.pass_on() }
     }
 
@@ -74,7 +75,9 @@ impl Sink<'_> {
 
 fn compact_key(object: ObjectRef<'_>, sink: &mut Sink<'_>) -> io::Result<()> {
     let key = object.key();
-    if let Some(collection) = object.collection() {
+    if let Some(CollectionRef::Stream(stream)) = object.collection() {
+        compact_stream(object, stream, sink)?;
+    } else if let Some(collection) = object.collection() {
         compact_collection(key, collection, sink)?;
     } else if let Ok(string) = object.string() {
         sink.command(&[b"SET", key, string.bytes(&mut Default::default())])?;
@@ -92,7 +95,7 @@ fn compact_collection(key: &[u8], collection: CollectionRef<'_>, sink: &mut Sink
         Type::Set => (b"SADD", 1),
         Type::Zset => (b"ZADD", 2),
         Type::Hash => (b"HMSET", 2),
-        Type::String => unreachable!("a string is no collection"),
+        Type::String | Type::Stream => unreachable!("these have commands of their own"),
     };
     let mut left = collection.len();
     let mut in_batch = 0;
@@ -118,6 +121,7 @@ fn compact_collection(key: &[u8], collection: CollectionRef<'_>, sink: &mut Sink
                 push_argument(format_f64(score).as_bytes(), &mut sink.buffer);
                 push_argument(member, &mut sink.buffer);
             }
+            Element::Entry(_) => unreachable!("streams have commands of their own"),
         }
         in_batch -= 1;
         outcome = sink.pass_on_if_full();

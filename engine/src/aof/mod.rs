@@ -11,6 +11,7 @@
 
 pub(crate) mod append;
 mod compact;
+mod compact_stream;
 mod error;
 mod load;
 mod read;

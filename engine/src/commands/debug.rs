@@ -98,7 +98,7 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
                 Some(CollectionRef::Set(set)) => set.as_table().map(describe_tables),
                 Some(CollectionRef::Zset(zset)) => zset.as_skiplist().map(|list| describe_tables(list.dict())),
                 Some(CollectionRef::Hash(hash)) => hash.as_table().map(describe_tables),
-                Some(CollectionRef::List(_)) | None => None,
+                Some(CollectionRef::List(_) | CollectionRef::Stream(_)) | None => None,
             };
             let text =
                 text.ok_or("ERR The value stored at the specified key is not represented using an hash table")?;
@@ -166,7 +166,7 @@ fn ziplist(cx: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
     let ziplist = match find(cx, key)?.collection() {
         Some(CollectionRef::Hash(hash)) => hash.as_ziplist(),
         Some(CollectionRef::Zset(zset)) => zset.as_ziplist(),
-        Some(CollectionRef::List(_) | CollectionRef::Set(_)) | None => None,
+        Some(CollectionRef::List(_) | CollectionRef::Set(_) | CollectionRef::Stream(_)) | None => None,
     };
     let ziplist = ziplist.ok_or(NO_SDS)?;
     let mut text = format!("DEBUG ZIPLIST: {} bytes, {} entries", ziplist.byte_len(), ziplist.len());

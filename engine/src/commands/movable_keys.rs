@@ -13,6 +13,7 @@ pub(crate) fn places(command: &Command, request: &Args<'_>) -> Option<Vec<usize>
             Some(with_stored(request, 5, &[], &["store", "storedist"]))
         }
         "zunionstore" | "zinterstore" => counted(request),
+        "xread" | "xreadgroup" => of_streams(request),
         _ => Some(command.keys(request.len()).collect()),
     }
 }
@@ -42,6 +43,21 @@ fn counted(request: &Args<'_>) -> Option<Vec<usize>> {
     (count > 0 && sources.end <= request.len()).then(|| sources.chain([1]).collect())
 }
 
+/// The first half of what stands behind STREAMS. [COMMAND-14]
+fn of_streams(request: &Args<'_>) -> Option<Vec<usize>> {
+    let mut at = 1;
+    while !request.is(at, "streams") {
+        at += match () {
+            () if request.is(at, "block") || request.is(at, "count") => 2,
+            () if request.is(at, "group") => 3,
+            () if request.is(at, "noack") => 1,
+            () => return None,
+        };
+    }
+    let behind = request.len() - at - 1;
+    (behind > 0 && behind.is_multiple_of(2)).then(|| (at + 1..at + 1 + behind / 2).collect())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -63,6 +79,13 @@ mod tests {
             ("zinterstore d 0 a", None),
             ("zinterstore d x a", None),
             ("mget a b", Some("a b")),
+            ("xread streams a b 0 0", Some("a b")),
+            ("xread count 1 block streams streams a 0", Some("a")),
+            ("xreadgroup group streams c noack streams a >", Some("a")),
+            ("xread streams a b 0", None),
+            ("xread count 1 streams", None),
+            ("xread limit 1 streams a 0", None),
+            ("xread block 1 count", None),
         ] {
             let owned = OwnedArgs::new(request.split(' ').map(str::as_bytes));
             let request = owned.as_args();

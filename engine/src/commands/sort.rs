@@ -254,7 +254,7 @@ fn copied(collection: CollectionRef<'_>, options: &Options<'_>, sorted: bool) ->
         }
         _ => collection.for_each(|element| match element {
             Element::Item(bytes) | Element::Scored(bytes, _) => elements.push(bytes),
-            Element::Field(..) => {}
+            Element::Field(..) | Element::Entry(_) => {}
         }),
     }
     if !sorted && options.descending {
@@ -266,7 +266,7 @@ fn copied(collection: CollectionRef<'_>, options: &Options<'_>, sorted: bool) ->
 /// `SORT key [BY pattern] [LIMIT offset count] [GET pattern…] [ASC|DESC] [ALPHA] [STORE destination]`.
 pub(crate) fn sort(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     let kind = match cx.lookup_read(&args[1]).map(|object| object.kind()) {
-        Some(Type::String | Type::Hash) => return Err(Refusal::WRONG_TYPE),
+        Some(Type::String | Type::Hash | Type::Stream) => return Err(Refusal::WRONG_TYPE),
         kind => kind,
     };
     let mut options = Options::parse(args)?;

@@ -6,7 +6,7 @@
 use super::{
     Handler, bitfield, bits, client, cluster, command as introspection, config, connection, debug, dump, expire, geo,
     hashes, hyperloglog, increments, info, keys, lists, lolwut, memory, object, scan, server, set_algebra, sets, sort,
-    strings, zset_algebra, zset_ranges, zsets,
+    stream_groups, stream_info, stream_read, streams, strings, zset_algebra, zset_ranges, zsets,
 };
 
 /// Changes data.
@@ -243,6 +243,20 @@ const TABLE: &[Command] = &[
     command("ttl", 2, READONLY | RANDOM | FAST, (1, 1, 1), expire::ttl),
     command("type", 2, READONLY | FAST, (1, 1, 1), keys::type_),
     command("unlink", -2, WRITE | FAST, (1, -1, 1), keys::unlink),
+    command("xack", -4, WRITE | FAST, (1, 1, 1), stream_groups::xack),
+    command("xadd", -5, WRITE | DENYOOM | RANDOM | FAST, (1, 1, 1), streams::xadd),
+    command("xclaim", -6, WRITE | RANDOM | FAST, (1, 1, 1), stream_groups::xclaim),
+    command("xdel", -3, WRITE | FAST, (1, 1, 1), streams::xdel),
+    command("xgroup", -2, WRITE | DENYOOM, (2, 2, 1), stream_groups::xgroup),
+    command("xinfo", -2, READONLY | RANDOM, (2, 2, 1), stream_info::xinfo),
+    command("xlen", 2, READONLY | FAST, (1, 1, 1), streams::xlen),
+    command("xpending", -3, READONLY | RANDOM, (1, 1, 1), stream_groups::xpending),
+    command("xrange", -4, READONLY, (1, 1, 1), streams::xrange),
+    command("xread", -4, READONLY | NOSCRIPT | MOVABLEKEYS, (1, 1, 1), stream_read::xread),
+    command("xreadgroup", -7, WRITE | NOSCRIPT | MOVABLEKEYS, (1, 1, 1), stream_read::xreadgroup),
+    command("xrevrange", -4, READONLY, (1, 1, 1), streams::xrevrange),
+    command("xsetid", 3, WRITE | DENYOOM | FAST, (1, 1, 1), streams::xsetid),
+    command("xtrim", -2, WRITE | RANDOM | FAST, (1, 1, 1), streams::xtrim),
     command("zadd", -4, WRITE | DENYOOM | FAST, (1, 1, 1), zsets::zadd),
     command("zcard", 2, READONLY | FAST, (1, 1, 1), zsets::zcard),
     command("zcount", 4, READONLY | FAST, (1, 1, 1), zset_ranges::zcount),

@@ -159,7 +159,7 @@ impl Context<'_> {
 
     /// Stores a collection under a key that is known to be absent; an empty one is dropped.
     pub(crate) fn add_collection(&mut self, key: &[u8], collection: Collection) {
-        if collection.view().is_empty() {
+        if collection.view().is_void() {
             return;
         }
         let lru = self.server.new_lru(self.now_ms);

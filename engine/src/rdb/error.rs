@@ -98,7 +98,7 @@ pub enum RdbErrorKind {
     /// A value is stored as one packed structure, and that is damaged.
     #[error("{structure}, byte {at}: {reason}")]
     Structure {
-        /// `ziplist`, `intset` or `zipmap`.
+        /// `ziplist`, `intset`, `zipmap` or `stream node`.
         structure: &'static str,
         /// Bytes from the structure's beginning, after decompression.
         at: u64,
@@ -117,6 +117,9 @@ pub enum RdbErrorKind {
     /// Members of a sorted set that are not in order.
     #[error("a member that comes before the one in front of it")]
     Order,
+    /// A stream whose parts do not fit together.
+    #[error("stream: {0}")]
+    Stream(&'static str),
     /// A value that holds nothing, as no key does.
     #[error("a value without elements")]
     Empty,

@@ -153,7 +153,7 @@ impl Server {
             return Err(fail(RdbErrorKind::DuplicateKey));
         }
         if let Payload::Collection(collection) = &value
-            && collection.view().is_empty()
+            && collection.view().is_void()
         {
             report.empty += 1;
             return Ok(());

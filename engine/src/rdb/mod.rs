@@ -23,6 +23,7 @@ mod payload;
 pub(crate) mod reader;
 mod save;
 mod shape;
+mod stream;
 mod value_in;
 mod value_out;
 mod writer;

@@ -1,4 +1,4 @@
-//! Values that the engine does not hold (streams, modules' values, the forms of newer versions) and that are walked over:
+//! Values that the engine does not hold (modules' values, the forms of newer versions) and that are walked over:
 //! which type, in which encoding, how many elements.
 //!
 //! The walk follows lengths only; it does not judge the inner structure of a listpack beyond the header that tells its

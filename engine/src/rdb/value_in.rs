@@ -71,25 +71,26 @@ pub(super) fn collection<R: Read>(
         ty::HASH => Collection::Hash(source.hash(holding)?),
         ty::HASH_ZIPLIST => Collection::Hash(source.hash_of_ziplist(holding)?),
         ty::HASH_ZIPMAP => Collection::Hash(source.hash_of_zipmap(holding)?),
+        ty::STREAM_LISTPACKS => Collection::Stream(source.stream()?),
         _ => return Ok(None),
     }))
 }
 
 /// Where a value is read from.
-struct Source<'a, R> {
-    input: &'a mut Input<R>,
+pub(super) struct Source<'a, R> {
+    pub(super) input: &'a mut Input<R>,
     scratch: &'a mut Scratch,
 }
 
 impl<R: Read> Source<'_, R> {
     /// The next string, given to `take`.
-    fn text<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> Result<T, RdbError> {
+    pub(super) fn text<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> Result<T, RdbError> {
         let mut digits = [0; I64_TEXT_MAX];
         Ok(take(self.input.text(self.scratch)?.bytes(&mut digits)))
     }
 
     /// The next string, copied into `target`.
-    fn text_into(&mut self, target: &mut Vec<u8>) -> Result<(), RdbError> {
+    pub(super) fn text_into(&mut self, target: &mut Vec<u8>) -> Result<(), RdbError> {
         self.text(|text| {
             target.clear();
             target.extend_from_slice(text);
@@ -97,7 +98,7 @@ impl<R: Read> Source<'_, R> {
     }
 
     /// The next string, in which `read` finds a structure.
-    fn packed<T>(&mut self, read: impl FnOnce(&[u8]) -> Result<T, RdbErrorKind>) -> Result<T, RdbError> {
+    pub(super) fn packed<T>(&mut self, read: impl FnOnce(&[u8]) -> Result<T, RdbErrorKind>) -> Result<T, RdbError> {
         let offset = self.input.offset();
         self.text(read)?.map_err(|kind| self.input.error(offset, kind))
     }

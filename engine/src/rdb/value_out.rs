@@ -27,6 +27,7 @@ fn collection_type(collection: CollectionRef<'_>) -> u8 {
         CollectionRef::Set(_) => value_type::SET,
         CollectionRef::Zset(zset) if zset.as_ziplist().is_some() => value_type::ZSET_ZIPLIST,
         CollectionRef::Zset(_) => value_type::ZSET_2,
+        CollectionRef::Stream(_) => value_type::STREAM_LISTPACKS,
     }
 }
 
@@ -55,6 +56,7 @@ impl<W: Write> Writer<W> {
             CollectionRef::Hash(hash) => self.hash(hash),
             CollectionRef::Set(set) => self.set(set),
             CollectionRef::Zset(zset) => self.zset(zset),
+            CollectionRef::Stream(stream) => self.stream(stream),
         }
     }
 

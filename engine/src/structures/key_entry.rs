@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use std::ptr::NonNull;
 
 use super::dict::{EntryRef, Link, Node, Owned};
-use crate::values::{Collection, CollectionMut, CollectionRef, Hash, List, Set, Type, Zset};
+use crate::values::{Collection, CollectionMut, CollectionRef, Hash, List, Set, Stream, Type, Zset};
 
 /// Longest string that is kept beside its key, bytes.
 pub const EMBSTR_MAX: usize = 44;
@@ -130,6 +130,7 @@ const fn word(form: Form, kind: Type) -> usize {
         (Form::Collection, Type::Hash) => size_of::<Option<Hash>>(),
         (Form::Collection, Type::Set) => size_of::<Option<Set>>(),
         (Form::Collection, Type::Zset) => size_of::<Option<Zset>>(),
+        (Form::Collection, Type::Stream) => size_of::<Option<Stream>>(),
         (Form::Embstr, _) | (Form::Collection, Type::String) => 0,
     }
 }
@@ -140,6 +141,7 @@ const _: () = assert!(
     word(Form::Collection, Type::Hash) == 8
         && word(Form::Collection, Type::Set) == 8
         && word(Form::Collection, Type::Zset) == 8
+        && word(Form::Collection, Type::Stream) == 8
         && word(Form::Collection, Type::List) == 16
 );
 
@@ -239,6 +241,7 @@ impl KeyEntry {
             2 => Type::Set,
             3 => Type::Zset,
             4 => Type::Hash,
+            6 => Type::Stream,
             _ => Type::String,
         }
     }
@@ -272,6 +275,7 @@ impl KeyEntry {
                 Type::Hash => CollectionRef::Hash(Self::held(this)),
                 Type::Set => CollectionRef::Set(Self::held(this)),
                 Type::Zset => CollectionRef::Zset(Self::held(this)),
+                Type::Stream => CollectionRef::Stream(Self::held(this)),
                 Type::String => unreachable!("a string is no collection"),
             }
         }
@@ -286,6 +290,7 @@ impl KeyEntry {
                 Type::Hash => Self::slot_of(this).take().map(Collection::Hash),
                 Type::Set => Self::slot_of(this).take().map(Collection::Set),
                 Type::Zset => Self::slot_of(this).take().map(Collection::Zset),
+                Type::Stream => Self::slot_of(this).take().map(Collection::Stream),
                 Type::String => None,
             }
         }
@@ -301,6 +306,7 @@ impl KeyEntry {
                 Collection::Hash(hash) => word.cast().write(Some(hash)),
                 Collection::Set(set) => word.cast().write(Some(set)),
                 Collection::Zset(zset) => word.cast().write(Some(zset)),
+                Collection::Stream(stream) => word.cast().write(Some(stream)),
             }
         }
     }
@@ -358,6 +364,7 @@ impl KeyEntry {
                 (Form::Collection, Type::Hash) => Self::slot_of(this).as_mut().map(CollectionMut::Hash),
                 (Form::Collection, Type::Set) => Self::slot_of(this).as_mut().map(CollectionMut::Set),
                 (Form::Collection, Type::Zset) => Self::slot_of(this).as_mut().map(CollectionMut::Zset),
+                (Form::Collection, Type::Stream) => Self::slot_of(this).as_mut().map(CollectionMut::Stream),
                 _ => None,
             }
         }

@@ -2,6 +2,7 @@
 //! all of it anyway, as digests, compaction and tools do.
 
 use super::CollectionRef;
+use super::stream::Entry;
 use crate::number::I64_TEXT_MAX;
 
 /// One element of a collection.
@@ -13,10 +14,12 @@ pub enum Element<'a> {
     Field(&'a [u8], &'a [u8]),
     /// Of a sorted set: the member and its score.
     Scored(&'a [u8], f64),
+    /// Of a stream.
+    Entry(Entry<'a>),
 }
 
 impl CollectionRef<'_> {
-    /// Shows every element: those of lists and sorted sets in their order, others as they lie.
+    /// Shows every element: those of lists, sorted sets and streams in their order, others as they lie.
     pub fn for_each(self, mut visit: impl FnMut(Element<'_>)) {
         let mut first = [0; I64_TEXT_MAX];
         match self {
@@ -31,6 +34,7 @@ impl CollectionRef<'_> {
             CollectionRef::Zset(zset) => {
                 zset.iter().for_each(|(member, score)| visit(Element::Scored(member.text(&mut first), score)));
             }
+            CollectionRef::Stream(stream) => stream.entries().all().for_each(|entry| visit(Element::Entry(entry))),
         }
     }
 }

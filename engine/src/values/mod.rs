@@ -12,6 +12,7 @@ mod contents;
 mod hash;
 mod list;
 mod set;
+pub mod stream;
 pub(crate) mod zset;
 
 use std::ops::{Deref, DerefMut};
@@ -22,6 +23,7 @@ pub(crate) use list::ELEMENT_MAX;
 pub use list::List;
 pub use set::Set;
 pub(crate) use set::SetLimits;
+pub use stream::Stream;
 pub use zset::Zset;
 pub(crate) use zset::ZsetLimits;
 
@@ -39,6 +41,8 @@ pub enum Type {
     Zset = 3,
     /// Distinct fields, each with a value.
     Hash = 4,
+    /// Entries under ids that ascend.
+    Stream = 6,
 }
 
 impl Type {
@@ -51,6 +55,7 @@ impl Type {
             Type::Set => "set",
             Type::Zset => "zset",
             Type::Hash => "hash",
+            Type::Stream => "stream",
         }
     }
 }
@@ -74,6 +79,8 @@ pub enum Encoding {
     Hashtable,
     /// A skiplist, and a dict beside it.
     Skiplist,
+    /// A radix tree of listpacks.
+    Stream,
 }
 
 impl Encoding {
@@ -89,6 +96,8 @@ impl Encoding {
             Encoding::Quicklist => "quicklist",
             Encoding::Hashtable => "hashtable",
             Encoding::Skiplist => "skiplist",
+            // Redis 5 has no name for it. [OBJECT-10]
+            Encoding::Stream => "unknown",
         }
     }
 }
@@ -110,6 +119,8 @@ pub enum Collection {
     Set(Set),
     /// A sorted set.
     Zset(Zset),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Collection {
@@ -121,6 +132,7 @@ impl Collection {
             Collection::Hash(hash) => CollectionRef::Hash(hash),
             Collection::Set(set) => CollectionRef::Set(set),
             Collection::Zset(zset) => CollectionRef::Zset(zset),
+            Collection::Stream(stream) => CollectionRef::Stream(stream),
         }
     }
 }
@@ -136,6 +148,8 @@ pub enum CollectionRef<'a> {
     Set(&'a Set),
     /// A sorted set.
     Zset(&'a Zset),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 /// As [`CollectionRef`], to change it.
@@ -149,6 +163,8 @@ pub enum CollectionMut<'a> {
     Set(&'a mut Set),
     /// A sorted set.
     Zset(&'a mut Zset),
+    /// A stream.
+    Stream(&'a mut Stream),
 }
 
 impl CollectionRef<'_> {
@@ -160,6 +176,7 @@ impl CollectionRef<'_> {
             CollectionRef::Hash(_) => Type::Hash,
             CollectionRef::Set(_) => Type::Set,
             CollectionRef::Zset(_) => Type::Zset,
+            CollectionRef::Stream(_) => Type::Stream,
         }
     }
 
@@ -171,6 +188,7 @@ impl CollectionRef<'_> {
             CollectionRef::Hash(hash) => hash.encoding(),
             CollectionRef::Set(set) => set.encoding(),
             CollectionRef::Zset(zset) => zset.encoding(),
+            CollectionRef::Stream(_) => Encoding::Stream,
         }
     }
 
@@ -182,13 +200,20 @@ impl CollectionRef<'_> {
             CollectionRef::Hash(hash) => hash.len(),
             CollectionRef::Set(set) => set.len(),
             CollectionRef::Zset(zset) => zset.len(),
+            CollectionRef::Stream(stream) => usize::try_from(stream.len()).unwrap_or(usize::MAX),
         }
     }
 
-    /// Whether it holds nothing; such a value does not stay in the keyspace.
+    /// Whether it holds nothing.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether it holds nothing that would keep it in the keyspace: a stream stays there without entries too.
+    #[must_use]
+    pub fn is_void(self) -> bool {
+        self.kind() != Type::Stream && self.is_empty()
     }
 
     /// Bytes of the heap that it owns.
@@ -199,6 +224,7 @@ impl CollectionRef<'_> {
             CollectionRef::Hash(hash) => hash.bytes(),
             CollectionRef::Set(set) => set.bytes(),
             CollectionRef::Zset(zset) => zset.bytes(),
+            CollectionRef::Stream(stream) => stream.bytes(),
         }
     }
 
@@ -212,6 +238,7 @@ impl CollectionRef<'_> {
             CollectionRef::Hash(hash) => hash.validate(),
             CollectionRef::Set(set) => set.validate(),
             CollectionRef::Zset(zset) => zset.validate(),
+            CollectionRef::Stream(stream) => stream.validate(),
         }
     }
 }
