@@ -228,15 +228,18 @@ const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type"];
 
 impl Command {
     /// The positions of the keys that the command works on in a line, name included. These are the table's, except that
-    /// TOUCH works on all its keys though the table names only the first, PFDEBUG on one though it names none, and
-    /// ZUNIONSTORE and ZINTERSTORE on as many as they say.
+    /// TOUCH works on all its keys though the table names only the first, PFDEBUG on one though it names none, XREAD and
+    /// XREADGROUP on those behind STREAMS, and ZUNIONSTORE and ZINTERSTORE on as many as they say.
     pub fn used_keys(&self, line: &[&[u8]]) -> impl Iterator<Item = usize> {
         let all = match self.name {
             "touch" => 2..line.len(),
             "pfdebug" => 2..line.len().min(3),
             _ => 0..0,
         };
-        self.key_positions(line.len()).chain(all).chain(self.counted_keys(line).into_iter().flatten())
+        let reads_streams = matches!(self.name, "xread" | "xreadgroup");
+        let streams = if reads_streams { stream::key_positions(line).unwrap_or(0..0) } else { 0..0 };
+        let fixed = self.key_positions(if reads_streams { 0 } else { line.len() });
+        fixed.chain(all).chain(streams).chain(self.counted_keys(line).into_iter().flatten())
     }
 
     /// Where the keys stand whose number the line tells, sources before the destination; `None` if it does not, or wrongly.

@@ -52,7 +52,8 @@ pub(crate) fn xgroup(call: &Call<'_>) -> Result<Plan, Refusal> {
     match (subcommand.as_slice(), &call.args[2..]) {
         (b"create", &[key, name, id] | &[key, name, id, _]) => create(call, stream, key, name, id, make),
         (b"setid", &[key, name, id]) => {
-            let group = Group { last_id: delivered_id(call, stream, id)?, ..group.cloned().unwrap_or_default() };
+            let last_id = if c_string(id) == b"$" { stream.last_id } else { call.range_limit(id, 0)? };
+            let group = Group { last_id, ..group.cloned().unwrap_or_default() };
             let change = call.edit_stream(key, StreamEdit::Group(name.to_vec(), Some(group)));
             Ok(Plan::ok(Clause::XGROUP_4).with(change).verbatim())
         }
@@ -84,11 +85,6 @@ fn no_group(call: &Call<'_>, name: &[u8]) -> Refusal {
     naming(Clause::XGROUP_8, &parts)
 }
 
-/// An id, or the last generated one for `$`.
-fn delivered_id(call: &Call<'_>, stream: &StreamValue, text: &[u8]) -> Result<StreamId, Refusal> {
-    if c_string(text) == b"$" { Ok(stream.last_id) } else { call.stream_id(text) }
-}
-
 fn create(
     call: &Call<'_>,
     stream: &StreamValue,
@@ -97,7 +93,7 @@ fn create(
     id: &[u8],
     make: bool,
 ) -> Result<Plan, Refusal> {
-    let last_id = delivered_id(call, stream, id)?;
+    let last_id = if c_string(id) == b"$" { stream.last_id } else { call.stream_id(id)? };
     if stream.groups.contains_key(name) {
         return Err(Refusal::new(Clause::XGROUP_2, "BUSYGROUP Consumer Group name already exists"));
     }
