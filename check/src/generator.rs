@@ -8,11 +8,13 @@ mod collections;
 mod dump;
 mod pools;
 mod smallest;
+mod streams;
 mod terms;
 
 pub use dump::{Body, classify, serialize, string_body};
 pub use pools::{Pools, hostile_word};
 
+use tally_model::stream::StreamValue;
 use tally_model::value::Kind;
 
 use crate::choice::Choice;
@@ -23,6 +25,10 @@ use crate::request::Request;
 pub trait View {
     /// What the key holds in the client's database, and its length in bytes or elements.
     fn key(&self, key: &[u8]) -> Option<(Kind, usize)>;
+    /// The stream at the key, if it holds one.
+    fn stream(&self, _key: &[u8]) -> Option<&StreamValue> {
+        None
+    }
     /// Unix time in milliseconds.
     fn now_ms(&self) -> i64;
     /// Serializations that DUMP answered in this episode.
@@ -263,13 +269,19 @@ fn encoding_thresholds(choice: &mut impl Choice, config: &mut Vec<(String, Strin
     if choice.ratio(1, 2) {
         set("list-max-ziplist-size", [1, 2, 3, 5, -1, -5][choice.below(6) as usize]);
     }
+    if choice.ratio(1, 2) {
+        set("stream-node-max-entries", [0, 1, 2, 3, 3, 5][choice.below(6) as usize]);
+    }
+    if choice.ratio(1, 4) {
+        set("stream-node-max-bytes", [0, 40, 60, 100, 300][choice.below(5) as usize]);
+    }
     if choice.ratio(1, 3) {
         set("list-compress-depth", [1, 1, 2][choice.below(3) as usize]);
     }
 }
 
 /// Commands that make a key of each type: without them an episode would exercise nothing but absence.
-const MAKERS: [&str; 5] = ["set", "rpush", "sadd", "zadd", "hset"];
+const MAKERS: [&str; 6] = ["set", "rpush", "sadd", "zadd", "hset", "xadd"];
 
 /// Do both halves understand the command? QUIT is understood before commands are looked up, and stands in no table.
 fn is_known(grammar: &Grammar) -> bool {
@@ -315,6 +327,7 @@ fn grows(grammar_arguments: &[Argument]) -> bool {
     grammar_arguments.iter().any(|argument| match argument {
         Argument::Value | Argument::Member | Argument::Field | Argument::Element => true,
         Argument::Many(body) => grows(body),
+        Argument::OneOf(bodies) => bodies.iter().any(|body| grows(body)),
         _ => false,
     })
 }

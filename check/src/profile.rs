@@ -2,6 +2,7 @@
 
 use tally_model::ErrorPolicy;
 pub use tally_model::Profile;
+use tally_model::stream::StreamId;
 
 use crate::generator::{Body, classify};
 use crate::request::Request;
@@ -76,6 +77,9 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
     if finds_places && (2..request.len()).any(|index| request.is(index, "store") || request.is(index, "storedist")) {
         return Some("5.0.14 may overlook members (E-63), and what it stored then nobody knows");
     }
+    if request.is(0, "xadd") || request.is(0, "xsetid") {
+        return makes_last_id(request).then_some("5.0.6 goes on behind the greatest id, and breaks their order (E-111)");
+    }
     if request.is(0, "sort") {
         return sort_is_lethal(request);
     }
@@ -94,6 +98,16 @@ fn sort_is_lethal(request: &Request) -> Option<&'static str> {
         return Some("the sum of LIMIT's numbers overflows, and 5.0.14 announces elements that do not come");
     }
     (has("by") && has("alpha") && has("store")).then_some("5.0.14 stores equal weights in any order")
+}
+
+/// Is an argument an id that has no other behind it in its millisecond, where that is not long past?
+fn makes_last_id(request: &Request) -> bool {
+    const FAR: u64 = 1 << 40;
+    let is_last = |text: &[u8]| {
+        let id = StreamId::parse(text, 0);
+        id.is_some_and(|id| id.ms == u64::MAX || id.ms > FAR && id.seq >= u64::MAX - 1)
+    };
+    (2..request.len()).any(|index| is_last(request.argument(index)))
 }
 
 /// Does CLIENT KILL with filters spare nobody by address or id?

@@ -369,6 +369,10 @@ impl View for ModelView<'_, '_> {
         self.session.model.key(self.db, key).map(|view| (view.kind, view.len))
     }
 
+    fn stream(&self, key: &[u8]) -> Option<&tally_model::stream::StreamValue> {
+        self.session.model.stream(self.db, key)
+    }
+
     fn now_ms(&self) -> i64 {
         self.session.span().latest_ms
     }

@@ -201,9 +201,14 @@ pub struct Session<'a> {
     databases: Vec<usize>,
     /// The target shows how values are stored, and they are stored as the model says.
     sees_encodings: bool,
-    /// `hll-sparse-max-bytes` was changed, so that a replay of the AOF, which does not hold directives, may make other
-    /// strings of the same HyperLogLog commands.
+    /// `hll-sparse-max-bytes` or a limit of streams' nodes was changed, so that a replay of the AOF, which does not hold
+    /// directives, may make other strings of the same HyperLogLog commands, and other nodes of the same entries.
     file_is_ambiguous: bool,
+}
+
+/// Does the AOF hold what the question is about? It holds no encodings, and not when consumers were last seen.
+fn is_in_file(question: &Request) -> bool {
+    !question.is(0, "object") && !(question.is(0, "xinfo") && question.is(1, "consumers"))
 }
 
 impl<'a> Session<'a> {
@@ -286,7 +291,10 @@ impl<'a> Session<'a> {
             rest = later;
             self.outgoing.clear();
             for sent in now {
-                self.file_is_ambiguous |= sent.request.is(0, "config") && sent.request.is(2, "hll-sparse-max-bytes");
+                self.file_is_ambiguous |= sent.request.is(0, "config") && {
+                    let directives = ["hll-sparse-max-bytes", "stream-node-max-bytes", "stream-node-max-entries"];
+                    directives.into_iter().any(|name| sent.request.is(2, name))
+                };
                 if sent.inline {
                     use std::io::Write;
                     // Writing to memory cannot fail.
@@ -496,6 +504,16 @@ impl<'a> Session<'a> {
                 Kind::Set => ask(&[b"SMEMBERS", record.key]),
                 Kind::Zset => ask(&[b"ZRANGE", record.key, b"0", b"-1", b"WITHSCORES"]),
                 Kind::Hash => ask(&[b"HGETALL", record.key]),
+                Kind::Stream => {
+                    ask(&[b"XRANGE", record.key, b"-", b"+"]);
+                    ask(&[b"XINFO", b"STREAM", record.key]);
+                    ask(&[b"XINFO", b"GROUPS", record.key]);
+                    let groups = self.model.stream(record.db, record.key).into_iter().flat_map(|stream| &stream.groups);
+                    for (name, _) in groups {
+                        ask(&[b"XPENDING", record.key, name, b"-", b"+", b"1000000"]);
+                        ask(&[b"XINFO", b"CONSUMERS", record.key, name]);
+                    }
+                }
             }
             ask(&[b"OBJECT", b"ENCODING", record.key]);
         }
@@ -518,7 +536,7 @@ impl<'a> Session<'a> {
         // Encodings may differ: a value that came in pieces is written to the file as one. DBSIZE may too, because a key
         // that has expired is still in the file; KEYS hides it.
         let mut questions: Vec<Sent> =
-            self.audit(AOF_KEYS).into_iter().filter(|sent| !sent.request.is(0, "object")).collect();
+            self.audit(AOF_KEYS).into_iter().filter(|sent| is_in_file(&sent.request)).collect();
         for question in questions.iter_mut().filter(|sent| sent.request.is(0, "dbsize")) {
             question.request = ["KEYS", "*"].iter().collect();
         }

@@ -8,7 +8,7 @@ use crate::numbers::parse_integer;
 use crate::plan::{Plan, Refusal};
 use crate::{
     bitfield, bits, connection, dump, expire, geo, hash, hyperloglog, keys, list, object, scan, server, sets, sort,
-    strings, zsets,
+    stream, strings, zsets,
 };
 
 /// A command: what COMMAND tells of it, and its handler.
@@ -177,6 +177,20 @@ pub static COMMANDS: &[Command] = &[
     command!("ttl" 2 "readonly random fast" 1 1 1 expire::ttl),
     command!("type" 2 "readonly fast" 1 1 1 keys::type_of),
     command!("unlink" -2 "write fast" 1 -1 1 keys::unlink),
+    command!("xack" -4 "write fast" 1 1 1 stream::xack),
+    command!("xadd" -5 "write denyoom random fast" 1 1 1 stream::xadd),
+    command!("xclaim" -6 "write random fast" 1 1 1 stream::xclaim),
+    command!("xdel" -3 "write fast" 1 1 1 stream::xdel),
+    command!("xgroup" -2 "write denyoom" 2 2 1 stream::xgroup),
+    command!("xinfo" -2 "readonly random" 2 2 1 stream::xinfo),
+    command!("xlen" 2 "readonly fast" 1 1 1 stream::xlen),
+    command!("xpending" -3 "readonly random" 1 1 1 stream::xpending),
+    command!("xrange" -4 "readonly" 1 1 1 stream::xrange),
+    command!("xread" -4 "readonly noscript movablekeys" 1 1 1 stream::xread),
+    command!("xreadgroup" -7 "write noscript movablekeys" 1 1 1 stream::xreadgroup),
+    command!("xrevrange" -4 "readonly" 1 1 1 stream::xrevrange),
+    command!("xsetid" 3 "write denyoom fast" 1 1 1 stream::xsetid),
+    command!("xtrim" -2 "write random fast" 1 1 1 stream::xtrim),
     command!("zadd" -4 "write denyoom fast" 1 1 1 zsets::zadd),
     command!("zcard" 2 "readonly fast" 1 1 1 zsets::zcard),
     command!("zcount" 4 "readonly fast" 1 1 1 zsets::zcount),
@@ -217,15 +231,18 @@ const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type"];
 
 impl Command {
     /// The positions of the keys that the command works on in a line, name included. These are the table's, except that
-    /// TOUCH works on all its keys though the table names only the first, PFDEBUG on one though it names none, and
-    /// ZUNIONSTORE and ZINTERSTORE on as many as they say.
+    /// TOUCH works on all its keys though the table names only the first, PFDEBUG on one though it names none, XREAD and
+    /// XREADGROUP on those behind STREAMS, and ZUNIONSTORE and ZINTERSTORE on as many as they say.
     pub fn used_keys(&self, line: &[&[u8]]) -> impl Iterator<Item = usize> {
         let all = match self.name {
             "touch" => 2..line.len(),
             "pfdebug" => 2..line.len().min(3),
             _ => 0..0,
         };
-        self.key_positions(line.len()).chain(all).chain(self.counted_keys(line).into_iter().flatten())
+        let reads_streams = matches!(self.name, "xread" | "xreadgroup");
+        let streams = if reads_streams { stream::key_positions(line).unwrap_or(0..0) } else { 0..0 };
+        let fixed = self.key_positions(if reads_streams { 0 } else { line.len() });
+        fixed.chain(all).chain(streams).chain(self.counted_keys(line).into_iter().flatten())
     }
 
     /// Where the keys stand whose number the line tells, sources before the destination; `None` if it does not, or wrongly.

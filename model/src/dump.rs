@@ -23,7 +23,11 @@ const INVALID_TTL: &str = "ERR Invalid TTL value, must be >= 0";
 pub(crate) fn dump(call: &Call<'_>) -> Result<Plan, Refusal> {
     let Some(entry) = call.find(call.args[1]) else { return Ok(Plan::reply(Clause::DUMP_1, Reply::NilBulk)) };
     call.cite(Clause::PAYLOAD_1);
-    call.cite(if entry.value.kind() == Kind::String { Clause::PAYLOAD_2 } else { Clause::PAYLOAD_4 });
+    call.cite(match entry.value.kind() {
+        Kind::String => Clause::PAYLOAD_2,
+        Kind::Stream => Clause::RDBSTREAM_9,
+        _ => Clause::PAYLOAD_4,
+    });
     Ok(Plan::new(Clause::DUMP_2, Allowed::Judged(Arc::new(Payload(entry.value.clone())))))
 }
 
@@ -177,7 +181,7 @@ fn put(call: &Call<'_>, options: &Options, deadline: Option<Deadline>, value: Va
 /// Why a payload holds no value.
 enum Unreadable {
     Refused(Refusal),
-    /// A stream or a module's value, whole or not.
+    /// A module's value, whole or not.
     OtherType,
     /// The clause that refuses it, and what a real server makes of it.
     TakenBy(Erratum, Clause, Value),

@@ -1,7 +1,7 @@
 //! Changes made to a collection where it is, so that a large value is not copied at every step.
 //!
 //! A handler says what is to be done ([`Edit`]); it is done when the step is committed. An edit of a missing key creates the
-//! collection that the edit belongs to, and a collection that an edit leaves empty is removed with its key. The value type
+//! collection that the edit belongs to, and a collection that an edit leaves empty is removed with its key, a stream aside. The value type
 //! decides its encoding anew after each edit, and only ever away from the small one.
 
 use crate::hash::{HashEdit, HashValue};
@@ -12,6 +12,7 @@ use crate::plan::Expiry;
 use crate::reply::Bytes;
 use crate::set::{SetEdit, SetValue};
 use crate::span::Span;
+use crate::stream::{StreamEdit, StreamValue};
 use crate::thresholds::Thresholds;
 use crate::value::Value;
 use crate::zset::{ZsetEdit, ZsetValue};
@@ -27,6 +28,8 @@ pub enum Edit {
     Set(SetEdit),
     /// To a sorted set.
     Zset(ZsetEdit),
+    /// To a stream.
+    Stream(StreamEdit),
 }
 
 impl Edit {
@@ -37,6 +40,7 @@ impl Edit {
             Self::Hash(_) => Value::Hash(HashValue::new()),
             Self::Set(_) => Value::Set(SetValue::new()),
             Self::Zset(_) => Value::Zset(ZsetValue::new(thresholds)),
+            Self::Stream(_) => Value::Stream(StreamValue::default()),
         }
     }
 
@@ -45,7 +49,7 @@ impl Edit {
         match self {
             Self::Set(SetEdit::Remove(members)) | Self::Zset(ZsetEdit::Remove(members)) => members,
             Self::Hash(HashEdit::Remove(fields)) => fields,
-            Self::List(_) | Self::Hash(_) | Self::Set(_) | Self::Zset(_) => &[],
+            Self::List(_) | Self::Hash(_) | Self::Set(_) | Self::Zset(_) | Self::Stream(_) => &[],
         }
     }
 
@@ -56,6 +60,7 @@ impl Edit {
             (Self::Hash(edit), Value::Hash(hash)) => hash.apply(edit, thresholds),
             (Self::Set(edit), Value::Set(set)) => set.apply(edit, thresholds),
             (Self::Zset(edit), Value::Zset(zset)) => zset.apply(edit, thresholds),
+            (Self::Stream(edit), Value::Stream(stream)) => stream.apply(edit),
             _ => {}
         }
     }
@@ -69,7 +74,7 @@ impl Model {
         if is_gone {
             let mut value = edit.begun(&thresholds);
             edit.apply(&mut value, &thresholds);
-            if !value.is_empty() {
+            if !value.is_spent() {
                 self.put(db, key, value, Expiry::Clear, span);
             }
             return;
@@ -77,7 +82,7 @@ impl Model {
         self.element_iterations.lose(db, &key, edit.lost());
         let Some(entry) = self.keyspace.entry_mut(db, &key) else { return };
         edit.apply(&mut entry.value, &thresholds);
-        if entry.value.is_empty() {
+        if entry.value.is_spent() {
             self.keyspace.set_slot(db, &key, None);
         }
     }

@@ -61,6 +61,7 @@ mod sets;
 mod sort;
 pub mod span;
 pub mod specification;
+pub mod stream;
 mod strings;
 pub mod thresholds;
 pub mod value;

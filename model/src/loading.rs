@@ -28,6 +28,7 @@ pub(crate) fn form(value: &Value) -> ValueType {
         (Value::Zset(_), _) => ValueType::ZSET_2,
         (Value::Hash(_), Encoding::Ziplist) => ValueType::HASH_ZIPLIST,
         (Value::Hash(_), _) => ValueType::HASH,
+        (Value::Stream(_), _) => ValueType::STREAM,
     }
 }
 
@@ -37,6 +38,7 @@ fn encoding(value: &Value, form: ValueType, limits: &Thresholds) -> Encoding {
     match value {
         Value::String(string) => string.encoding,
         Value::List(_) => Encoding::Quicklist,
+        Value::Stream(_) => Encoding::Stream,
         Value::Set(set) => {
             let small = set.members.len() <= limits.set_intset_entries;
             let integers =
@@ -66,7 +68,7 @@ fn encode(value: &mut Value, form: ValueType, limits: &Thresholds, shares_intege
     match value {
         // [RDB-35]
         Value::String(string) => *string = StringValue::encoded(&string.bytes, shares_integers),
-        Value::List(_) => {}
+        Value::List(_) | Value::Stream(_) => {}
         Value::Set(set) => set.encoding = decided,
         Value::Zset(zset) => zset.encoding = decided,
         Value::Hash(hash) => hash.encoding = decided,
@@ -88,6 +90,8 @@ pub(crate) fn loaded(content: Content, form: ValueType, limits: &Thresholds, sha
         Content::Hash(pairs) => {
             Value::Hash(HashValue { fields: pairs.into_iter().collect(), encoding: Encoding::Hashtable })
         }
+        // [RDBSTREAM-9]
+        Content::Stream(stream) => Value::Stream(stream),
     };
     encode(&mut value, form, limits, shares_integers);
     value
@@ -117,6 +121,7 @@ pub(crate) fn holds(content: &Content, value: &Value) -> bool {
         (Content::Hash(pairs), Value::Hash(hash)) => {
             pairs.len() == hash.fields.len() && pairs.iter().all(|(field, value)| hash.fields.get(field) == Some(value))
         }
+        (Content::Stream(read), Value::Stream(stream)) => stream.may_be(read),
         _ => false,
     }
 }

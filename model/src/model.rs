@@ -20,6 +20,7 @@ use crate::scan::Iterations;
 use crate::scan_elements::ElementIterations;
 use crate::server::Server;
 use crate::span::{Outcome, Span};
+use crate::stream::StreamValue;
 use crate::value::{Encoding, Kind, Value};
 
 /// The most worlds one command is judged in; with more open keys in one command than that its answer is left unchecked.
@@ -195,6 +196,14 @@ impl Model {
             len: entry.value.len(),
             expires: entry.deadline.is_some(),
         })
+    }
+
+    /// The stream at a key, if there is one for sure: its ids, groups and consumers are what a generator draws from.
+    pub fn stream(&self, db: usize, key: &[u8]) -> Option<&StreamValue> {
+        match self.keyspace.slot(db, key)? {
+            Slot::Known(Entry { value: Value::Stream(stream), .. }) => Some(stream),
+            _ => None,
+        }
     }
 
     /// Is the key a skiplist of members with different scores? There ranges of members depend on the random levels of a

@@ -51,6 +51,7 @@ fn encoding(call: &Call<'_>, entry: &Entry) -> Plan {
         Encoding::Int => &[Clause::STRING_5, Clause::STRING_1, Clause::STRING_3][..],
         Encoding::Embstr => &[Clause::STRING_5, Clause::STRING_1, Clause::STRING_4],
         Encoding::Raw => &[Clause::STRING_5, Clause::STRING_1, Clause::STRING_2],
+        Encoding::Stream => &[Clause::OBJECT_10],
         _ => &[],
     } {
         call.cite(clause);

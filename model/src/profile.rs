@@ -20,6 +20,9 @@ pub struct Profile {
     pub errors: ErrorPolicy,
     /// Known departures of this version that are accepted and named; empty for a server that should have none.
     pub errata: Vec<Erratum>,
+    /// The server is one of the early versions of 5.0 that fill nodes of streams with one entry more (E-117) and make a
+    /// consumer by an XCLAIM that claims nothing (E-121). Neither shows at once, so it has to be known.
+    pub early_streams: bool,
     /// How far the server's cached clock may lag behind real time, milliseconds: it stamps keys for OBJECT IDLETIME.
     pub clock_lag_ms: i64,
 }
@@ -27,7 +30,13 @@ pub struct Profile {
 impl Profile {
     /// A live Redis 5.0.x: its errata are accepted.
     pub fn redis_5_0() -> Self {
-        Self { name: "5.0", errors: ErrorPolicy::Exact, errata: Erratum::ALL.to_vec(), clock_lag_ms: 1100 }
+        Self {
+            name: "5.0",
+            errors: ErrorPolicy::Exact,
+            errata: Erratum::ALL.to_vec(),
+            early_streams: false,
+            clock_lag_ms: 1100,
+        }
     }
 
     /// A server that should be what the specification says, without errata.

@@ -124,7 +124,7 @@ fn scanned(value: &Value) -> Option<Scanned<'_>> {
         Value::Set(set) => Some(Scanned::Set(set)),
         Value::Hash(hash) => Some(Scanned::Hash(hash)),
         Value::Zset(zset) => Some(Scanned::Zset(zset)),
-        Value::String(_) | Value::List(_) => None,
+        Value::String(_) | Value::List(_) | Value::Stream(_) => None,
     }
 }
 

@@ -22,6 +22,10 @@ pub struct Thresholds {
     pub list_compress_depth: usize,
     /// Most bytes of a sparse HyperLogLog.
     pub hll_sparse_bytes: usize,
+    /// Most bytes of a node of a stream.
+    pub stream_node_bytes: usize,
+    /// Most entries of a node of a stream, 0 for any number.
+    pub stream_node_entries: usize,
 }
 
 impl Thresholds {
@@ -39,6 +43,8 @@ impl Thresholds {
             list_ziplist_size: number("list-max-ziplist-size"),
             list_compress_depth: size("list-compress-depth"),
             hll_sparse_bytes: size("hll-sparse-max-bytes"),
+            stream_node_bytes: size("stream-node-max-bytes"),
+            stream_node_entries: size("stream-node-max-entries"),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::list::ListValue;
 use crate::numbers::parse_integer;
 use crate::reply::Bytes;
 use crate::set::SetValue;
+use crate::stream::StreamValue;
 use crate::zset::ZsetValue;
 
 /// The type of a value, as TYPE names it.
@@ -20,6 +21,8 @@ pub enum Kind {
     Zset,
     /// Distinct fields with their values.
     Hash,
+    /// Entries by their ids.
+    Stream,
 }
 
 impl Kind {
@@ -31,6 +34,7 @@ impl Kind {
             Self::Set => "set",
             Self::Zset => "zset",
             Self::Hash => "hash",
+            Self::Stream => "stream",
         }
     }
 }
@@ -54,6 +58,8 @@ pub enum Encoding {
     Hashtable,
     /// Any other sorted set.
     Skiplist,
+    /// A stream.
+    Stream,
 }
 
 impl Encoding {
@@ -68,6 +74,8 @@ impl Encoding {
             Self::Quicklist => "quicklist",
             Self::Hashtable => "hashtable",
             Self::Skiplist => "skiplist",
+            // [OBJECT-10]
+            Self::Stream => "unknown",
         }
     }
 }
@@ -127,6 +135,8 @@ pub enum Value {
     Zset(ZsetValue),
     /// A hash.
     Hash(HashValue),
+    /// A stream.
+    Stream(StreamValue),
 }
 
 impl Value {
@@ -138,6 +148,7 @@ impl Value {
             Self::Set(_) => Kind::Set,
             Self::Zset(_) => Kind::Zset,
             Self::Hash(_) => Kind::Hash,
+            Self::Stream(_) => Kind::Stream,
         }
     }
 
@@ -149,6 +160,7 @@ impl Value {
             Self::Set(set) => set.encoding,
             Self::Zset(zset) => zset.encoding,
             Self::Hash(hash) => hash.encoding,
+            Self::Stream(_) => Encoding::Stream,
         }
     }
 
@@ -160,11 +172,17 @@ impl Value {
             Self::Set(set) => set.members.len(),
             Self::Zset(zset) => zset.scores.len(),
             Self::Hash(hash) => hash.fields.len(),
+            Self::Stream(stream) => stream.len(),
         }
     }
 
-    /// Whether it is the empty string; other types are never empty.
+    /// Whether it is the empty string or a stream without entries; other types are never empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether it goes with its last element. [STREAM-7]
+    pub fn is_spent(&self) -> bool {
+        self.is_empty() && self.kind() != Kind::Stream
     }
 }

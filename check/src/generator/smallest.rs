@@ -2,7 +2,7 @@
 
 use super::Swarm;
 use crate::choice::Choice;
-use crate::grammar::Argument;
+use crate::grammar::{Argument, StreamIds};
 use crate::request::Request;
 
 impl Swarm {
@@ -48,6 +48,18 @@ impl Swarm {
             }
             Argument::PerCountedKey(body) => self.simplest_sequence(choice, body, into),
             Argument::Longitude | Argument::Latitude => into.push(b"10.5"),
+            Argument::Group => into.push(b"g"),
+            Argument::Consumer => into.push(b"c"),
+            Argument::NewId => into.push([b"1-1".as_slice(), b"2-1", b"*"][choice.below(3) as usize]),
+            Argument::EntryId => into.push([b"1-1".as_slice(), b"2-1"][choice.below(2) as usize]),
+            Argument::StreamLimit => into.push([b"-".as_slice(), b"+"][choice.below(2) as usize]),
+            Argument::DeliveredId => into.push([b"0".as_slice(), b"$"][choice.below(2) as usize]),
+            Argument::StreamLength => into.push_integer(i64::from(choice.below(2))),
+            Argument::Streams(ids) => {
+                into.push(&pools.keys[choice.below(pools.keys.len() as u32) as usize]);
+                let sign: &[u8] = if *ids == StreamIds::Undelivered { b">" } else { b"$" };
+                into.push([b"0".as_slice(), sign][choice.below(2) as usize]);
+            }
             Argument::SortPattern => into.push([b"#".as_slice(), b"k*"][choice.below(2) as usize]),
             Argument::Threshold => into.push(b"1"),
             Argument::ListFill => into.push(b"-2"),

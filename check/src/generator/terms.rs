@@ -196,6 +196,14 @@ impl<V: View> Terms<'_, V> {
                     _ => into.push(b"0"),
                 }
             }
+            Argument::Streams(ids) => self.streams(choice, *ids, into),
+            Argument::Group
+            | Argument::Consumer
+            | Argument::NewId
+            | Argument::EntryId
+            | Argument::StreamLimit
+            | Argument::DeliveredId
+            | Argument::StreamLength => self.stream_leaf(choice, argument, into),
             Argument::CountedKeys(want) => self.counted_keys(choice, *want, into),
             Argument::Member
             | Argument::Field

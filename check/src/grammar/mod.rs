@@ -12,6 +12,7 @@ mod lists;
 mod server;
 mod sets;
 mod sort;
+mod streams;
 mod strings;
 mod zsets;
 
@@ -54,11 +55,13 @@ pub enum Family {
     Geo,
     /// SORT.
     Sort,
+    /// Streams.
+    Streams,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Strings,
         Self::Bits,
         Self::Keys,
@@ -74,6 +77,7 @@ impl Family {
         Self::HyperLogLog,
         Self::Geo,
         Self::Sort,
+        Self::Streams,
     ];
 
     /// As the command line spells it.
@@ -94,6 +98,7 @@ impl Family {
             Self::HyperLogLog => "hyperloglog",
             Self::Geo => "geo",
             Self::Sort => "sort",
+            Self::Streams => "streams",
         }
     }
 
@@ -123,6 +128,8 @@ pub enum Want {
     Zset,
     /// A hash, or nothing.
     Hash,
+    /// A stream, or nothing.
+    Stream,
     /// A set or a sorted set, or nothing.
     AnySet,
     /// What SORT takes: a list, a set or a sorted set, or nothing.
@@ -142,11 +149,21 @@ impl Want {
             Self::Set => kind == Kind::Set,
             Self::Zset => kind == Kind::Zset,
             Self::Hash => kind == Kind::Hash,
+            Self::Stream => kind == Kind::Stream,
             Self::AnySet => matches!(kind, Kind::Set | Kind::Zset),
             Self::Sortable => matches!(kind, Kind::List | Kind::Set | Kind::Zset),
             Self::Existing | Self::Any => true,
         }
     }
+}
+
+/// Which ids follow the keys of a stream reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamIds {
+    /// Ids above which entries are wanted, `$` among them.
+    AboveAny,
+    /// `>` mostly, or ids of a history.
+    Undelivered,
 }
 
 /// One part of a command's arguments.
@@ -234,6 +251,22 @@ pub enum Argument {
     MemberPattern,
     /// SORT's pattern for keys: `w_*`, `h_*->field`, `#`, or without an asterisk.
     SortPattern,
+    /// The name of a group of consumers.
+    Group,
+    /// The name of a consumer.
+    Consumer,
+    /// The id of an entry that is added: `*`, or one above the last.
+    NewId,
+    /// The id of an entry that a stream has or had.
+    EntryId,
+    /// The end of a range of ids: `-`, `+` or an id.
+    StreamLimit,
+    /// The id that a group begins behind: `$`, 0 or another.
+    DeliveredId,
+    /// The length that a stream is trimmed to.
+    StreamLength,
+    /// Keys of streams, and an id for each.
+    Streams(StreamIds),
     /// A threshold between two encodings, in elements or bytes.
     Threshold,
     /// The size of a list's nodes: elements, or a class of bytes when negative.
@@ -290,7 +323,8 @@ impl Grammar {
                 | Argument::Many(_)
                 | Argument::Options(_)
                 | Argument::CountedKeys(_)
-                | Argument::PerCountedKey(_) => break,
+                | Argument::PerCountedKey(_)
+                | Argument::Streams(_) => break,
                 _ => {}
             }
         }
@@ -310,7 +344,12 @@ impl Grammar {
             let first = place + 2;
             first..request.len().min(first.saturating_add(number.unwrap_or(0))).max(first)
         });
-        fixed.chain(counted)
+        let streams = (first == 0 && matches!(self.arguments.last(), Some(Argument::Streams(_)))).then(|| {
+            let word = (1..request.len()).find(|&index| request.is(index, "streams"));
+            let first = word.map_or(request.len(), |word| word + 1);
+            first..first + (request.len() - first) / 2
+        });
+        fixed.chain(counted).chain(streams.into_iter().flatten())
     }
 }
 
@@ -326,6 +365,7 @@ pub fn all() -> impl Iterator<Item = &'static Grammar> {
         hyperloglog::COMMANDS,
         geo::COMMANDS,
         sort::COMMANDS,
+        streams::COMMANDS,
         connection::COMMANDS,
         server::COMMANDS,
     ]
@@ -381,6 +421,15 @@ impl fmt::Display for Argument {
             Self::Latitude => "latitude",
             Self::Distance => "distance",
             Self::MemberPattern | Self::SortPattern => "pattern",
+            Self::Group => "group",
+            Self::Consumer => "consumer",
+            Self::NewId => "id|*",
+            Self::EntryId => "id",
+            Self::StreamLimit => "id|-|+",
+            Self::DeliveredId => "id|$",
+            Self::StreamLength => "length",
+            Self::Streams(StreamIds::AboveAny) => "key [key ...] id|$ [id|$ ...]",
+            Self::Streams(StreamIds::Undelivered) => "key [key ...] id|> [id|> ...]",
             Self::Threshold | Self::ListFill => "number",
             Self::Optional(body) => return write!(f, "[{}]", Sequence(body)),
             Self::Many(body) => return write!(f, "{0} [{0} ...]", Sequence(body)),
@@ -453,6 +502,9 @@ mod tests {
         assert_eq!(keys("set a 1 ex 2"), [1]);
         assert_eq!(keys("ping"), [] as [usize; 0]);
         assert_eq!(keys("get"), [] as [usize; 0]);
+        assert_eq!(keys("xread count 2 streams a b 0 0"), [4, 5]);
+        assert_eq!(keys("XREADGROUP GROUP g c STREAMS a >"), [5]);
+        assert_eq!(keys("xread count 2"), [] as [usize; 0]);
     }
 
     #[test]

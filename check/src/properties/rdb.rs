@@ -9,6 +9,7 @@ use tally_engine::values::{CollectionRef, Element, Type};
 use tally_engine::world::Still;
 use tally_model::rdb as naive;
 use tally_model::rdb::{Content, ValueType};
+use tally_model::stream::StreamValue;
 
 /// What a key holds, and how the file to load holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Value {
     Zset(BTreeMap<Vec<u8>, u64>),
     /// Fields and values.
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    /// A stream.
+    Stream(StreamValue),
 }
 
 impl From<Content> for Value {
@@ -47,6 +50,7 @@ impl From<Content> for Value {
                 Value::Zset(members.into_iter().map(|(member, score)| (member, score.to_bits())).collect())
             }
             Content::Hash(pairs) => Value::Hash(pairs.into_iter().collect()),
+            Content::Stream(stream) => Value::Stream(stream),
         }
     }
 }
@@ -63,6 +67,7 @@ impl From<&Value> for Content {
             Value::Hash(pairs) => {
                 Content::Hash(pairs.iter().map(|(field, value)| (field.clone(), value.clone())).collect())
             }
+            Value::Stream(stream) => Content::Stream(stream.clone()),
         }
     }
 }
@@ -112,6 +117,7 @@ impl Value {
             Value::Set(_) => vec![ValueType::SET],
             Value::Zset(_) => vec![ValueType::ZSET, ValueType::ZSET_2, ValueType::ZSET_ZIPLIST],
             Value::Hash(_) => vec![ValueType::HASH, ValueType::HASH_ZIPLIST],
+            Value::Stream(_) => vec![ValueType::STREAM],
         }
     }
 }

@@ -8,6 +8,7 @@ use super::ziplist::Wrong;
 use super::{intset, length, ziplist};
 use crate::reply::Bytes;
 use crate::score::Score;
+use crate::stream::StreamValue;
 
 /// What a value is, whatever form it was written in.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub enum Content {
     Zset(Vec<(Bytes, f64)>),
     /// The fields and values of a hash in the order of the file.
     Hash(Vec<(Bytes, Bytes)>),
+    /// A stream.
+    Stream(StreamValue),
 }
 
 impl Content {
@@ -36,7 +39,8 @@ impl Content {
     /// A collection without elements, which no server holds. [RDBVAL-8]
     pub fn is_empty_collection(&self) -> bool {
         match self {
-            Self::String(_) => false,
+            // [RDBSTREAM-8]
+            Self::String(_) | Self::Stream(_) => false,
             Self::List(items) | Self::Set(items) => items.is_empty(),
             Self::Zset(members) => members.is_empty(),
             Self::Hash(pairs) => pairs.is_empty(),
@@ -50,7 +54,7 @@ impl Content {
             names.all(|name| seen.insert(name))
         }
         match self {
-            Self::String(_) | Self::List(_) => None,
+            Self::String(_) | Self::List(_) | Self::Stream(_) => None,
             Self::Set(members) if !distinct(members.iter()) => Some("a member stands twice"),
             Self::Hash(pairs) if !distinct(pairs.iter().map(|(field, _)| field)) => Some("a field stands twice"),
             Self::Zset(members) if !distinct(members.iter().map(|(member, _)| member)) => Some("a member stands twice"),
@@ -70,6 +74,7 @@ impl Content {
         Some(match (self, kind) {
             (Self::String(string), ValueType::STRING) => string_bytes(string, forms),
             (Self::List(items), ValueType::LIST) | (Self::Set(items), ValueType::SET) => strings(items),
+            (Self::Stream(stream), ValueType::STREAM) => super::stream::write(stream, forms),
             (Self::List(items), ValueType::LIST_ZIPLIST) => blob(ziplist::write(items)),
             (Self::List(items), ValueType::QUICKLIST) => {
                 const NODE: usize = 3;

@@ -35,6 +35,8 @@ impl ValueType {
     pub const HASH_ZIPLIST: Self = Self(13);
     /// A list in several ziplists.
     pub const QUICKLIST: Self = Self(14);
+    /// A stream in listpacks.
+    pub const STREAM: Self = Self(15);
 
     /// The type's name, if Redis up to 5.0 knows it.
     pub fn name(self) -> Option<&'static str> {
@@ -104,7 +106,7 @@ pub enum Item {
     },
     /// A key and what it holds. [RDB-29] [RDBVAL-1]
     Key(Key),
-    /// A key that holds a stream or a module's value, which was read over.
+    /// A key that holds a module's value, which was read over.
     Other {
         /// The database.
         db: u64,

@@ -1,11 +1,13 @@
 //! RDB files and payloads, naively: a file is bytes in memory, read front to back into a list of items with their offsets.
 //!
-//! Values of all types are read into plain vectors; streams and modules' values are read over and named.
+//! Values are read into plain vectors, and streams into what the model keeps; modules' values are read over and named.
 
 mod content;
 pub mod intset;
 mod item;
+pub mod listpack;
 mod read;
+pub mod stream;
 mod write;
 pub mod ziplist;
 pub mod zipmap;

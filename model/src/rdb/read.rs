@@ -1,16 +1,18 @@
 //! Reads bytes front to back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::Content;
 use super::item::{File, Item, Key, RdbError, RdbErrorKind, ValueType};
 use super::ziplist::Wrong;
-use super::{VERSION, intset, opcode, ziplist, zipmap};
+use super::{VERSION, intset, opcode, stream, ziplist, zipmap};
 use crate::crc64;
 use crate::lzf;
 use crate::reply::Bytes;
 use crate::score::Score;
 use crate::score::parse_score;
+use crate::span::Span;
+use crate::stream::{Consumer, Group, Pending, StreamId, StreamValue};
 
 /// Bytes, and how far they are read.
 #[derive(Clone, Debug)]
@@ -141,8 +143,8 @@ impl<'a> Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// A value in the form of a type; `None` for streams and modules' values, which are read over as far as their form
-    /// tells where they end. [RDBVAL-1]
+    /// A value in the form of a type; `None` for modules' values, which are read over as far as their form tells where they
+    /// end. [RDBVAL-1]
     fn value(&mut self, kind: ValueType, start: usize) -> Result<Option<Content>, Fault> {
         let value_start = self.at;
         let content = match kind {
@@ -167,6 +169,7 @@ impl Cursor<'_> {
                 }
                 Content::List(items)
             }
+            ValueType::STREAM => Content::Stream(self.stream()?),
             _ => return self.skip(kind, start).map(|()| None),
         };
         match content.wrong() {
@@ -211,51 +214,89 @@ impl Cursor<'_> {
         }
     }
 
-    /// Reads over a stream or a module's value.
+    /// Reads over a module's value.
     fn skip(&mut self, kind: ValueType, start: usize) -> Result<(), Fault> {
         match kind.0 {
             7 => {
                 self.number()?;
                 self.module_parts()
             }
-            15 => self.skip_stream(),
             _ => Err((start, RdbErrorKind::OtherType(kind))),
         }
     }
 
-    fn skip_strings(&mut self, each: usize) -> Result<(), Fault> {
+    /// [RDBSTREAM-1] [RDBSTREAM-2]
+    fn stream(&mut self) -> Result<StreamValue, Fault> {
+        let start = self.at;
+        let mut nodes = Vec::new();
         for _ in 0..self.number()? {
-            for _ in 0..each {
-                self.string()?;
+            let at = self.at;
+            let id = self.structure(|bytes| StreamId::from_bytes(bytes).ok_or("the id of a node has not 16 bytes"))?;
+            let listpack = self.string()?;
+            let node = stream::node_of_listpack(id, &listpack);
+            nodes.push((id, node.map_err(|wrong| (at, RdbErrorKind::Structure(wrong)))?));
+        }
+        let wrong = |wrong| (start, RdbErrorKind::Structure(wrong));
+        let length = self.number()?;
+        let last_id = self.id()?;
+        let nodes = stream::nodes(nodes, last_id).map_err(wrong)?;
+        let mut value = StreamValue { nodes, last_id, groups: BTreeMap::new() };
+        if value.len() as u64 != length {
+            return Err(wrong("the stream has another number of entries than it says"));
+        }
+        for _ in 0..self.number()? {
+            let at = self.at;
+            let name = self.string()?;
+            let group = self.group()?;
+            if value.groups.insert(name, group).is_some() {
+                return Err((at, RdbErrorKind::Structure("a group stands twice")));
             }
         }
-        Ok(())
+        Ok(value)
     }
 
-    fn skip_stream(&mut self) -> Result<(), Fault> {
-        self.skip_strings(2)?;
-        // Entries, and the last id's two halves.
-        for _ in 0..3 {
-            self.number()?;
-        }
-        for _group in 0..self.number()? {
-            self.string()?;
-            self.number()?;
-            self.number()?;
-            for _pending in 0..self.number()? {
-                // Id, delivery time, delivery count.
-                self.take(16 + 8)?;
-                self.number()?;
+    /// The two numbers of an id as lengths.
+    fn id(&mut self) -> Result<StreamId, Fault> {
+        Ok(StreamId { ms: self.number()?, seq: self.number()? })
+    }
+
+    /// The two numbers of an id in sixteen bytes.
+    fn plain_id(&mut self) -> Result<StreamId, Fault> {
+        Ok(StreamId { ms: self.big_endian(8)?, seq: self.big_endian(8)? })
+    }
+
+    fn time(&mut self) -> Result<Span, Fault> {
+        Ok(Span::at(self.little_endian(8)?.cast_signed()))
+    }
+
+    /// A group but for its name. [RDBSTREAM-3] [RDBSTREAM-4] [RDBSTREAM-5] [RDBSTREAM-7]
+    fn group(&mut self) -> Result<Group, Fault> {
+        let start = self.at;
+        let wrong = |wrong| (start, RdbErrorKind::Structure(wrong));
+        let mut group = Group { last_id: self.id()?, ..Group::default() };
+        // What is pending, and whose it is once that is known.
+        let mut unowned: BTreeMap<StreamId, (Span, u64)> = BTreeMap::new();
+        for _ in 0..self.number()? {
+            let (id, delivered, deliveries) = (self.plain_id()?, self.time()?, self.number()?);
+            if unowned.insert(id, (delivered, deliveries)).is_some() {
+                return Err(wrong("a pending entry stands twice"));
             }
-            for _consumer in 0..self.number()? {
-                self.string()?;
-                self.take(8)?;
-                for _pending in 0..self.number()? {
-                    self.take(16)?;
-                }
+        }
+        for _ in 0..self.number()? {
+            let name = self.string()?;
+            let consumer = Consumer { seen: self.time()? };
+            for _ in 0..self.number()? {
+                let id = self.plain_id()?;
+                let Some((delivered, deliveries)) = unowned.remove(&id) else {
+                    return Err(wrong("a consumer has an entry that is not pending for it alone"));
+                };
+                group.pending.insert(id, Pending { consumer: name.clone(), delivered, deliveries });
+            }
+            if group.consumers.insert(name, consumer).is_some() {
+                return Err(wrong("a consumer stands twice"));
             }
         }
-        Ok(())
+        if unowned.is_empty() { Ok(group) } else { Err(wrong("a pending entry has no consumer")) }
     }
 }
 

@@ -39,6 +39,11 @@ pub fn length(number: u64) -> Vec<u8> {
     }
 }
 
+/// A length in the chosen form. [RDB-2]
+pub(super) fn length_bytes(number: u64, forms: Forms) -> Vec<u8> {
+    if forms.wide_lengths { wide_length(number) } else { length(number) }
+}
+
 fn wide_length(number: u64) -> Vec<u8> {
     let mut bytes = vec![0x81];
     bytes.extend(number.to_be_bytes());
@@ -47,9 +52,7 @@ fn wide_length(number: u64) -> Vec<u8> {
 
 /// A string in the chosen form. [RDB-5] [RDB-6] [RDB-8]
 pub fn string_bytes(string: &[u8], forms: Forms) -> Vec<u8> {
-    let length = |number: usize| {
-        if forms.wide_lengths { wide_length(number as u64) } else { length(number as u64) }
-    };
+    let length = |number: usize| length_bytes(number as u64, forms);
     if forms.integers
         && let Some(integer) = integer_bytes(string)
     {

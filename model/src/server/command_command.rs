@@ -34,7 +34,7 @@ pub(crate) fn command(call: &Call<'_>) -> Result<Plan, Refusal> {
             let plan = Plan::new(Clause::COMMAND_6, infos(Age::Present));
             Ok(plan.or_erratum(Erratum::E_26, infos(Age::Early), Vec::new()))
         }
-        (b"getkeys", [_, ..]) => getkeys(rest),
+        (b"getkeys", [_, ..]) => getkeys(call, rest),
         _ => Err(unknown_subcommand(Clause::COMMAND_12, subcommand, "COMMAND HELP.")),
     }
 }
@@ -97,7 +97,7 @@ impl Judge for Table {
 }
 
 /// [COMMAND-7] to [COMMAND-11]
-fn getkeys(line: &[&[u8]]) -> Result<Plan, Refusal> {
+fn getkeys(call: &Call<'_>, line: &[&[u8]]) -> Result<Plan, Refusal> {
     let Some(command) = commands::find(line[0]) else {
         if may_exist_elsewhere(line[0]) {
             return Ok(Plan::new(Clause::COMMAND_8, Allowed::Unspecified(Clause::COMMAND_8)));
@@ -114,6 +114,9 @@ fn getkeys(line: &[&[u8]]) -> Result<Plan, Refusal> {
     match keys(command, line) {
         Some(keys) if !keys.is_empty() => {
             let keys = keys.into_iter().map(Reply::Bulk).collect();
+            if command.name.starts_with("xread") {
+                call.cite(Clause::COMMAND_14);
+            }
             Ok(Plan::reply(Clause::COMMAND_7, Reply::Array(keys)))
         }
         _ => Err(Refusal::new(Clause::COMMAND_11, "ERR Invalid arguments specified for command")),
@@ -130,6 +133,10 @@ pub(crate) fn keys(command: &Command, line: &[&[u8]]) -> Option<Vec<Bytes>> {
     if command.first_key == 0 {
         let counted = command.counted_keys(line)?;
         return Some(counted.into_iter().map(|at| line[at].to_vec()).collect());
+    }
+    if matches!(command.name, "xread" | "xreadgroup") {
+        // [COMMAND-14]
+        return Some(line[crate::stream::key_positions(line)?].iter().map(|key| key.to_vec()).collect());
     }
     let count = i64::try_from(line.len()).ok()?;
     let last = if command.last_key < 0 { count + command.last_key } else { command.last_key };

@@ -186,7 +186,7 @@ fn digest(call: &Call<'_>) -> Plan {
     Plan::reply(Clause::DEBUG_27, Reply::Status(sum.hex().into_bytes()))
 }
 
-/// [DEBUG-15] [DEBUG-16] [DEBUG-17] [DEBUG-32] [DEBUG-33] [DEBUG-34]
+/// [DEBUG-15] [DEBUG-16] [DEBUG-17] [DEBUG-32] [DEBUG-33] [DEBUG-34] [DEBUG-35]
 fn digest_value(call: &Call<'_>, keys: &[&[u8]]) -> Plan {
     call.cite(Clause::DEBUG_17);
     let digest = |key: &&[u8]| {
@@ -197,6 +197,7 @@ fn digest_value(call: &Call<'_>, keys: &[&[u8]]) -> Plan {
                 Kind::List => Clause::DEBUG_32,
                 Kind::Set => Clause::DEBUG_33,
                 Kind::Zset | Kind::Hash => Clause::DEBUG_34,
+                Kind::Stream => Clause::DEBUG_35,
             });
             sum.value(entry);
         }

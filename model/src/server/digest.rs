@@ -33,6 +33,7 @@ impl Sum {
             Value::Set(_) => 2,
             Value::Zset(_) => 3,
             Value::Hash(_) => 4,
+            Value::Stream(_) => 6,
         };
         self.mix(&code.to_be_bytes());
         match &entry.value {
@@ -45,6 +46,16 @@ impl Sum {
                 }
             }
             Value::Hash(hash) => hash.fields.iter().for_each(|(field, value)| self.add_pair(field, value)),
+            // [DEBUG-35]
+            Value::Stream(stream) => {
+                for (id, pairs) in stream.entries() {
+                    self.mix(format!("{}.{}", id.ms, id.seq).as_bytes());
+                    for (field, value) in pairs {
+                        self.mix(field);
+                        self.mix(value);
+                    }
+                }
+            }
         }
         if entry.deadline.is_some() {
             self.add(b"!!expire!!");

@@ -65,13 +65,32 @@ pub(crate) fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
+/// An error line, in which bytes that are no UTF-8 were recorded as `\\xHH`.
+fn plain_bytes(text: Vec<u8>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_slice();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = match rest {
+            [b'\\', b'x', high, low, ..] => {
+                let digits = [*high, *low];
+                std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            }
+            _ => None,
+        };
+        let (byte, length) = escaped.filter(|byte| *byte >= 0x80).map_or((first, 1), |byte| (byte, 4));
+        bytes.push(byte);
+        rest = if length == 1 { tail } else { &rest[length..] };
+    }
+    bytes
+}
+
 /// A typed reply; `None` where a value is masked or no reply came.
 pub(crate) fn reply(value: &Value) -> Option<Reply> {
     let (kind, content) = value.as_object()?.iter().next()?;
     let text = || content.as_str().unwrap_or_default().as_bytes().to_vec();
     Some(match kind.as_str() {
         "s" => Reply::Status(text()),
-        "e" => Reply::Error(text()),
+        "e" => Reply::Error(plain_bytes(text())),
         "i" => Reply::Integer(content.as_i64()?),
         "b" => Reply::Bulk(text()),
         "b64" => Reply::Bulk(decode(content.as_str()?)),

@@ -1,0 +1,429 @@
+//! XREAD and XREADGROUP.
+//!
+//! A command is first read into a [`Reading`]: what is wanted of which streams. [`Reading::serve`] then answers what one
+//! stream has for it, be it when the command is called or, for a client that waits, when an entry was added.
+
+use super::{Consumer, Group, Pairs, Pending, StreamEdit, StreamId, StreamValue, c_string, claim_command, entry_reply};
+use super::{naming, set_id_command, syntax_error, words};
+use crate::allowed::Allowed;
+use crate::call::Call;
+use crate::clause::Clause;
+use crate::erratum::Erratum;
+use crate::numbers::parse_integer;
+use crate::plan::{Plan, Propagation, Refusal};
+use crate::reply::{Bytes, Reply};
+use crate::span::Span;
+
+/// From where on a stream is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The entries above an id or, within a group, the consumer's history above it.
+    Above(StreamId),
+    /// What the group was not delivered yet. [XREADGROUP-1]
+    Undelivered,
+}
+
+/// What a reader wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Most entries of each stream. [XREAD-4]
+    pub(crate) count: usize,
+    /// How long it waits, 0 for ever; `None` for not at all. [XREAD-12]
+    pub(crate) block_ms: Option<i64>,
+    /// The names of the group and the consumer that it reads for.
+    pub(crate) group: Option<(Bytes, Bytes)>,
+    /// Nothing becomes pending. [XREADGROUP-3]
+    pub(crate) no_ack: bool,
+    /// The keys, and from where on each is wanted.
+    pub(crate) streams: Vec<(Bytes, From)>,
+}
+
+/// What a stream has for a reader.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Served {
+    /// An array of the key and an array of entries.
+    pub(crate) reply: Reply,
+    /// What becomes of the group.
+    pub(crate) group: Option<Group>,
+    /// What replicas hear of it.
+    pub(crate) commands: Vec<Vec<Bytes>>,
+}
+
+pub(crate) fn xread(call: &Call<'_>) -> Result<Plan, Refusal> {
+    read(call, false)
+}
+
+pub(crate) fn xreadgroup(call: &Call<'_>) -> Result<Plan, Refusal> {
+    read(call, true)
+}
+
+fn read(call: &Call<'_>, in_group: bool) -> Result<Plan, Refusal> {
+    let (options, streams_at) = options(call, in_group)?;
+    let reading = streams(call, options, streams_at)?;
+    let plan = serve_all(call, &reading, Rules::Specified)?;
+    // Early versions take a sequence number that cannot grow for 0, and answer streams that have nothing new. (E-114) (E-123)
+    let early = serve_all(call, &reading, Rules::Early)?;
+    let erratum = if reading.has_greatest_sequence() { Erratum::E_114 } else { Erratum::E_123 };
+    Ok(if plan.changes == early.changes && same(&plan.allowed, &early.allowed) {
+        plan
+    } else {
+        plan.or_erratum(erratum, early.allowed, early.changes)
+    })
+}
+
+fn same(one: &Allowed, other: &Allowed) -> bool {
+    matches!((one, other), (Allowed::Exactly(one), Allowed::Exactly(other)) if one == other)
+}
+
+/// The options up to STREAMS, and where the keys begin. [XREAD-6] [XREADGROUP-7]
+fn options(call: &Call<'_>, in_group: bool) -> Result<(Reading, usize), Refusal> {
+    let syntax = if in_group { Clause::XREADGROUP_7 } else { Clause::XREAD_6 };
+    call.cite(syntax);
+    let mut reading = Reading { count: usize::MAX, block_ms: None, group: None, no_ack: false, streams: Vec::new() };
+    let mut at = 1;
+    loop {
+        let Some(word) = call.args.get(at) else { return Err(syntax_error(syntax)) };
+        let more = call.args.len() - at - 1;
+        match word.to_ascii_lowercase().as_slice() {
+            b"block" if more >= 1 => {
+                let line = "ERR timeout is not an integer or out of range";
+                let ms = parse_integer(call.args[at + 1]).ok_or_else(|| Refusal::new(Clause::XREAD_8, line))?;
+                if ms < 0 {
+                    return Err(Refusal::new(Clause::XREAD_8, "ERR timeout is negative"));
+                }
+                reading.block_ms = Some(ms);
+                at += 2;
+            }
+            b"count" if more >= 1 => {
+                let count = call.integer(at + 1).inspect_err(|_| call.cite(Clause::XREAD_7))?;
+                call.cite(Clause::XREAD_4);
+                reading.count = usize::try_from(count).ok().filter(|&count| count > 0).unwrap_or(usize::MAX);
+                at += 2;
+            }
+            b"streams" if more >= 1 => {
+                if !more.is_multiple_of(2) {
+                    return Err(Refusal::new(
+                        Clause::XREAD_5,
+                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+                    ));
+                }
+                if in_group && reading.group.is_none() {
+                    return Err(Refusal::new(Clause::XREADGROUP_8, "ERR Missing GROUP option for XREADGROUP"));
+                }
+                return Ok((reading, at + 1));
+            }
+            b"group" if more >= 2 => {
+                if !in_group {
+                    return Err(Refusal::new(
+                        Clause::XREAD_9,
+                        "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                reading.group = Some((call.args[at + 1].to_vec(), call.args[at + 2].to_vec()));
+                at += 3;
+            }
+            b"noack" => {
+                if !in_group {
+                    return Err(Refusal::new(
+                        Clause::XREAD_9,
+                        "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                reading.no_ack = true;
+                at += 1;
+            }
+            _ => return Err(syntax_error(syntax)),
+        }
+    }
+}
+
+/// The keys and their ids, judged stream by stream. [XREAD-11]
+fn streams(call: &Call<'_>, mut reading: Reading, at: usize) -> Result<Reading, Refusal> {
+    let count = (call.args.len() - at) / 2;
+    let (keys, ids) = (&call.args[at..at + count], &call.args[at + count..]);
+    call.cite(Clause::XREAD_11);
+    for (key, id) in keys.iter().zip(ids) {
+        let stream = call.find_stream(key)?;
+        if let Some((name, _)) = &reading.group
+            && stream.is_none_or(|stream| !stream.groups.contains_key(name))
+        {
+            let parts: [&[u8]; 5] = [
+                b"NOGROUP No such key '",
+                key,
+                b"' or consumer group '",
+                name,
+                b"' in XREADGROUP with GROUP option",
+            ];
+            return Err(naming(Clause::XREADGROUP_9, &parts));
+        }
+        let from = match (c_string(id), &reading.group) {
+            (b"$", None) => {
+                call.cite(Clause::XREAD_3);
+                From::Above(stream.map_or(StreamId::LEAST, |stream| stream.last_id))
+            }
+            (b"$", Some(_)) => {
+                return Err(Refusal::new(
+                    Clause::XREADGROUP_10,
+                    "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this \
+                     consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just \
+                     return an empty result set.",
+                ));
+            }
+            (b">", None) => {
+                return Err(Refusal::new(
+                    Clause::XREAD_10,
+                    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> \
+                     option.",
+                ));
+            }
+            (b">", Some(_)) => From::Undelivered,
+            (_, group) => match call.stream_id(id)? {
+                StreamId::GREATEST if group.is_some() => {
+                    call.cite(Clause::XREADGROUP_14);
+                    From::Undelivered
+                }
+                id => From::Above(id),
+            },
+        };
+        reading.streams.push((key.to_vec(), from));
+    }
+    Ok(reading)
+}
+
+/// Whose rules decide what a stream has for a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// The specification's.
+    Specified,
+    /// Those of 5.0.6. (E-114) (E-123)
+    Early,
+}
+
+/// Serves every stream in turn, each in the state that the ones before it have left.
+fn serve_all(call: &Call<'_>, reading: &Reading, rules: Rules) -> Result<Plan, Refusal> {
+    let mut changed: Vec<(Bytes, StreamValue)> = Vec::new();
+    let mut replies = Vec::new();
+    let mut commands = Vec::new();
+    for (key, from) in &reading.streams {
+        let stream = match changed.iter().find(|(changed, _)| changed == key) {
+            Some((_, stream)) => {
+                call.cite(Clause::XREADGROUP_12);
+                Some(stream.clone())
+            }
+            None => call.find_stream(key)?.cloned(),
+        };
+        let Some(mut stream) = stream else { continue };
+        let Some(served) = reading.serve(key, *from, &stream, call.span, rules) else { continue };
+        replies.push(served.reply);
+        commands.extend(served.commands);
+        if let (Some(group), Some((name, _))) = (served.group, &reading.group) {
+            stream.apply(StreamEdit::Group(name.clone(), Some(group)));
+            changed.retain(|(changed, _)| changed != key);
+            changed.push((key.clone(), stream));
+        }
+    }
+    if replies.is_empty() {
+        return Ok(unserved(call, reading));
+    }
+    let mut plan = Plan::reply(clause(call, reading), Reply::Array(replies));
+    for (key, mut stream) in changed {
+        let Some((name, _)) = &reading.group else { continue };
+        let group = stream.groups.remove(name);
+        plan = plan.with(call.edit_stream(&key, StreamEdit::Group(name.clone(), group)));
+    }
+    if !commands.is_empty() {
+        plan.propagation = Propagation::Instead { aof: commands.clone(), replicas: Some(commands) };
+    }
+    Ok(plan)
+}
+
+/// Nothing is there: the reader is told so, or waits. [XREAD-2] [XREAD-12] [XREADGROUP-11]
+///
+/// Only readers of new entries come here with a group, since a history is answered even if it is empty.
+fn unserved(call: &Call<'_>, reading: &Reading) -> Plan {
+    match reading.block_ms {
+        None => Plan::reply(Clause::XREAD_2, Reply::NilArray),
+        Some(_) => {
+            call.cite(Clause::XREADGROUP_11);
+            Plan::new(Clause::XREAD_12, Allowed::Nothing)
+        }
+    }
+}
+
+/// The clause that decides the answer, after all that bear on it were cited.
+fn clause(call: &Call<'_>, reading: &Reading) -> Clause {
+    if reading.group.is_none() {
+        return Clause::XREAD_1;
+    }
+    let history = reading.streams.iter().any(|(_, from)| *from != From::Undelivered);
+    let cited: &[Clause] = match (history, reading.no_ack) {
+        (true, _) => &[
+            Clause::XREADGROUP_5,
+            Clause::XREADGROUP_6,
+            Clause::GROUP_4,
+            Clause::PROPAGATION_22,
+            Clause::PROPAGATION_25,
+        ],
+        (false, true) => &[Clause::XREADGROUP_3, Clause::PROPAGATION_23, Clause::PROPAGATION_25],
+        (false, false) => &[Clause::XREADGROUP_2, Clause::GROUP_1, Clause::PROPAGATION_22],
+    };
+    cited.iter().for_each(|&clause| call.cite(clause));
+    if history { Clause::XREADGROUP_4 } else { Clause::XREADGROUP_1 }
+}
+
+impl Reading {
+    fn has_greatest_sequence(&self) -> bool {
+        self.streams.iter().any(|(_, from)| matches!(from, From::Above(StreamId { seq: u64::MAX, .. })))
+    }
+
+    /// What a stream has for the reader now; `None` if there is nothing to answer. This is what a client that waits is
+    /// served when an entry was added, too. [XREAD-13] [XREADGROUP-11]
+    pub(crate) fn serve(
+        &self,
+        key: &[u8],
+        from: From,
+        stream: &StreamValue,
+        now: Span,
+        rules: Rules,
+    ) -> Option<Served> {
+        let group = match &self.group {
+            None => None,
+            Some((name, consumer)) => Some((name, consumer, stream.groups.get(name)?)),
+        };
+        let (entries, group, commands) = match (group, from) {
+            (None, From::Above(id)) => (self.above(stream, id, rules)?, None, Vec::new()),
+            (None, From::Undelivered) => return None,
+            (Some((name, consumer, group)), From::Undelivered) => {
+                let found = self.above(stream, group.last_id, rules)?;
+                let (group, commands) = self.deliver(key, name, consumer, group, &found, now);
+                (found, Some(group), commands)
+            }
+            (Some((name, consumer, group)), From::Above(id)) => {
+                let (replies, group, commands) = self.history(key, name, consumer, group, id, stream, now, rules);
+                return Some(Served { reply: of_key(key, replies), group: Some(group), commands });
+            }
+        };
+        let replies = entries.into_iter().map(|(id, pairs)| entry_reply(id, pairs)).collect();
+        Some(Served { reply: of_key(key, replies), group, commands })
+    }
+
+    /// The entries above an id; `None` if there are none.
+    fn above<'s>(&self, stream: &'s StreamValue, id: StreamId, rules: Rules) -> Option<Vec<(StreamId, &'s Pairs)>> {
+        let first = first_above(id, rules)?;
+        let found: Vec<_> = stream.entries().filter(|(id, _)| *id >= first).take(self.count).collect();
+        let early_takes_it = rules == Rules::Early && !stream.is_empty() && stream.last_id > id;
+        match rules {
+            Rules::Specified if found.is_empty() => None,
+            Rules::Early if !early_takes_it => None,
+            _ => Some(found),
+        }
+    }
+
+    /// Delivers entries to the consumer. [XREADGROUP-1] [XREADGROUP-2] [XREADGROUP-3]
+    fn deliver(
+        &self,
+        key: &[u8],
+        name: &[u8],
+        consumer: &[u8],
+        group: &Group,
+        entries: &[(StreamId, &Pairs)],
+        now: Span,
+    ) -> (Group, Vec<Vec<Bytes>>) {
+        let mut group = group.clone();
+        let mut commands = Vec::new();
+        if self.no_ack {
+            commands.extend(self.made(key, name, consumer, &group));
+        }
+        // [GROUP-4] [GROUP-5]
+        group.consumers.insert(consumer.to_vec(), Consumer { seen: now });
+        for &(id, _) in entries {
+            group.last_id = group.last_id.max(id);
+            if self.no_ack {
+                commands.push(set_id_command(key, name, &group));
+            } else {
+                let pending = Pending { consumer: consumer.to_vec(), delivered: now, deliveries: 1 };
+                commands.push(claim_command(key, name, &group, id, &pending));
+                group.pending.insert(id, pending);
+            }
+        }
+        (group, commands)
+    }
+
+    /// The history of the consumer above an id. [XREADGROUP-4] [XREADGROUP-5]
+    #[expect(clippy::too_many_arguments, reason = "a group, its stream and who reads them")]
+    fn history(
+        &self,
+        key: &[u8],
+        name: &[u8],
+        consumer: &[u8],
+        group: &Group,
+        id: StreamId,
+        stream: &StreamValue,
+        now: Span,
+        rules: Rules,
+    ) -> (Vec<Reply>, Group, Vec<Vec<Bytes>>) {
+        let mut group = group.clone();
+        let mut commands: Vec<Vec<Bytes>> = self.made(key, name, consumer, &group).into_iter().collect();
+        group.consumers.insert(consumer.to_vec(), Consumer { seen: now });
+        let first = first_above(id, rules);
+        let found: Vec<StreamId> = group
+            .pending_of(consumer)
+            .map(|(id, _)| id)
+            .filter(|id| first.is_some_and(|first| *id >= first))
+            .take(self.count)
+            .collect();
+        let mut replies = Vec::new();
+        for id in found {
+            let Some(pairs) = stream.entry(id) else {
+                replies.push(Reply::Array(vec![Reply::Bulk(id.to_text()), Reply::NilArray]));
+                continue;
+            };
+            replies.push(entry_reply(id, pairs));
+            if let Some(pending) = group.pending.get_mut(&id) {
+                pending.delivered = now;
+                pending.deliveries = pending.deliveries.saturating_add(1);
+                let pending = pending.clone();
+                commands.push(claim_command(key, name, &group, id, &pending));
+            }
+        }
+        (replies, group, commands)
+    }
+
+    /// How replicas hear of a consumer that is made. [PROPAGATION-25]
+    fn made(&self, key: &[u8], name: &[u8], consumer: &[u8], group: &Group) -> Option<Vec<Bytes>> {
+        if group.consumers.contains_key(consumer) {
+            return None;
+        }
+        let mut command = words(&[b"XREADGROUP", b"GROUP", name, consumer, b"STREAMS", key]);
+        command.push(StreamId::GREATEST.previous()?.to_text());
+        Some(command)
+    }
+}
+
+fn of_key(key: &[u8], entries: Vec<Reply>) -> Reply {
+    Reply::Array(vec![Reply::bulk(key), Reply::Array(entries)])
+}
+
+/// The least id above one. Early versions let the sequence number begin anew. (E-114)
+fn first_above(id: StreamId, rules: Rules) -> Option<StreamId> {
+    match rules {
+        Rules::Specified => id.next(),
+        Rules::Early => Some(StreamId { seq: id.seq.wrapping_add(1), ..id }),
+    }
+}
+
+/// Where the keys of XREAD and XREADGROUP stand; `None` if that cannot be told. [COMMAND-14]
+pub(crate) fn key_positions(line: &[&[u8]]) -> Option<std::ops::Range<usize>> {
+    let mut at = 1;
+    loop {
+        match line.get(at)?.to_ascii_lowercase().as_slice() {
+            b"block" | b"count" => at += 2,
+            b"group" => at += 3,
+            b"noack" => at += 1,
+            b"streams" => break,
+            _ => return None,
+        }
+    }
+    let behind = line.len() - at - 1;
+    (behind > 0 && behind.is_multiple_of(2)).then(|| at + 1..at + 1 + behind / 2)
+}
