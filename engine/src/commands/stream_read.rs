@@ -390,7 +390,6 @@ struct WaitingConsumer {
 
 /// What came of trying to serve a reader who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "nobody keeps readers who wait yet")]
 pub(crate) enum Served {
     /// There is nothing for it: it waits on, and nothing was written.
     Not,
