@@ -4,7 +4,8 @@
 //! XADD …               each entry; of a stream without entries, one that its own MAXLEN 0 removes
 //! XSETID               the last id
 //! XGROUP CREATE        each group
-//! XCLAIM … FORCE       each pending entry, under the consumer; one of no entry for a consumer without any
+//! XCLAIM … FORCE       each pending entry, under the consumer
+//! XREADGROUP … STREAMS each consumer without pending entries: it reads an empty history
 //! ```
 //!
 //! What no such commands can make (pending entries of deleted entries, and what only a damaged file can have brought)
@@ -18,7 +19,7 @@ use crate::number::{I64_TEXT_MAX, format_i64};
 use crate::object::ObjectRef;
 use crate::rdb;
 use crate::values::Stream;
-use crate::values::stream::{Group, ID_TEXT_MAX, StreamId};
+use crate::values::stream::{BEHIND_ALL, Group, ID_TEXT_MAX, StreamId};
 
 pub(super) fn compact_stream(object: ObjectRef<'_>, stream: &Stream, sink: &mut Sink<'_>) -> io::Result<()> {
     let key = object.key();
@@ -53,8 +54,7 @@ pub(super) fn compact_stream(object: ObjectRef<'_>, stream: &Stream, sink: &mut 
 
 /// Whether commands can make it.
 fn has_commands(stream: &Stream) -> bool {
-    let top = stream.entries().last().map_or(StreamId::MIN, |top| top.id);
-    let mut all = stream.last_id() >= top;
+    let mut all = true;
     stream.for_each_group(|_, group| {
         all = all
             && group.pending_from(StreamId::MIN).all(|(id, pending)| {
@@ -72,8 +72,8 @@ fn compact_group(key: &[u8], name: &[u8], group: &Group, sink: &mut Sink<'_>) ->
     sink.command(&[b"XGROUP", b"CREATE", key, name, group.last_id.text(&mut text)])?;
     for consumer in group.consumers() {
         if consumer.pending_len() == 0 {
-            // Nothing is pending under this id, so that nothing but the consumer is made.
-            sink.command(&[b"XCLAIM", key, name, consumer.name(), b"0", b"0-0", b"JUSTID"])?;
+            let behind_all = BEHIND_ALL.text(&mut text);
+            sink.command(&[b"XREADGROUP", b"GROUP", name, consumer.name(), b"STREAMS", key, behind_all])?;
         }
         for id in consumer.pending(StreamId::MIN) {
             let Some(pending) = group.pending(id) else { continue };

@@ -1,6 +1,6 @@
 //! Consumer groups: made and removed, and what is pending in them acknowledged, listed and claimed.
 
-use super::stream_read::{hand_on_claim, hand_on_consumer};
+use super::stream_read::hand_on_claim;
 use super::streams::{INVALID_ID, parse_count, parse_id, parse_range, write_entry, write_id};
 use super::{Context, Refusal, SILENT, unknown_subcommand, until_nul};
 use crate::faults::{self, Fault};
@@ -293,7 +293,6 @@ impl ClaimOptions {
 /// What XCLAIM did.
 #[derive(Default)]
 struct Claimed {
-    new_consumer: bool,
     moved_on: bool,
     /// The arguments that were claimed, and what is known of them now.
     entries: Vec<(usize, Pending)>,
@@ -312,9 +311,6 @@ pub(crate) fn xclaim(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
     let claimed = claim(args, &options, now_ms, entries, group, &mut reply);
     drop(stream);
     let mut to = |command: &[&[u8]]| cx.server.propagation.instead(Targets::ALL, command);
-    if claimed.new_consumer && claimed.entries.is_empty() {
-        hand_on_consumer(key, name, consumer, &mut to);
-    }
     for (place, pending) in &claimed.entries {
         hand_on_claim([key, name, consumer, &args[*place]], pending, claimed.last_id, &mut to);
     }
@@ -322,7 +318,7 @@ pub(crate) fn xclaim(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
         let mut text = [0; ID_TEXT_MAX];
         to(&[b"XGROUP", b"SETID", key, name, claimed.last_id.text(&mut text)]);
     }
-    if claimed.new_consumer || claimed.moved_on || !claimed.entries.is_empty() {
+    if claimed.moved_on || !claimed.entries.is_empty() {
         cx.modified_times(key, SILENT, claimed.entries.len());
     }
     Ok(())
@@ -343,9 +339,6 @@ fn claim(
         claimed.moved_on = true;
     }
     claimed.last_id = group.last_id;
-    let (consumer, new) = group.find_or_add(&args[3], now_ms);
-    group.see(consumer, now_ms);
-    claimed.new_consumer = new;
     let place = reply.later_array();
     for at in 5..options.ids_end {
         let Some(id) = StreamId::parse(&args[at], 0) else { continue };
@@ -355,6 +348,9 @@ fn claim(
             None if options.force && entries.get(id).is_some() => 1,
             None => continue,
         };
+        // With the first entry that it claims it is there. [GROUP-4]
+        let (consumer, _) = group.find_or_add(&args[3], now_ms);
+        group.see(consumer, now_ms);
         let deliveries = match options.deliveries {
             Some(count) => count,
             None if options.just_id => before,

@@ -16,7 +16,7 @@ use crate::object::{ObjectMut, ObjectRef};
 use crate::propagation::Targets;
 use crate::resp::{Args, Reply};
 use crate::values::Stream;
-use crate::values::stream::{ConsumerId, Entries, GroupMut, ID_TEXT_MAX, Pending, StreamId};
+use crate::values::stream::{BEHIND_ALL, ConsumerId, Entries, GroupMut, ID_TEXT_MAX, Pending, StreamId};
 
 /// Most entries that a reader who had to wait gets, unless it says otherwise.
 const WAITING_COUNT: usize = 1000;
@@ -128,7 +128,8 @@ fn judge(found: Option<ObjectRef<'_>>, key: &[u8], start: &[u8], options: &Optio
         b"$" => Ok(Start::After(stream.map_or(StreamId::MIN, Stream::last_id))),
         b">" if !grouped => Err(ONLY_GROUPS.into()),
         b">" => Ok(Start::New),
-        _ => parse_id(start).map(Start::After),
+        // The greatest id stands for new entries too. [XREADGROUP-14]
+        _ => parse_id(start).map(|id| if grouped && id == StreamId::MAX { Start::New } else { Start::After(id) }),
     }
 }
 
@@ -338,10 +339,9 @@ impl Changes {
 }
 
 /// That there is a consumer, by the reading of an empty history. [PROPAGATION-25]
-pub(super) fn hand_on_consumer(key: &[u8], group: &[u8], consumer: &[u8], to: &mut dyn FnMut(&[&[u8]])) {
+fn hand_on_consumer(key: &[u8], group: &[u8], consumer: &[u8], to: &mut dyn FnMut(&[&[u8]])) {
     let mut text = [0; ID_TEXT_MAX];
-    let greatest = StreamId::MAX.text(&mut text);
-    to(&[b"XREADGROUP", b"GROUP", group, consumer, b"STREAMS", key, greatest]);
+    to(&[b"XREADGROUP", b"GROUP", group, consumer, b"STREAMS", key, BEHIND_ALL.text(&mut text)]);
 }
 
 /// That an entry is pending: key, group, consumer and id come first. [PROPAGATION-22]
@@ -390,7 +390,6 @@ struct WaitingConsumer {
 
 /// What came of trying to serve a reader who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "nobody keeps readers who wait yet")]
 pub(crate) enum Served {
     /// There is nothing for it: it waits on, and nothing was written.
     Not,
@@ -433,7 +432,6 @@ impl WaitingReader {
     ) -> Served {
         let Some(mut object) = object else { return Served::Not };
         let Ok(mut stream) = object.stream() else { return Served::Not };
-        let last_id = stream.last_id();
         let begin = |reply: &mut Reply<'_>| {
             reply.array(1);
             reply.array(2);
@@ -441,25 +439,29 @@ impl WaitingReader {
         };
         let Some(waiting) = &self.group else {
             let after = self.streams.iter().find(|(own, _)| own == key).map(|(_, after)| *after);
-            let Some(after) = after.filter(|after| last_id > *after) else { return Served::Not };
+            let first = after.and_then(StreamId::next);
+            let above = first.map(|first| stream.entries().range(first, StreamId::MAX));
+            let mut above = above.into_iter().flatten().take(self.most).peekable();
+            if above.peek().is_none() {
+                return Served::Not;
+            }
             begin(reply);
-            let above = after.next().map(|first| stream.entries().range(first, StreamId::MAX));
-            write_entries(reply, above.into_iter().flatten().take(self.most));
+            write_entries(reply, above);
             return Served::Unchanged;
         };
         let Some((entries, group)) = stream.group_mut(&waiting.group) else {
             reply.error(b"NOGROUP the consumer group this client was blocked on no longer exists");
             return Served::Unchanged;
         };
-        if last_id <= group.last_id {
+        let mut reading = Reading { entries, group, most: self.most, now_ms };
+        if !reading.has_new() {
             return Served::Not;
         }
-        let mut reading = Reading { entries, group, most: self.most, now_ms };
         begin(reply);
         let changes = reading.deliver(&waiting.consumer, waiting.no_ack, reply);
         drop(reading);
         changes.hand_on(key, &waiting.group, &waiting.consumer, to);
-        if changes.is_empty() { Served::Unchanged } else { Served::Changed }
+        Served::Changed
     }
 }
 

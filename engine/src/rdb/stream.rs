@@ -74,7 +74,12 @@ impl<R: Read> Source<'_, R> {
         if self.input.number()? != stream.len() {
             return Err(self.trouble(offset, "a number of entries that is not right"));
         }
+        let offset = self.input.offset();
         let last_id = self.stream_id()?;
+        // A deleted entry may be above it: XSETID sets it back behind those that are left.
+        if stream.entries().last().is_some_and(|top| top.id > last_id) {
+            return Err(self.trouble(offset, "an entry above the last id"));
+        }
         stream.set_last_id(last_id);
         let mut name = Vec::new();
         for _ in 0..self.input.number()? {

@@ -14,6 +14,10 @@ pub struct StreamId {
     pub seq: u64,
 }
 
+/// Whose reader has an empty history behind it: the greatest id but one, since Redis takes the greatest for `>`.
+/// [PROPAGATION-25]
+pub const BEHIND_ALL: StreamId = StreamId { ms: u64::MAX, seq: u64::MAX - 1 };
+
 impl StreamId {
     /// The least id.
     pub const MIN: StreamId = StreamId { ms: 0, seq: 0 };

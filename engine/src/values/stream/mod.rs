@@ -9,8 +9,8 @@
 //! other. A stream without entries stays, for its last id and its groups. [STREAM-7]
 //!
 //! Invariants, verified by [`Stream::validate`]: each node is valid, has an entry that is not deleted, and its key is the
-//! id of its first entry, deleted or not; ids that are not deleted ascend through all nodes; their number and the
-//! account of bytes are what the nodes and groups have.
+//! id of its first entry, deleted or not; ids that are not deleted ascend through all nodes and are not above the last id;
+//! their number and the account of bytes are what the nodes and groups have.
 
 mod group;
 mod id;
@@ -21,7 +21,7 @@ mod slab;
 use std::ops::{Deref, DerefMut};
 
 pub use group::{Consumer, ConsumerId, Group, Pending};
-pub use id::{ID_TEXT_MAX, StreamId};
+pub use id::{BEHIND_ALL, ID_TEXT_MAX, StreamId};
 pub use node::{Entry, Fields};
 pub use range::{Entries, Range};
 
@@ -69,8 +69,6 @@ struct Body {
     /// Entries.
     len: u64,
     last_id: StreamId,
-    /// What a file said the last id is may be below that of an entry: no id up to here is given. [RDBSTREAM-10]
-    floor: StreamId,
     groups: Rax<Box<Group>>,
     /// Bytes that listpacks take.
     node_bytes: usize,
@@ -114,7 +112,6 @@ impl Stream {
             nodes: Rax::new(),
             len: 0,
             last_id: StreamId::MIN,
-            floor: StreamId::MIN,
             groups: Rax::new(),
             node_bytes: 0,
             group_bytes: 0,
@@ -142,13 +139,12 @@ impl Stream {
     /// Sets the last id.
     pub fn set_last_id(&mut self, id: StreamId) {
         self.0.last_id = id;
-        self.0.floor = self.entries().last().map_or(StreamId::MIN, |last| last.id);
     }
 
     /// The id that a new entry gets at a time in Unix milliseconds; `None` behind the greatest. [XADD-2]
     #[must_use]
     pub fn next_id(&self, now_ms: u64) -> Option<StreamId> {
-        let last = self.0.last_id.max(self.0.floor);
+        let last = self.0.last_id;
         if now_ms > last.ms {
             return Some(StreamId { ms: now_ms, seq: 0 });
         }
@@ -192,7 +188,7 @@ impl Stream {
         limits: &StreamLimits,
     ) -> Result<(), NotAdded> {
         let body = &mut *self.0;
-        if id <= body.last_id.max(body.floor) {
+        if id <= body.last_id {
             return Err(NotAdded::NotAbove);
         }
         let size = texts.clone().fold(0usize, |sum, text| sum.saturating_add(text.len()));
@@ -345,6 +341,7 @@ impl Stream {
             assert_eq!(key.len(), 16, "the id of a node");
             let (first_id, last_id) = node.validate(StreamId::of_tree_key(key));
             assert!(last.is_none_or(|last| last < first_id), "ids that do not ascend");
+            assert!(last_id <= body.last_id, "an entry above the last id");
             last = Some(last_id);
             len += node.count();
             node_bytes += node.bytes();

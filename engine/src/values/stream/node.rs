@@ -341,6 +341,7 @@ impl Node {
         let count = reader.number("no number of entries")?;
         let deleted = reader.number("no number of deleted entries")?;
         let fields = reader.len("no number of fields")?;
+        let names = reader.at;
         reader.skip(fields)?;
         reader.expect(0, "no 0 behind the fields")?;
         let (mut alive, mut dead) = (0, 0);
@@ -359,8 +360,14 @@ impl Node {
                 FIXED + fields
             } else {
                 let len = reader.len("no number of fields of an entry")?;
+                let own = Fields { list: &self.0, names: None, next: reader.at, left: len };
                 reader.skip(len)?;
                 reader.skip(len)?;
+                let is_first = alive + dead == 0;
+                let same = || self.0.iter_from(names).take(fields).eq(own.map(|(name, _)| name));
+                if is_first && !same() {
+                    return trouble("a first entry whose fields are not the node's");
+                }
                 FIXED + 1 + 2 * len
             };
             reader.expect(elements as i64, "a number of elements that is not right")?;
