@@ -71,6 +71,9 @@ fn is_free(request: &Request) -> bool {
             && ["object", "sdslen", "htstats", "htstats-key", "structsize"].iter().any(|name| request.is(1, name))
         || request.is(0, "pfdebug") && request.is(1, "getreg")
         || request.is(1, "help")
+        || request.is(0, "xadd") && (2..request.len()).any(|index| request.argument(index) == b"*")
+        || request.is(0, "xpending") && request.len() > 3
+        || request.is(0, "xinfo") && request.is(1, "consumers")
 }
 
 /// Whether a defect of Redis 5 makes it end the process, or DEBUG does so on purpose.

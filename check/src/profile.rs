@@ -78,7 +78,8 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
         return Some("5.0.14 may overlook members (E-63), and what it stored then nobody knows");
     }
     if request.is(0, "xadd") || request.is(0, "xsetid") {
-        return makes_last_id(request).then_some("5.0.6 goes on behind the greatest id, and breaks their order (E-111)");
+        return makes_last_id(request)
+            .then_some("5.0.6 goes on behind the greatest id, and breaks their order (E-111)");
     }
     if request.is(0, "sort") {
         return sort_is_lethal(request);

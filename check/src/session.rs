@@ -220,7 +220,8 @@ impl<'a> Session<'a> {
         coverage: &'a mut Coverage,
     ) -> Result<Self, TargetError> {
         target.reset(setup)?;
-        let mut model = Model::new(profile);
+        let streams = if profile.errata.is_empty() { profile.streams } else { target.stream_habits() };
+        let mut model = Model::new(Profile { streams, ..profile });
         let ledger = target.can().propagation.then(Ledger::default);
         model.record_propagation(ledger.is_some());
         let sees_encodings = target.can().encodings;

@@ -11,7 +11,7 @@ pub use chunked::Chunked;
 pub use embedded::Embedded;
 pub use live::{Live, LiveError, Url};
 
-use tally_model::{Peer, Reply, Span};
+use tally_model::{Peer, Reply, Span, StreamHabits};
 
 use crate::reply_reader::ReplyError;
 
@@ -148,6 +148,11 @@ pub trait Target {
         None
     }
 
+    /// Which of the departures of early versions it has that a model must know of beforehand.
+    fn stream_habits(&self) -> StreamHabits {
+        StreamHabits::default()
+    }
+
     /// Checks what no client can see; says what does not hold.
     fn validate(&self) -> Result<(), String> {
         Ok(())
@@ -197,6 +202,10 @@ impl<T: Target + ?Sized> Target for Box<T> {
 
     fn can(&self) -> Capabilities {
         (**self).can()
+    }
+
+    fn stream_habits(&self) -> StreamHabits {
+        (**self).stream_habits()
     }
 
     fn take_handed_on(&mut self) -> Vec<HandedOn> {

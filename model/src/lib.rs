@@ -75,7 +75,7 @@ pub use client::{ClientId, Peer};
 pub use deviation::{Deviation, DeviationKind, Verdict};
 pub use erratum::Erratum;
 pub use model::Model;
-pub use profile::{ErrorPolicy, Profile};
+pub use profile::{ErrorPolicy, Profile, StreamHabits};
 pub use propagation::Propagated;
 pub use reply::{Bytes, Reply};
 pub use span::{Outcome, Span};

@@ -11,6 +11,15 @@ pub enum ErrorPolicy {
     CodeOnly,
 }
 
+/// Departures of early versions of 5.0 that do not show at once, so that whether a server has them must be known before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamHabits {
+    /// Nodes take one entry more. (E-117)
+    pub roomy_nodes: bool,
+    /// XCLAIM makes a consumer, and counts it as seen, even if it claims nothing. (E-121)
+    pub claims_make_consumers: bool,
+}
+
 /// A version of Redis as the model sees it.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -20,9 +29,8 @@ pub struct Profile {
     pub errors: ErrorPolicy,
     /// Known departures of this version that are accepted and named; empty for a server that should have none.
     pub errata: Vec<Erratum>,
-    /// The server is one of the early versions of 5.0 that fill nodes of streams with one entry more (E-117) and make a
-    /// consumer by an XCLAIM that claims nothing (E-121). Neither shows at once, so it has to be known.
-    pub early_streams: bool,
+    /// What early versions do otherwise with streams.
+    pub streams: StreamHabits,
     /// How far the server's cached clock may lag behind real time, milliseconds: it stamps keys for OBJECT IDLETIME.
     pub clock_lag_ms: i64,
 }
@@ -34,7 +42,7 @@ impl Profile {
             name: "5.0",
             errors: ErrorPolicy::Exact,
             errata: Erratum::ALL.to_vec(),
-            early_streams: false,
+            streams: StreamHabits::default(),
             clock_lag_ms: 1100,
         }
     }

@@ -9,7 +9,8 @@ use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::Value;
 use tally_model::rdb::{self, Content, Forms, Item, RdbErrorKind, ValueType, Writer};
-use tally_model::{aof, lzf};
+use tally_model::stream::{Consumer, Group, Item as Entry, Node, Pending, StreamId, StreamValue};
+use tally_model::{Span, aof, lzf};
 
 type Found = (Content, Option<i64>, Option<u64>, Option<u8>);
 
@@ -35,7 +36,7 @@ fn pair(pair: &Value) -> (Vec<u8>, Vec<u8>) {
     (bytes(&pair[0]), bytes(&pair[1]))
 }
 
-/// The value that a description gives a key; streams and modules' values are not read.
+/// The value that a description gives a key; modules' values are not read.
 fn content(key: &Value) -> Option<Content> {
     let elements = || key["value"].as_array().unwrap().iter();
     let score = |(member, score): (Vec<u8>, Vec<u8>)| (member, String::from_utf8(score).unwrap().parse().unwrap());
@@ -45,8 +46,65 @@ fn content(key: &Value) -> Option<Content> {
         "set" => Content::Set(elements().map(bytes).collect()),
         "zset" => Content::Zset(elements().map(pair).map(score).collect()),
         "hash" => Content::Hash(elements().map(pair).collect()),
+        "stream" => Content::Stream(stream(&key["value"])),
         _ => return None,
     })
+}
+
+fn id(value: &Value) -> StreamId {
+    StreamId::parse(value.as_str().unwrap().as_bytes(), 0).unwrap()
+}
+
+/// A described stream, all of its entries in one node.
+fn stream(value: &Value) -> StreamValue {
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let mut stream = StreamValue { last_id: id(&value["last_generated_id"]), ..StreamValue::default() };
+    let entries: BTreeMap<StreamId, Entry> = list(&value["entries"])
+        .iter()
+        .map(|entry| {
+            let flat: Vec<Vec<u8>> = list(&entry[1]).iter().map(bytes).collect();
+            let pairs = flat.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+            (id(&entry[0]), Entry { deleted: false, pairs })
+        })
+        .collect();
+    if let Some((&first, _)) = entries.first_key_value() {
+        stream.nodes.insert(first, Node { entries });
+    }
+    assert_eq!(stream.len() as u64, value["length"].as_u64().unwrap());
+    for described in list(&value["groups"]) {
+        let mut group = Group { last_id: id(&described["last_delivered_id"]), ..Group::default() };
+        for consumer in list(&described["consumers"]) {
+            group.consumers.insert(bytes(&consumer["name"]), Consumer { seen: Span::at(0) });
+        }
+        for pending in list(&described["pel"]) {
+            let delivery = Pending {
+                consumer: bytes(&pending["consumer"]),
+                delivered: Span::at(pending["delivery_time_ms"].as_i64().unwrap()),
+                deliveries: pending["delivery_count"].as_u64().unwrap(),
+            };
+            group.pending.insert(id(&pending["id"]), delivery);
+        }
+        for consumer in list(&described["consumers"]) {
+            let count = group.pending_of(&bytes(&consumer["name"])).count() as u64;
+            assert_eq!(count, consumer["pending"].as_u64().unwrap());
+        }
+        stream.groups.insert(bytes(&described["name"]), group);
+    }
+    stream
+}
+
+/// What a description tells of a stream: not its nodes, deleted entries, and when consumers were seen.
+fn described_part(stream: &StreamValue) -> StreamValue {
+    let mut part = StreamValue { nodes: BTreeMap::new(), ..stream.clone() };
+    let entries: BTreeMap<StreamId, Entry> =
+        stream.entries().map(|(id, pairs)| (id, Entry { deleted: false, pairs: pairs.clone() })).collect();
+    if let Some((&first, _)) = entries.first_key_value() {
+        part.nodes.insert(first, Node { entries });
+    }
+    for group in part.groups.values_mut() {
+        group.consumers.values_mut().for_each(|consumer| consumer.seen = Span::at(0));
+    }
+    part
 }
 
 /// The same value with its elements in one order, where their order is free.
@@ -54,6 +112,7 @@ fn ordered(content: &Content) -> Content {
     let mut content = content.clone();
     match &mut content {
         Content::String(_) | Content::List(_) => {}
+        Content::Stream(stream) => *stream = described_part(stream),
         Content::Set(members) => members.sort(),
         Content::Hash(pairs) => pairs.sort(),
         Content::Zset(members) => members.sort_by(|one, other| one.0.cmp(&other.0)),
@@ -149,7 +208,7 @@ fn every_recorded_file_holds_the_values_that_its_description_names() {
         assert_eq!(file.checksum.map(|sum| sum == 0), checksum, "{name}");
     }
     assert!(values > 800, "only {values} values");
-    let all = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14].map(ValueType);
+    let all = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15].map(ValueType);
     assert!(all.iter().all(|kind| kinds.contains(kind)), "only {kinds:?}");
 }
 

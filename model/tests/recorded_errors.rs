@@ -107,9 +107,10 @@ fn recorded_errors_are_accepted() {
     }
     eprintln!("{judged} recorded errors were judged, {skipped} passed over");
     assert!(deviations.is_empty(), "{}", deviations.join("\n"));
-    assert!(judged >= 400);
+    assert!(judged >= 600, "{judged}");
 }
 
+// [XREAD-14]
 #[test]
 fn recorded_answers_at_the_edge_of_errors_are_accepted() {
     let mut judged = 0;
@@ -135,5 +136,5 @@ fn recorded_answers_at_the_edge_of_errors_are_accepted() {
     }
     eprintln!("{judged} recorded answers were judged, {skipped} passed over");
     assert!(deviations.is_empty(), "{}", deviations.join("\n"));
-    assert!(judged >= 60);
+    assert!(judged >= 90, "{judged}");
 }

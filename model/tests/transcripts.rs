@@ -130,7 +130,8 @@ impl Replay {
         }
         if name == "XADD" && line.flag("nondeterministic") {
             // An id made of the clock tells the time.
-            let id = if let Reply::Bulk(id) = &reply { String::from_utf8_lossy(id).into_owned() } else { String::new() };
+            let id =
+                if let Reply::Bulk(id) = &reply { String::from_utf8_lossy(id).into_owned() } else { String::new() };
             let ms = id.split('-').next().and_then(|ms| ms.parse().ok()).unwrap_or(0);
             self.now_ms = self.now_ms.max(ms);
             return self.judge(client, &command, &reply, line);

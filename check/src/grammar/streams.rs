@@ -12,11 +12,7 @@ use super::{Argument, Grammar};
 const KEY: Argument = Key(Stream);
 const COUNT: &[Argument] = &[Word("COUNT"), SignedCount];
 /// Trimming as far as nodes allow is what shows where nodes end.
-const MAXLEN: &[Argument] = &[
-    Word("MAXLEN"),
-    OneOf(&[&[], &[Word("~")], &[Word("~")], &[Word("=")]]),
-    StreamLength,
-];
+const MAXLEN: &[Argument] = &[Word("MAXLEN"), OneOf(&[&[], &[Word("~")], &[Word("~")], &[Word("=")]]), StreamLength];
 /// Entries of one node mostly have the same fields in a real stream; here half of them do.
 const PAIRS: Argument = OneOf(&[
     &[Many(&[Field, Element])],
@@ -90,14 +86,26 @@ pub(super) const COMMANDS: &[Grammar] = &[
             Word("GROUP"),
             Group,
             Consumer,
-            OneOf(&[&[], &[], &[COUNT_OPTION], &[Word("NOACK")], &[COUNT_OPTION, Word("NOACK")], &[Options(&[WRONG_BLOCK])]]),
+            OneOf(&[
+                &[],
+                &[],
+                &[COUNT_OPTION],
+                &[Word("NOACK")],
+                &[COUNT_OPTION, Word("NOACK")],
+                &[Options(&[WRONG_BLOCK])],
+            ]),
             Word("STREAMS"),
             Keys(Undelivered),
         ],
     ),
     Grammar::new("xrevrange", Streams, 12, &[KEY, StreamLimit, StreamLimit, Optional(COUNT)]),
     Grammar::new("xsetid", Streams, 4, &[KEY, NewId]),
-    Grammar::new("xtrim", Streams, 10, &[KEY, Word("MAXLEN"), OneOf(&[&[], &[Word("~")], &[Word("~")], &[Word("=")]]), StreamLength]),
+    Grammar::new(
+        "xtrim",
+        Streams,
+        10,
+        &[KEY, Word("MAXLEN"), OneOf(&[&[], &[Word("~")], &[Word("~")], &[Word("=")]]), StreamLength],
+    ),
 ];
 
 const COUNT_OPTION: Argument = OneOf(&[&[Word("COUNT"), Count], COUNT]);

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
-use tally_model::{Peer, Span};
+use tally_model::{Peer, Span, StreamHabits};
 
 use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
 use crate::choice::Choice;
@@ -66,6 +66,10 @@ impl<T: Target> Target for Chunked<T> {
 
     fn can(&self) -> Capabilities {
         self.inner.can()
+    }
+
+    fn stream_habits(&self) -> StreamHabits {
+        self.inner.stream_habits()
     }
 
     fn take_handed_on(&mut self) -> Vec<HandedOn> {

@@ -7,7 +7,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tally_model::{Peer, Reply, Span};
+use tally_model::{Peer, Reply, Span, StreamHabits};
 
 use super::{Capabilities, Connection, Received, Setup, Target, TargetError, Wait};
 use crate::reply_reader::ReplyReader;
@@ -15,7 +15,7 @@ use crate::request::Request;
 
 /// The directives that runs change, with the defaults from which every episode begins; a live server gets its own values
 /// back in the end.
-const SETTINGS: [(&str, &str); 17] = [
+const SETTINGS: [(&str, &str); 19] = [
     ("activerehashing", "yes"),
     ("hash-max-ziplist-entries", "512"),
     ("hash-max-ziplist-value", "64"),
@@ -31,6 +31,8 @@ const SETTINGS: [(&str, &str); 17] = [
     ("notify-keyspace-events", ""),
     ("set-max-intset-entries", "512"),
     ("slowlog-max-len", "128"),
+    ("stream-node-max-bytes", "4096"),
+    ("stream-node-max-entries", "100"),
     ("zset-max-ziplist-entries", "128"),
     ("zset-max-ziplist-value", "64"),
 ];
@@ -238,6 +240,7 @@ pub struct Live {
     clock_offset_ms: i64,
     sent_ms: i64,
     span: Span,
+    stream_habits: StreamHabits,
 }
 
 impl Live {
@@ -254,6 +257,7 @@ impl Live {
             clock_offset_ms: 0,
             sent_ms: 0,
             span: Span::at(0),
+            stream_habits: StreamHabits::default(),
         };
         let keys = live.count_keys()?;
         if keys > 0 && !flush {
@@ -268,6 +272,7 @@ impl Live {
                 live.settings.push((name, value.clone()));
             }
         }
+        live.stream_habits = live.find_stream_habits()?;
         Ok(live)
     }
 
@@ -278,6 +283,35 @@ impl Live {
         let text = String::from_utf8_lossy(&text).into_owned();
         let version = text.lines().find_map(|line| line.strip_prefix("redis_version:"));
         version.map_or_else(|| "a server".to_owned(), |version| format!("redis_version {}", version.trim()))
+    }
+
+    /// Tries what early versions do with streams. The server is ours to change by now.
+    fn find_stream_habits(&mut self) -> Result<StreamHabits, TargetError> {
+        const KEY: &str = "tally:habits";
+        self.ask(&["CONFIG", "SET", "stream-node-max-entries", "1"])?;
+        self.ask(&["DEL", KEY])?;
+        self.ask(&["XADD", KEY, "1-1", "f", "v"])?;
+        self.ask(&["XADD", KEY, "1-2", "f", "v"])?;
+        let number = |reply: Reply, name: &str| match reply {
+            Reply::Array(fields) => fields.chunks_exact(2).find_map(|pair| match pair {
+                [Reply::Bulk(field), Reply::Integer(number)] if field == name.as_bytes() => Some(*number),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let nodes = number(self.ask(&["XINFO", "STREAM", KEY])?, "radix-tree-keys");
+        self.ask(&["XGROUP", "CREATE", KEY, "g", "$"])?;
+        self.ask(&["XCLAIM", KEY, "g", "c", "0", "1-1"])?;
+        let consumers = match self.ask(&["XINFO", "GROUPS", KEY])? {
+            Reply::Array(groups) => groups.into_iter().next().and_then(|group| number(group, "consumers")),
+            _ => None,
+        };
+        self.ask(&["DEL", KEY])?;
+        if let Some((name, value)) = self.settings.iter().find(|(name, _)| *name == "stream-node-max-entries") {
+            let request = [b"CONFIG".as_slice(), b"SET", name.as_bytes(), value].into_iter().collect();
+            self.ask_request(&request)?;
+        }
+        Ok(StreamHabits { roomy_nodes: nodes == Some(1), claims_make_consumers: consumers == Some(1) })
     }
 
     fn count_keys(&mut self) -> Result<i64, TargetError> {
@@ -477,6 +511,10 @@ impl Target for Live {
 
     fn can(&self) -> Capabilities {
         Capabilities { virtual_time: false, live: true, propagation: false, encodings: false }
+    }
+
+    fn stream_habits(&self) -> StreamHabits {
+        self.stream_habits
     }
 }
 

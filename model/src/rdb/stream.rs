@@ -152,7 +152,8 @@ pub(super) fn write(stream: &StreamValue, forms: Forms) -> Bytes {
     bytes.extend(number(stream.last_id.seq));
     bytes.extend(size(stream.groups.len()));
     for (name, group) in &stream.groups {
-        bytes.extend(string_bytes(name, forms));
+        // Names are not looked at for being integers.
+        bytes.extend(string_bytes(name, Forms { integers: false, ..forms }));
         write_group(&mut bytes, group, forms);
     }
     bytes
@@ -170,7 +171,7 @@ fn write_group(bytes: &mut Bytes, group: &Group, forms: Forms) {
     }
     bytes.extend(number(group.consumers.len() as u64));
     for (name, consumer) in &group.consumers {
-        bytes.extend(string_bytes(name, forms));
+        bytes.extend(string_bytes(name, Forms { integers: false, ..forms }));
         bytes.extend(consumer.seen.earliest_ms.to_le_bytes());
         let own: Vec<StreamId> = group.pending_of(name).map(|(id, _)| id).collect();
         bytes.extend(number(own.len() as u64));

@@ -1,8 +1,8 @@
 //! XCLAIM.
 
 use super::group::pending_group;
-use super::{Consumer, Group, Pending, StreamEdit, StreamId, StreamValue, ago, claim_command, entry_reply, naming};
 use super::set_id_command;
+use super::{Consumer, Group, Pending, StreamEdit, StreamId, StreamValue, ago, claim_command, entry_reply, naming};
 use crate::call::Call;
 use crate::clause::Clause;
 use crate::numbers::parse_integer;
@@ -158,8 +158,7 @@ impl Claim<'_> {
 
 pub(crate) fn xclaim(call: &Call<'_>) -> Result<Plan, Refusal> {
     let (stream, group) = pending_group(call).inspect_err(|_| call.cite(Clause::XCLAIM_11))?;
-    let least_idle =
-        integer(Clause::XCLAIM_10, call.args[4], "ERR Invalid min-idle-time argument for XCLAIM")?.max(0);
+    let least_idle = integer(Clause::XCLAIM_10, call.args[4], "ERR Invalid min-idle-time argument for XCLAIM")?.max(0);
     for clause in [Clause::XCLAIM_8, Clause::XCLAIM_11] {
         call.cite(clause);
     }
@@ -179,7 +178,7 @@ pub(crate) fn xclaim(call: &Call<'_>) -> Result<Plan, Refusal> {
     let Claimed { replies, group: after, commands } = claim.claim(&ids, group);
     let edit = |group: Group| call.edit_stream(call.args[1], StreamEdit::Group(call.args[2].to_vec(), Some(group)));
     let mut plan = Plan::reply(clause, Reply::Array(replies));
-    if call.model.profile.early_streams {
+    if call.model.profile.streams.claims_make_consumers {
         // The consumer is made, and counts as seen, whatever comes of it. (E-121)
         let mut early = after;
         early.consumers.insert(call.args[3].to_vec(), Consumer { seen: call.span });

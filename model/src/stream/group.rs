@@ -80,8 +80,7 @@ pub(crate) fn xgroup(call: &Call<'_>) -> Result<Plan, Refusal> {
 }
 
 fn no_group(call: &Call<'_>, name: &[u8]) -> Refusal {
-    let parts: [&[u8]; 5] =
-        [b"NOGROUP No such consumer group '", name, b"' for key name '", call.args[2], b"'"];
+    let parts: [&[u8]; 5] = [b"NOGROUP No such consumer group '", name, b"' for key name '", call.args[2], b"'"];
     naming(Clause::XGROUP_8, &parts)
 }
 
@@ -125,11 +124,7 @@ pub(crate) fn xack(call: &Call<'_>) -> Result<Plan, Refusal> {
                 if !ids.iter().any(|id| group.pending.contains_key(id)) {
                     return Err(refusal);
                 }
-                return Ok(plan.or_erratum(
-                    Erratum::E_113,
-                    Allowed::Error(refusal.line),
-                    vec![acknowledged(&ids)],
-                ));
+                return Ok(plan.or_erratum(Erratum::E_113, Allowed::Error(refusal.line), vec![acknowledged(&ids)]));
             }
         }
     }

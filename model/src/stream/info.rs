@@ -39,9 +39,8 @@ fn number(number: usize) -> Reply {
 
 /// [XINFO-1]
 fn stream_info(stream: &StreamValue) -> Reply {
-    let entry = |entry: Option<(StreamId, &super::Pairs)>| {
-        entry.map_or(Reply::NilBulk, |(id, pairs)| entry_reply(id, pairs))
-    };
+    let entry =
+        |entry: Option<(StreamId, &super::Pairs)>| entry.map_or(Reply::NilBulk, |(id, pairs)| entry_reply(id, pairs));
     let nodes: Vec<[u8; 16]> = stream.nodes.keys().map(|id| id.to_bytes()).collect();
     Reply::Array(vec![
         Reply::bulk("length"),

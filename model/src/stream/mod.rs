@@ -10,6 +10,7 @@ mod value;
 mod write;
 
 pub use id::StreamId;
+pub use read::{Reading, Rules, Served, Wanted, Woken};
 pub use value::{Added, Consumer, Group, Item, Node, Pairs, Pending, StreamEdit, StreamValue, Trim};
 
 pub(crate) use claim::xclaim;

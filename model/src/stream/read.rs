@@ -1,7 +1,7 @@
 //! XREAD and XREADGROUP.
 //!
 //! A command is first read into a [`Reading`]: what is wanted of which streams. [`Reading::serve`] then answers what one
-//! stream has for it, be it when the command is called or, for a client that waits, when an entry was added.
+//! stream has for it when the command is called, and [`Reading::wake`] when an entry was added for which it waits.
 
 use super::{Consumer, Group, Pairs, Pending, StreamEdit, StreamId, StreamValue, c_string, claim_command, entry_reply};
 use super::{naming, set_id_command, syntax_error, words};
@@ -16,7 +16,7 @@ use crate::span::Span;
 
 /// From where on a stream is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
+pub enum Wanted {
     /// The entries above an id or, within a group, the consumer's history above it.
     Above(StreamId),
     /// What the group was not delivered yet. [XREADGROUP-1]
@@ -25,28 +25,39 @@ pub(crate) enum From {
 
 /// What a reader wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// Most entries of each stream. [XREAD-4]
-    pub(crate) count: usize,
+    pub count: usize,
     /// How long it waits, 0 for ever; `None` for not at all. [XREAD-12]
-    pub(crate) block_ms: Option<i64>,
+    pub block_ms: Option<i64>,
     /// The names of the group and the consumer that it reads for.
-    pub(crate) group: Option<(Bytes, Bytes)>,
+    pub group: Option<(Bytes, Bytes)>,
     /// Nothing becomes pending. [XREADGROUP-3]
-    pub(crate) no_ack: bool,
+    pub no_ack: bool,
     /// The keys, and from where on each is wanted.
-    pub(crate) streams: Vec<(Bytes, From)>,
+    pub streams: Vec<(Bytes, Wanted)>,
+}
+
+/// What becomes of a waiting reader when an entry was added to a stream.
+#[derive(Clone, Debug)]
+pub enum Woken {
+    /// It goes on waiting.
+    Waits,
+    /// It is answered.
+    Served(Served),
+    /// Its group is gone. [XREADGROUP-13]
+    Refused(Refusal),
 }
 
 /// What a stream has for a reader.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Served {
+pub struct Served {
     /// An array of the key and an array of entries.
-    pub(crate) reply: Reply,
+    pub reply: Reply,
     /// What becomes of the group.
-    pub(crate) group: Option<Group>,
+    pub group: Option<Group>,
     /// What replicas hear of it.
-    pub(crate) commands: Vec<Vec<Bytes>>,
+    pub commands: Vec<Vec<Bytes>>,
 }
 
 pub(crate) fn xread(call: &Call<'_>) -> Result<Plan, Refusal> {
@@ -88,6 +99,10 @@ fn options(call: &Call<'_>, in_group: bool) -> Result<(Reading, usize), Refusal>
             b"block" if more >= 1 => {
                 let line = "ERR timeout is not an integer or out of range";
                 let ms = parse_integer(call.args[at + 1]).ok_or_else(|| Refusal::new(Clause::XREAD_8, line))?;
+                // The deadline has to be a time.
+                if call.span.latest_ms.checked_add(ms).is_none() {
+                    return Err(Refusal::new(Clause::XREAD_8, line));
+                }
                 if ms < 0 {
                     return Err(Refusal::new(Clause::XREAD_8, "ERR timeout is negative"));
                 }
@@ -147,19 +162,14 @@ fn streams(call: &Call<'_>, mut reading: Reading, at: usize) -> Result<Reading, 
         if let Some((name, _)) = &reading.group
             && stream.is_none_or(|stream| !stream.groups.contains_key(name))
         {
-            let parts: [&[u8]; 5] = [
-                b"NOGROUP No such key '",
-                key,
-                b"' or consumer group '",
-                name,
-                b"' in XREADGROUP with GROUP option",
-            ];
+            let parts: [&[u8]; 5] =
+                [b"NOGROUP No such key '", key, b"' or consumer group '", name, b"' in XREADGROUP with GROUP option"];
             return Err(naming(Clause::XREADGROUP_9, &parts));
         }
         let from = match (c_string(id), &reading.group) {
             (b"$", None) => {
                 call.cite(Clause::XREAD_3);
-                From::Above(stream.map_or(StreamId::LEAST, |stream| stream.last_id))
+                Wanted::Above(stream.map_or(StreamId::LEAST, |stream| stream.last_id))
             }
             (b"$", Some(_)) => {
                 return Err(Refusal::new(
@@ -176,13 +186,13 @@ fn streams(call: &Call<'_>, mut reading: Reading, at: usize) -> Result<Reading, 
                      option.",
                 ));
             }
-            (b">", Some(_)) => From::Undelivered,
+            (b">", Some(_)) => Wanted::Undelivered,
             (_, group) => match call.stream_id(id)? {
                 StreamId::GREATEST if group.is_some() => {
                     call.cite(Clause::XREADGROUP_14);
-                    From::Undelivered
+                    Wanted::Undelivered
                 }
-                id => From::Above(id),
+                id => Wanted::Above(id),
             },
         };
         reading.streams.push((key.to_vec(), from));
@@ -192,7 +202,7 @@ fn streams(call: &Call<'_>, mut reading: Reading, at: usize) -> Result<Reading, 
 
 /// Whose rules decide what a stream has for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rules {
+pub enum Rules {
     /// The specification's.
     Specified,
     /// Those of 5.0.6. (E-114) (E-123)
@@ -237,7 +247,7 @@ fn serve_all(call: &Call<'_>, reading: &Reading, rules: Rules) -> Result<Plan, R
     Ok(plan)
 }
 
-/// Nothing is there: the reader is told so, or waits. [XREAD-2] [XREAD-12] [XREADGROUP-11]
+/// Nothing is there: the reader is told so, or waits. [XREAD-2] [XREAD-12] [XREAD-14] [XREADGROUP-11]
 ///
 /// Only readers of new entries come here with a group, since a history is answered even if it is empty.
 fn unserved(call: &Call<'_>, reading: &Reading) -> Plan {
@@ -255,7 +265,7 @@ fn clause(call: &Call<'_>, reading: &Reading) -> Clause {
     if reading.group.is_none() {
         return Clause::XREAD_1;
     }
-    let history = reading.streams.iter().any(|(_, from)| *from != From::Undelivered);
+    let history = reading.streams.iter().any(|(_, from)| *from != Wanted::Undelivered);
     let cited: &[Clause] = match (history, reading.no_ack) {
         (true, _) => &[
             Clause::XREADGROUP_5,
@@ -272,33 +282,43 @@ fn clause(call: &Call<'_>, reading: &Reading) -> Clause {
 }
 
 impl Reading {
-    fn has_greatest_sequence(&self) -> bool {
-        self.streams.iter().any(|(_, from)| matches!(from, From::Above(StreamId { seq: u64::MAX, .. })))
+    /// What becomes of a reader that waits, now that an entry was added to the stream at a key. [XREAD-12] [XREAD-13]
+    /// [XREADGROUP-11] [XREADGROUP-13]
+    pub fn wake(&self, key: &[u8], stream: &StreamValue, now: Span) -> Woken {
+        // [XREAD-15]
+        let Some((_, from)) = self.streams.iter().find(|(named, _)| named == key) else { return Woken::Waits };
+        if let Some((name, _)) = &self.group
+            && !stream.groups.contains_key(name)
+        {
+            let line = "NOGROUP the consumer group this client was blocked on no longer exists";
+            return Woken::Refused(Refusal::new(Clause::XREADGROUP_13, line));
+        }
+        match self.serve(key, *from, stream, now, Rules::Specified) {
+            // The streams stand in an array, as those of a command that did not wait.
+            Some(served) => Woken::Served(Served { reply: Reply::Array(vec![served.reply]), ..served }),
+            None => Woken::Waits,
+        }
     }
 
-    /// What a stream has for the reader now; `None` if there is nothing to answer. This is what a client that waits is
-    /// served when an entry was added, too. [XREAD-13] [XREADGROUP-11]
-    pub(crate) fn serve(
-        &self,
-        key: &[u8],
-        from: From,
-        stream: &StreamValue,
-        now: Span,
-        rules: Rules,
-    ) -> Option<Served> {
+    fn has_greatest_sequence(&self) -> bool {
+        self.streams.iter().any(|(_, from)| matches!(from, Wanted::Above(StreamId { seq: u64::MAX, .. })))
+    }
+
+    /// What a stream has for the reader now; `None` if there is nothing to answer.
+    pub fn serve(&self, key: &[u8], from: Wanted, stream: &StreamValue, now: Span, rules: Rules) -> Option<Served> {
         let group = match &self.group {
             None => None,
             Some((name, consumer)) => Some((name, consumer, stream.groups.get(name)?)),
         };
         let (entries, group, commands) = match (group, from) {
-            (None, From::Above(id)) => (self.above(stream, id, rules)?, None, Vec::new()),
-            (None, From::Undelivered) => return None,
-            (Some((name, consumer, group)), From::Undelivered) => {
+            (None, Wanted::Above(id)) => (self.above(stream, id, rules)?, None, Vec::new()),
+            (None, Wanted::Undelivered) => return None,
+            (Some((name, consumer, group)), Wanted::Undelivered) => {
                 let found = self.above(stream, group.last_id, rules)?;
                 let (group, commands) = self.deliver(key, name, consumer, group, &found, now);
                 (found, Some(group), commands)
             }
-            (Some((name, consumer, group)), From::Above(id)) => {
+            (Some((name, consumer, group)), Wanted::Above(id)) => {
                 let (replies, group, commands) = self.history(key, name, consumer, group, id, stream, now, rules);
                 return Some(Served { reply: of_key(key, replies), group: Some(group), commands });
             }
@@ -426,4 +446,77 @@ pub(crate) fn key_positions(line: &[&[u8]]) -> Option<std::ops::Range<usize>> {
     }
     let behind = line.len() - at - 1;
     (behind > 0 && behind.is_multiple_of(2)).then(|| at + 1..at + 1 + behind / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{Reading, Wanted, Woken};
+    use crate::clause::Clause;
+    use crate::reply::Reply;
+    use crate::span::Span;
+    use crate::stream::{Group, StreamEdit, StreamId, StreamValue, Trim};
+
+    fn id(ms: u64) -> StreamId {
+        StreamId { ms, seq: 1 }
+    }
+
+    fn add(stream: &mut StreamValue, ms: u64) {
+        let pairs = vec![(b"f".to_vec(), b"v".to_vec())];
+        stream.apply(StreamEdit::Add { id: id(ms), pairs, new_node: false });
+    }
+
+    fn answer(ids: &[u64]) -> Reply {
+        let pair = || Reply::Array(vec![Reply::bulk("f"), Reply::bulk("v")]);
+        let entries = ids.iter().map(|ms| Reply::Array(vec![Reply::Bulk(id(*ms).to_text()), pair()])).collect();
+        Reply::Array(vec![Reply::Array(vec![Reply::bulk("k"), Reply::Array(entries)])])
+    }
+
+    fn reading(group: Option<&str>, streams: &[(&str, Wanted)]) -> Reading {
+        Reading {
+            count: 2,
+            block_ms: Some(0),
+            group: group.map(|name| (name.as_bytes().to_vec(), b"c".to_vec())),
+            no_ack: false,
+            streams: streams.iter().map(|(key, from)| (key.as_bytes().to_vec(), *from)).collect(),
+        }
+    }
+
+    // [XREAD-12] [XREAD-13] [XREAD-15]
+    #[test]
+    fn a_waiting_reader_is_served_what_is_above_the_id_it_gave_first() {
+        let waiting =
+            reading(None, &[("other", Wanted::Above(id(0))), ("k", Wanted::Above(id(5))), ("k", Wanted::Above(id(0)))]);
+        let mut stream = StreamValue::default();
+        add(&mut stream, 5);
+        assert!(matches!(waiting.wake(b"k", &stream, Span::at(9)), Woken::Waits));
+        add(&mut stream, 6);
+        stream.apply(StreamEdit::Trim(Trim { length: 0, whole_nodes: false }));
+        assert!(matches!(waiting.wake(b"k", &stream, Span::at(9)), Woken::Waits));
+        (7..=9).for_each(|ms| add(&mut stream, ms));
+        assert!(matches!(waiting.wake(b"elsewhere", &stream, Span::at(9)), Woken::Waits));
+        let Woken::Served(served) = waiting.wake(b"k", &stream, Span::at(9)) else { panic!("not served") };
+        assert_eq!(served.reply, answer(&[7, 8]));
+        assert_eq!((served.group, served.commands), (None, Vec::new()));
+    }
+
+    // [XREADGROUP-11] [XREADGROUP-13]
+    #[test]
+    fn a_waiting_consumer_is_delivered_what_its_group_lacks_unless_that_is_gone() {
+        let waiting = reading(Some("g"), &[("k", Wanted::Undelivered)]);
+        let mut stream = StreamValue::default();
+        stream.apply(StreamEdit::Group(b"g".to_vec(), Some(Group { last_id: id(5), ..Group::default() })));
+        add(&mut stream, 5);
+        assert!(matches!(waiting.wake(b"k", &stream, Span::at(9)), Woken::Waits));
+        add(&mut stream, 6);
+        let Woken::Served(served) = waiting.wake(b"k", &stream, Span::at(9)) else { panic!("not served") };
+        assert_eq!(served.reply, answer(&[6]));
+        let group = served.group.unwrap();
+        assert_eq!((group.last_id, group.pending.len()), (id(6), 1));
+        assert_eq!(served.commands.len(), 1);
+        assert_eq!(served.commands[0].join(&b' '), b"XCLAIM k g c 0 6-1 TIME 9 RETRYCOUNT 1 FORCE JUSTID LASTID 6-1");
+        stream.apply(StreamEdit::Group(b"g".to_vec(), None));
+        let Woken::Refused(refusal) = waiting.wake(b"k", &stream, Span::at(9)) else { panic!("not refused") };
+        assert_eq!(refusal.clause, Clause::XREADGROUP_13);
+    }
 }

@@ -146,9 +146,11 @@ impl StreamValue {
                         && one.deliveries == exact.deliveries
                         && within(one.delivered, exact.delivered)
                 })
-                && one.consumers.iter().zip(&exact.consumers).all(|((name, one), (exact_name, exact))| {
-                    name == exact_name && within(one.seen, exact.seen)
-                })
+                && one
+                    .consumers
+                    .iter()
+                    .zip(&exact.consumers)
+                    .all(|((name, one), (exact_name, exact))| name == exact_name && within(one.seen, exact.seen))
         };
         self.nodes == exact.nodes
             && self.last_id == exact.last_id
@@ -230,8 +232,7 @@ impl StreamValue {
                 }
             }
             StreamEdit::Trim(trim) => {
-                let removed: Vec<StreamId> =
-                    self.entries().map(|(id, _)| id).take(self.trimmed(trim, None)).collect();
+                let removed: Vec<StreamId> = self.entries().map(|(id, _)| id).take(self.trimmed(trim, None)).collect();
                 for id in removed {
                     self.delete(id);
                 }

@@ -9,8 +9,8 @@ use crate::clause::Clause;
 use crate::erratum::Erratum;
 use crate::plan::{Plan, Propagation, Refusal};
 use crate::reply::{Bytes, Reply};
-use crate::strings::length;
 use crate::span::Span;
+use crate::strings::length;
 
 const NOT_ABOVE: &str = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
 
@@ -119,7 +119,9 @@ pub(crate) fn xadd(call: &Call<'_>) -> Result<Plan, Refusal> {
         Some(id) => (id, Allowed::Exactly(Reply::Bulk(id.to_text()))),
         None => {
             call.cite(Clause::XADD_2);
-            let Some(chosen) = chosen(call, stream.last_id) else { return Err(Refusal::new(Clause::XADD_3, NOT_ABOVE)) };
+            let Some(chosen) = chosen(call, stream.last_id) else {
+                return Err(Refusal::new(Clause::XADD_3, NOT_ABOVE));
+            };
             chosen
         }
     };
@@ -130,7 +132,7 @@ pub(crate) fn xadd(call: &Call<'_>) -> Result<Plan, Refusal> {
         call.cite(clause);
     }
     let pairs: Pairs = fields.chunks_exact(2).map(|pair| (pair[0].to_vec(), pair[1].to_vec())).collect();
-    let one_more = call.model.profile.early_streams;
+    let one_more = call.model.profile.streams.roomy_nodes;
     let new_node = stream.begins_node(&pairs, &call.model.server.thresholds(), one_more);
     let mut plan = Plan::new(Clause::XADD_1, allowed);
     plan = plan.with(call.edit_stream(key, StreamEdit::Add { id, pairs, new_node }));
@@ -162,13 +164,10 @@ fn exact_length(call: &Call<'_>, command: &mut [Bytes], given: Given, left: usiz
 
 /// 0-0 is refused; early versions did so later, with another line, and had made the key by then. [XADD-4] (E-112)
 fn least_id(call: &Call<'_>, key: &[u8]) -> Plan {
-    let refused: Plan =
-        Refusal::new(Clause::XADD_4, "ERR The ID specified in XADD must be greater than 0-0").into();
+    let refused: Plan = Refusal::new(Clause::XADD_4, "ERR The ID specified in XADD must be greater than 0-0").into();
     let (line, changes) = match call.find_stream(key) {
         Ok(Some(_)) => (Refusal::new(Clause::XADD_3, NOT_ABOVE).line, Vec::new()),
-        Ok(None) => {
-            (Refusal::new(Clause::XADD_3, NOT_ABOVE).line, vec![call.edit_stream(key, StreamEdit::Make)])
-        }
+        Ok(None) => (Refusal::new(Clause::XADD_3, NOT_ABOVE).line, vec![call.edit_stream(key, StreamEdit::Make)]),
         Err(refusal) => (refusal.line, Vec::new()),
     };
     refused.or_erratum(Erratum::E_112, Allowed::Error(line), changes)
