@@ -18,6 +18,7 @@ use crate::client::{Client, ClientTable, Waiting};
 use crate::event::ClientId;
 use crate::faults::{self, Fault};
 use crate::number::I64_TEXT_MAX;
+use crate::object::{ObjectRef, Type};
 use crate::propagation::Targets;
 use crate::resp::Reply;
 use crate::state::Server;
@@ -160,36 +161,13 @@ impl Blocking {
         !self.ready.is_empty()
     }
 
-    /// The key holds something new.
-    #[inline]
-    pub(crate) fn signal(&mut self, db: usize, key: &[u8]) {
-        if !self.waiting.is_empty() {
-            self.signal_waiting(db, key);
-        }
-    }
-
-    #[cold]
-    fn signal_waiting(&mut self, db: usize, key: &[u8]) {
+    /// The key holds a new value of this kind.
+    fn signal(&mut self, db: usize, key: &[u8], kind: Kind) {
         let Some(queue) = self.waiting.get_mut(&db).and_then(|keys| keys.get_mut(key)) else { return };
-        if !queue.ready {
+        if !queue.ready && !queue.of(kind).is_empty() {
             queue.ready = true;
             self.ready.push((db, key.to_vec()));
         }
-    }
-
-    /// All keys of a database that are waited for may hold something new.
-    pub(crate) fn signal_all(&mut self, db: usize) {
-        for (key, queue) in self.waiting.get_mut(&db).into_iter().flatten() {
-            if !queue.ready {
-                queue.ready = true;
-                self.ready.push((db, key.clone()));
-            }
-        }
-    }
-
-    /// Databases of which keys are waited for.
-    fn databases(&self) -> Vec<usize> {
-        self.waiting.keys().copied().collect()
     }
 
     /// The client waits from now on, see [`Waiting::Blocked`].
@@ -279,6 +257,34 @@ impl Blocking {
 }
 
 impl Server {
+    /// A key has a new value: whoever waits for one of its type is served when the command is over.
+    #[inline]
+    pub(crate) fn key_is_ready(&mut self, db: usize, key: &[u8]) {
+        if !self.blocking.waiting.is_empty() && !self.loading {
+            self.signal_ready(db, key);
+        }
+    }
+
+    #[cold]
+    fn signal_ready(&mut self, db: usize, key: &[u8]) {
+        let entry = self.keyspace.db(db).keys.peek(key);
+        let kind = match entry.map(|entry| ObjectRef::new(entry).kind()) {
+            Some(Type::List) => Kind::List,
+            Some(Type::Zset) => Kind::Zset,
+            _ => return,
+        };
+        self.blocking.signal(db, key, kind);
+    }
+
+    /// The keys of a database are others than before.
+    pub(crate) fn keys_are_ready(&mut self, db: usize) {
+        let Some(queues) = self.blocking.waiting.get(&db) else { return };
+        let keys: Vec<Vec<u8>> = queues.keys().cloned().collect();
+        for key in keys {
+            self.signal_ready(db, &key);
+        }
+    }
+
     /// Serves clients for whose keys there is something now, until nobody is left who can be served. `current` is the
     /// client whose command made the keys ready, if it was one.
     pub(crate) fn serve_blocked(&mut self, mut current: Option<&mut Client>) {
@@ -292,14 +298,6 @@ impl Server {
                 self.hand_on_expired(current.as_deref_mut());
             }
         }
-    }
-
-    /// Serves all who can be, after keys came without commands.
-    pub(crate) fn serve_all_blocked(&mut self) {
-        for db in self.blocking.databases() {
-            self.blocking.signal_all(db);
-        }
-        self.serve_blocked(None);
     }
 
     /// Ends a client's wait with an answer; its further input runs at the end of the batch.

@@ -137,7 +137,6 @@ impl Engine {
             }
             Event::Reloaded { result } => {
                 let client = self.server.reloaded(&result);
-                self.server.serve_all_blocked();
                 self.resume(world, client);
             }
             Event::ConfigRewritten { result } => {
@@ -404,7 +403,7 @@ fn process(server: &mut Server, client: &mut Client, parser: &mut RequestParser,
     client.input_held = parser.held();
     client.input_room = parser.free_room();
     while !client.closing && client.waiting.is_none() {
-        if server.paused_until_ms.is_some() && server.is_paused(server.clock.unix_ms()) {
+        if server.paused_until_ms.is_some() && !client.monitor && server.is_paused(server.clock.unix_ms()) {
             if !client.paused {
                 client.paused = true;
                 server.paused.push(client.id);

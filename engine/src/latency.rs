@@ -141,7 +141,7 @@ impl Latency {
 
     /// What the samples say, in words, and what may be done about it.
     pub(crate) fn report(&self, now_s: i64, threshold_ms: i64, slowlog_us: i64) -> String {
-        if threshold_ms <= 0 {
+        if threshold_ms <= 0 && self.events.is_empty() {
             return "Latency is not being monitored. Set latency-monitor-threshold to a number of milliseconds above \
                     0 with CONFIG SET to begin.\n"
                 .to_owned();

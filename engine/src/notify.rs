@@ -95,8 +95,9 @@ impl Server {
         let (one, other) = (&self.keyspace.db(first).keys, &self.keyspace.db(second).keys);
         for db in [first, second] {
             self.watches.touch_all(db, |key| is_there(one, key, now_ms) || is_there(other, key, now_ms));
-            self.blocking.signal_all(db);
         }
+        self.keys_are_ready(first);
+        self.keys_are_ready(second);
     }
 
     /// Publishes an event, if its class is asked for.

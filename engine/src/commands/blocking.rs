@@ -16,8 +16,8 @@ pub(crate) fn deadline(text: &[u8], unit_ms: i64, now_ms: i64) -> Result<Option<
     match timeout {
         ..0 => Err("ERR timeout is negative".into()),
         0 => Ok(None),
-        // A moment that does not exist is never reached.
-        _ => Ok(Some(timeout.saturating_mul(unit_ms).saturating_add(now_ms))),
+        // Redis takes a moment that does not exist for one that has passed.
+        _ => timeout.checked_mul(unit_ms).and_then(|ms| ms.checked_add(now_ms)).map(Some).ok_or(NO_TIMEOUT),
     }
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn restore(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
             Value::Other(_) => unreachable!("what is not held is refused"),
         };
         cx.server.keyspace.db_mut(db).keys.insert_new(key, value, lru, expiry);
-        cx.server.blocking.signal(db, key);
+        cx.server.key_is_ready(db, key);
     });
     stored.map_err(|error| match error {
         PayloadError::Footer => "ERR DUMP payload version or checksum are wrong",

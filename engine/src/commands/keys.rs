@@ -81,7 +81,7 @@ fn give_other_name(cx: &mut Context<'_>, from: &[u8], to: &[u8], only_if_free: b
         object.expiry = object.expiry.or(replaced_expiry);
     }
     cx.server.keyspace.db_mut(db).keys.attach(object.renamed(to));
-    cx.server.blocking.signal(db, to);
+    cx.server.key_is_ready(db, to);
     if faults::is(Fault::RenameDoesNotTouchSource) {
         cx.server.notify(Some(cx.client), db, from, "rename_from");
     } else {
@@ -108,7 +108,7 @@ pub(crate) fn move_(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
     }
     if let Some(object) = cx.detach(from, key) {
         cx.server.keyspace.db_mut(to).keys.attach(object);
-        cx.server.blocking.signal(to, key);
+        cx.server.key_is_ready(to, key);
         cx.modified(key, SILENT);
         cx.touched_in(to, key, SILENT);
     }

@@ -188,7 +188,8 @@ impl Context<'_> {
         keys: impl Iterator<Item = &'k [u8]>,
         deadline_ms: Option<i64>,
     ) {
-        self.wait(Waiting::Blocked);
+        // CLIENT REPLY SKIP is about what is answered at once.
+        self.client.unanswered = self.client.reply_mode == ReplyMode::Off;
         self.server.blocking.block(self.client, wanted, keys, deadline_ms);
     }
 

@@ -119,7 +119,7 @@ impl Server {
         let lru = self.new_lru(now_ms);
         let payload = Payload::Collection(collection);
         self.keyspace.db_mut(db).keys.insert_new(key, payload, lru, None);
-        self.blocking.signal(db, key);
+        self.key_is_ready(db, key);
     }
 }
 
