@@ -145,6 +145,7 @@ impl Engine {
             }
             Event::Terminate => self.server.shut_down(None, None),
             Event::FileDone { file: FileId::Aof, .. } => {
+                self.server.note_aof_step();
                 let next = self.server.aof.done(&mut self.server.effects);
                 self.after_file_step(next);
             }

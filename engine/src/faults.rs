@@ -106,7 +106,21 @@ pub enum Fault {
     /// The clients that wait for a key are served last come, first served.
     BlockedServedLastFirst,
     /// A client is blocked for a second longer than it asked for.
-    BlockedWaitsTwice,
+    BlockedTimesOutLate,
+    /// UNSUBSCRIBE counts the channels that are left and not the patterns.
+    UnsubscribeForgetsPatterns,
+    /// SMOVE to a set that has the member already tells of it nevertheless.
+    SmoveTellsOfNothing,
+    /// Clients are served between the commands of a transaction.
+    ServedInsideTransaction,
+    /// What BRPOPLPUSH stores when its client is served is not handed on.
+    ServedPushIsNotPropagated,
+    /// A watched key whose deadline passes is no change until somebody looks at it.
+    PassedDeadlinesAreNotTouched,
+    /// A transaction is not spoiled by a command of wrong arity.
+    WrongArityIsForgotten,
+    /// Nobody is told of a list that served its last element.
+    ServedListVanishesSilently,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -161,7 +175,14 @@ pub const ALL: &[Fault] = &[
     Fault::ReadingTransactionsArePropagated,
     Fault::NumpatCountsPatterns,
     Fault::BlockedServedLastFirst,
-    Fault::BlockedWaitsTwice,
+    Fault::BlockedTimesOutLate,
+    Fault::UnsubscribeForgetsPatterns,
+    Fault::SmoveTellsOfNothing,
+    Fault::ServedInsideTransaction,
+    Fault::ServedPushIsNotPropagated,
+    Fault::PassedDeadlinesAreNotTouched,
+    Fault::WrongArityIsForgotten,
+    Fault::ServedListVanishesSilently,
 ];
 
 #[cfg(feature = "planted-faults")]

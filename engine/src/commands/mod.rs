@@ -44,6 +44,7 @@ pub(crate) mod zsets;
 use crate::blocking::Wanted;
 use crate::client::{Client, ReplyMode, Waiting};
 use crate::config::Config;
+use crate::faults::{self, Fault};
 use crate::propagation::Targets;
 use crate::resp::{Args, OwnedArgs, Reply};
 use crate::slowlog as log;
@@ -284,7 +285,8 @@ fn check(cx: &mut Context<'_>, args: &Args<'_>) -> Result<usize, Unfit> {
     let command = &table::COMMANDS[index];
     cx.client.last_command = Some(command);
     if !command.accepts(args.len()) {
-        return Err(Refusal::arity(command.name).into());
+        let breaks_transaction = !faults::is(Fault::WrongArityIsForgotten);
+        return Err(Unfit { refusal: Refusal::arity(command.name), breaks_transaction });
     }
     let config = &cx.server.config;
     if !config.requirepass.is_empty() && !cx.client.authenticated && command.name != "auth" {

@@ -130,6 +130,9 @@ fn go_on(cx: &mut Context<'_>) {
         }
         drop_unless_answered(cx.client, mark);
         put_messages_before(cx.client, mark);
+        if faults::is(Fault::ServedInsideTransaction) && cx.server.blocking.has_ready() {
+            cx.server.serve_blocked(Some(cx.client));
+        }
         if cx.client.waiting.is_some() {
             return;
         }
