@@ -370,7 +370,7 @@ impl Server {
                 }
             }
             if self.remove_if_empty(db, key) {
-                if !faults::is(Fault::ServedListVanishesSilently) {
+                if !faults::is(Fault::NotifyServedListVanishes) {
                     self.changed(current.as_deref_mut(), db, key, "del");
                 }
                 break;
@@ -427,7 +427,7 @@ impl Server {
             self.add_collection(db, destination, Collection::List(list), now_ms);
         }
         self.hand_on(Targets::ALL, db, [&b"RPOP"[..], source].into_iter());
-        if !faults::is(Fault::ServedPushIsNotPropagated) {
+        if !faults::is(Fault::BlockedPushIsNotPropagated) {
             self.hand_on(Targets::ALL, db, [&b"LPUSH"[..], destination, element].into_iter());
         }
         self.changed(current.as_deref_mut(), db, destination, "lpush");

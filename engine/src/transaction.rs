@@ -173,7 +173,7 @@ impl WatchTable {
             let entry = keyspace.db(watched.db).keys.peek(&watched.key);
             entry.and_then(|entry| entry.expiry()).is_some_and(|at_ms| is_over(at_ms, now_ms))
         };
-        let overlooked = faults::is(Fault::PassedDeadlinesAreNotTouched);
+        let overlooked = faults::is(Fault::TransactionOverlooksDeadlines);
         watcher.dirty || !overlooked && watcher.keys.iter().any(|watched| !watched.over && gone(watched))
     }
 
