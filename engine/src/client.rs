@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::blocking::Blocked;
 use crate::commands::Command;
+use crate::config::value::ClientClass;
 use crate::event::{ClientId, Peer};
+use crate::pubsub::Subscriptions;
 use crate::resp::reply::Mark;
 use crate::resp::{Output, Reply, RequestParser};
+use crate::transaction::Transaction;
 
 /// What CLIENT REPLY asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) enum Waiting {
     LoadAof,
     /// CONFIG REWRITE: the end of the rewrite.
     ConfigRewrite,
+    /// BLPOP and its like, WAIT: what [`Client::blocked`] says.
+    Blocked,
 }
 
 /// One connection.
@@ -77,6 +83,18 @@ pub(crate) struct Client {
     /// itself is out of reach while a command runs.
     pub(crate) input_held: usize,
     pub(crate) input_room: usize,
+    /// Since MULTI.
+    pub(crate) transaction: Option<Box<Transaction>>,
+    /// Channels and patterns; while there are some, only few commands may run.
+    pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// What it waits for, with [`Waiting::Blocked`].
+    pub(crate) blocked: Option<Box<Blocked>>,
+    /// Its wait is over, and the input that came meanwhile has not run yet.
+    pub(crate) unblocked: bool,
+    /// It is shown every command.
+    pub(crate) monitor: bool,
+    /// Too much output waits for it: it gets no more, and is closed when the command that runs is over.
+    pub(crate) doomed: bool,
     /// Unix milliseconds since when the output is over its class's soft limit.
     pub(crate) over_soft_limit_since: Option<i64>,
     slot: usize,
@@ -104,6 +122,12 @@ impl Client {
             paused: false,
             input_held: 0,
             input_room: 0,
+            transaction: None,
+            subscriptions: None,
+            blocked: None,
+            unblocked: false,
+            monitor: false,
+            doomed: false,
             over_soft_limit_since: None,
             slot: 0,
         }
@@ -111,7 +135,16 @@ impl Client {
 
     /// Bytes that the connection takes, about.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + self.output.allocated() + self.output.growing() + self.input().allocated()
+        let transaction = self.transaction.as_ref().map_or(0, |transaction| transaction.memory());
+        let blocked = self.blocked.as_ref().map_or(0, |blocked| blocked.memory());
+        let buffers = self.output.allocated() + self.output.growing() + self.input().allocated();
+        size_of::<Self>() + buffers + transaction + blocked
+    }
+
+    /// What decides how much output may wait for it.
+    #[inline]
+    pub(crate) fn class(&self) -> ClientClass {
+        if self.subscriptions.is_some() { ClientClass::Pubsub } else { ClientClass::Normal }
     }
 
     /// The input that is kept; nothing, while the client's requests run.
@@ -185,6 +218,11 @@ impl ClientTable {
     /// How many connections there are, those not counted that were refused.
     pub(crate) fn len(&self) -> usize {
         self.by_id.len() - self.refused
+    }
+
+    /// How many connections there are, refused ones too.
+    pub(crate) fn all(&self) -> usize {
+        self.by_id.len()
     }
 
     /// Places of clients, taken or not.

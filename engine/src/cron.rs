@@ -36,6 +36,7 @@ pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
         server.log(LogLevel::Verbose, format!("{clients} clients connected (0 replicas), {bytes} bytes in use"));
     }
     clients(server);
+    server.time_out_blocked();
     server.expire_cycle(world, Cycle::Slow);
     server.resize_tables(world);
     server.check_save_points();
@@ -70,12 +71,13 @@ fn clients(server: &mut Server) {
     let now_ms = server.clock.unix_ms();
     let timeout_s = server.config.timeout;
     let mut gone: Vec<(ClientId, String)> = Vec::new();
-    let [normal, ..] = server.config.client_output_buffer_limit;
+    let limits = server.config.client_output_buffer_limit;
     for client in server.clients.next_in_turn(count) {
         let silent_ms = now_ms - client.last_interaction_ms;
-        if timeout_s > 0 && silent_ms > timeout_s.saturating_mul(1000) && client.waiting.is_none() {
+        let may_be_silent = client.waiting.is_some() || client.subscriptions.is_some() || client.monitor;
+        if timeout_s > 0 && silent_ms > timeout_s.saturating_mul(1000) && !may_be_silent {
             gone.push((client.id, "Closing idle client".to_owned()));
-        } else if over_limit(client, &normal, now_ms) {
+        } else if over_limit(client, &limits[client.class() as usize], now_ms) {
             let text = format!("Client {} closed for overcoming of output buffer limits.", client.peer.address);
             gone.push((client.id, text));
         } else if silent_ms > SHRINK_AFTER_MS {

@@ -3,7 +3,7 @@
 use crate::aof::append::Next as FileStep;
 use crate::aof::start::Start;
 use crate::client::Client;
-use crate::commands;
+use crate::commands::{self, transactions};
 use crate::config::Config;
 use crate::cron;
 use crate::effect::{Effect, FileId, LogLevel};
@@ -127,7 +127,7 @@ impl Engine {
         match event {
             Event::Input { client, bytes } => self.input(world, client, bytes),
             Event::Closed { client } => {
-                self.server.clients.remove(client);
+                self.server.forget(client);
             }
             Event::BatchEnd => self.batch_end(world),
             Event::Tick => self.tick(world),
@@ -195,7 +195,7 @@ impl Engine {
         known.output.written(bytes);
         known.last_interaction_ms = now_ms;
         if known.closing && known.output.is_empty() {
-            server.clients.remove(client);
+            server.forget(client);
         }
     }
 
@@ -225,6 +225,9 @@ impl Engine {
             client.input().validate();
         }
         self.server.keyspace.validate();
+        self.server.watches.validate();
+        self.server.pubsub.validate(&self.server.clients);
+        self.server.blocking.validate(&self.server.clients);
     }
 
     pub(crate) fn read_clock(&mut self, world: &mut dyn World) {
@@ -270,6 +273,13 @@ impl Engine {
             return;
         };
         client.waiting = None;
+        if transactions::is_running(&client) {
+            transactions::resume(&mut self.server, &mut client, world);
+            if client.waiting.is_some() {
+                self.put_back(client);
+                return;
+            }
+        }
         self.go_on(world, client);
     }
 
@@ -285,11 +295,11 @@ impl Engine {
     /// Puts a client back into the table after its input was handled, or ends it where it went too far.
     fn put_back(&mut self, mut client: Box<Client>) {
         let server = &mut self.server;
-        let [normal, ..] = server.config.client_output_buffer_limit;
+        let limit = server.config.client_output_buffer_limit[client.class() as usize];
         let unread = client.input().unread() as u64;
         let excess = if unread > server.config.client_query_buffer_limit {
             Some("max query buffer length reached")
-        } else if cron::over_limit(&mut client, &normal, server.clock.unix_ms()) {
+        } else if client.doomed || cron::over_limit(&mut client, &limit, server.clock.unix_ms()) {
             Some("output buffer limits overcome")
         } else {
             None
@@ -307,11 +317,27 @@ impl Engine {
     }
 
     fn batch_end(&mut self, world: &mut dyn World) {
+        self.run_unblocked(world);
         self.server.expire_cycle(world, Cycle::Fast);
         self.server.flush_aof();
         // Under `appendfsync always` a reply promises that the file holds what it answers.
         if !self.server.aof.holds_replies() {
             self.announce_output();
+        }
+    }
+
+    /// Runs what clients sent while they were blocked. What they send may unblock others, which have their turn too.
+    fn run_unblocked(&mut self, world: &mut dyn World) {
+        loop {
+            let unblocked = self.server.blocking.take_unblocked();
+            if unblocked.is_empty() {
+                return;
+            }
+            for id in unblocked {
+                let Some(mut client) = self.server.clients.take(id) else { continue };
+                client.unblocked = false;
+                self.go_on(world, client);
+            }
         }
     }
 
@@ -339,7 +365,7 @@ impl Engine {
             if client.closing {
                 server.effects.push(Effect::Close { client: id, after_output: true });
                 if silent {
-                    server.clients.remove(id);
+                    server.forget(id);
                 }
             }
         }
@@ -358,6 +384,7 @@ impl Engine {
         if self.server.paused_until_ms.is_some() && !self.server.is_paused(now_ms) {
             self.end_pause(world);
         }
+        self.run_unblocked(world);
     }
 
     fn end_pause(&mut self, world: &mut dyn World) {
@@ -376,7 +403,7 @@ fn process(server: &mut Server, client: &mut Client, parser: &mut RequestParser,
     client.input_held = parser.held();
     client.input_room = parser.free_room();
     while !client.closing && client.waiting.is_none() {
-        if server.paused_until_ms.is_some() && server.is_paused(server.clock.unix_ms()) {
+        if server.paused_until_ms.is_some() && !client.monitor && server.is_paused(server.clock.unix_ms()) {
             if !client.paused {
                 client.paused = true;
                 server.paused.push(client.id);

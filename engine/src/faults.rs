@@ -95,6 +95,18 @@ pub enum Fault {
     QuicklistSplitLosesElement,
     /// A range that goes on in a list's next node begins there with the second element.
     QuicklistRangeSkips,
+    /// DISCARD goes on to watch.
+    DiscardKeepsWatching,
+    /// RENAME does not touch the key that it takes away.
+    RenameDoesNotTouchSource,
+    /// A transaction of commands that only read is handed on.
+    ReadingTransactionsArePropagated,
+    /// PUBSUB NUMPAT counts a pattern of several clients once.
+    NumpatCountsPatterns,
+    /// The clients that wait for a key are served last come, first served.
+    BlockedServedLastFirst,
+    /// A client is blocked for a second longer than it asked for.
+    BlockedWaitsTwice,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -144,6 +156,12 @@ pub const ALL: &[Fault] = &[
     Fault::ListRemovalPassesOver,
     Fault::QuicklistSplitLosesElement,
     Fault::QuicklistRangeSkips,
+    Fault::DiscardKeepsWatching,
+    Fault::RenameDoesNotTouchSource,
+    Fault::ReadingTransactionsArePropagated,
+    Fault::NumpatCountsPatterns,
+    Fault::BlockedServedLastFirst,
+    Fault::BlockedWaitsTwice,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -146,7 +146,7 @@ impl Report<'_> {
         self.line("connected_clients", self.server.clients.len());
         self.line("client_recent_max_input_buffer", most_input);
         self.line("client_recent_max_output_buffer", most_output);
-        self.line("blocked_clients", 0);
+        self.line("blocked_clients", self.server.blocking.clients());
     }
 
     fn memory(&mut self) {
@@ -240,7 +240,8 @@ impl Report<'_> {
         self.line("evicted_keys", stats.evicted_keys);
         self.line("keyspace_hits", stats.keyspace_hits);
         self.line("keyspace_misses", stats.keyspace_misses);
-        self.lines([("pubsub_channels", "0"), ("pubsub_patterns", "0")]);
+        self.line("pubsub_channels", self.server.pubsub.channels().len());
+        self.line("pubsub_patterns", self.server.pubsub.pattern_count());
         self.line("latest_fork_usec", stats.fork_usec);
         self.lines([
             ("migrate_cached_sockets", "0"),

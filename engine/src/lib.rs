@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 pub mod aof;
+mod blocking;
 mod chance;
 mod client;
 pub mod commands;
@@ -25,22 +26,29 @@ pub mod event;
 pub mod faults;
 pub mod geo;
 pub mod glob;
+mod held;
 mod identity;
 pub mod info;
 mod keyspace;
+mod latency;
 pub mod long_double;
 pub mod lru;
 mod memory;
+mod monitor;
+mod notify;
 pub mod number;
 mod object;
 pub mod propagation;
+mod pubsub;
 pub mod rdb;
 pub mod resp;
 mod saving;
+mod slowlog;
 mod state;
 mod stats;
 pub mod structures;
 pub mod timers;
+mod transaction;
 pub mod values;
 pub mod world;
 
@@ -48,4 +56,5 @@ pub use config::Config;
 pub use effect::{Effect, FileEffect, FileId, LogLevel, SnapshotMode};
 pub use engine::Engine;
 pub use event::{ClientId, Event, IoFailure, Peer};
+pub use held::Held;
 pub use world::{Busy, World};

@@ -57,6 +57,20 @@ impl Propagation {
         }
     }
 
+    /// The command is handed on to `targets` alone, as it came, even if nothing changed.
+    pub(crate) fn as_it_came(&mut self, targets: Targets) {
+        self.said = true;
+        self.aof = if targets.aof { None } else { Some(Vec::new()) };
+        self.replicas = if targets.replicas { None } else { Some(Vec::new()) };
+    }
+
+    /// Nothing is handed on, whatever changed.
+    pub(crate) fn nothing(&mut self) {
+        self.said = true;
+        self.aof = Some(Vec::new());
+        self.replicas = Some(Vec::new());
+    }
+
     pub(crate) fn reset(&mut self) {
         if self.said {
             self.said = false;

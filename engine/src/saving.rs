@@ -192,7 +192,9 @@ impl Server {
                 client.answer(|reply| reply.error(b"ERR Errors trying to SHUTDOWN. Check logs."));
                 self.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
             }
-            Waiting::Reload { saving: false } | Waiting::LoadAof | Waiting::ConfigRewrite => return None,
+            Waiting::Reload { saving: false } | Waiting::LoadAof | Waiting::ConfigRewrite | Waiting::Blocked => {
+                return None;
+            }
         }
         Some(id)
     }

@@ -5,6 +5,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::aof::append::{AppendFile, Flush};
 use crate::aof::start::Start;
+use crate::blocking::Blocking;
 use crate::client::{Client, ClientTable};
 use crate::commands::table::Renames;
 use crate::config::Config;
@@ -12,10 +13,14 @@ use crate::effect::{Effect, LogLevel};
 use crate::event::ClientId;
 use crate::identity::Identity;
 use crate::keyspace::Keyspace;
+use crate::latency::Latency;
 use crate::propagation::{Propagated, Propagation, Targets};
+use crate::pubsub::PubSub;
 use crate::saving::Saving;
+use crate::slowlog::Slowlog;
 use crate::stats::Stats;
 use crate::timers::Timers;
+use crate::transaction::WatchTable;
 use crate::world::World;
 
 /// The clocks as read at the beginning of the event that is handled, moved on by the monotonic one.
@@ -85,6 +90,18 @@ pub(crate) struct Server {
     pub(crate) dirty: u64,
     /// What the command that runs said about its propagation.
     pub(crate) propagation: Propagation,
+    /// Who watches which keys.
+    pub(crate) watches: WatchTable,
+    /// Who listens to what.
+    pub(crate) pubsub: PubSub,
+    /// Who waits for which keys.
+    pub(crate) blocking: Blocking,
+    /// Clients that are shown every command.
+    pub(crate) monitors: Vec<ClientId>,
+    /// Clients that are closed when the command that runs is over: too much output waits for them.
+    pub(crate) doomed: Vec<ClientId>,
+    pub(crate) slowlog: Slowlog,
+    pub(crate) latency: Latency,
     /// Clients whose output, or end, is announced when the batch ends.
     pub(crate) announce: Vec<ClientId>,
     /// The append-only file.
@@ -140,6 +157,13 @@ impl Server {
             effects: Vec::new(),
             dirty: 0,
             propagation: Propagation::default(),
+            watches: WatchTable::default(),
+            pubsub: PubSub::default(),
+            blocking: Blocking::default(),
+            monitors: Vec::new(),
+            doomed: Vec::new(),
+            slowlog: Slowlog::default(),
+            latency: Latency::default(),
             announce: Vec::new(),
             recorded: None,
         }
@@ -207,8 +231,36 @@ impl Server {
 
     /// Forgets a connection that is in the table and has the driver close it at once.
     pub(crate) fn close_now(&mut self, id: ClientId) {
-        if self.clients.remove(id).is_some() {
+        if self.forget(id) {
             self.effects.push(Effect::Close { client: id, after_output: false });
+        }
+    }
+
+    /// Forgets a connection that is in the table, and releases everything that it holds; false when it is not known.
+    pub(crate) fn forget(&mut self, id: ClientId) -> bool {
+        let Some(mut client) = self.clients.remove(id) else { return false };
+        self.pubsub.forget(&mut client);
+        self.blocking.unblock(&mut client);
+        if !self.watches.is_empty() {
+            self.watches.forget(id);
+        }
+        if client.monitor {
+            self.monitors.retain(|&monitor| monitor != id);
+        }
+        if client.paused {
+            self.paused.retain(|&paused| paused != id);
+        }
+        true
+    }
+
+    /// Closes the clients for which too much output waits.
+    #[cold]
+    pub(crate) fn close_doomed(&mut self) {
+        for id in std::mem::take(&mut self.doomed) {
+            let Some(client) = self.clients.get(id) else { continue };
+            let text = format!("Client {} closed for overcoming of output buffer limits.", client.peer.address);
+            self.log(LogLevel::Warning, text);
+            self.close_now(id);
         }
     }
 }

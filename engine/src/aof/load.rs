@@ -52,6 +52,7 @@ impl Engine {
         match &loaded {
             Ok(report) => {
                 server.dirty = 0;
+                server.touch_replaced(&kept);
                 server.aof.loaded(report.bytes, report.cut, &mut server.effects);
             }
             Err(_) => server.keyspace.exchange(&mut kept),

@@ -53,9 +53,8 @@ impl Class {
         Err(text.into())
     }
 
-    /// No connection subscribes or replicates, so all are of the same class.
-    fn of(_client: &Client) -> Class {
-        Class::Normal
+    fn of(client: &Client) -> Class {
+        if client.subscriptions.is_some() { Class::Pubsub } else { Class::Normal }
     }
 }
 
@@ -98,7 +97,8 @@ fn list(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     for client in others.chain(std::iter::once(&*cx.client)) {
         if !client.refused && class.is_none_or(|class| Class::of(client) == class) {
             let runs = client.id == cx.client.id;
-            lines.push((client.id, line(client, runs, cx.now_ms)));
+            let dirty = cx.server.watches.is_dirty(client.id);
+            lines.push((client.id, line(client, runs, dirty, cx.now_ms)));
         }
     }
     lines.sort_unstable_by_key(|(id, _)| *id);
@@ -107,8 +107,8 @@ fn list(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// One client as CLIENT LIST shows it; `runs` for the one that asks.
-fn line(client: &Client, runs: bool, now_ms: i64) -> Vec<u8> {
+/// One client as CLIENT LIST shows it; `runs` for the one that asks, `dirty` for one that watches a key which changed.
+fn line(client: &Client, runs: bool, dirty: bool, now_ms: i64) -> Vec<u8> {
     let seconds_since = |then_ms: i64| (now_ms - then_ms).max(0) / 1000;
     let (held, room) = match runs {
         true => (client.input_held, client.input_room),
@@ -117,6 +117,10 @@ fn line(client: &Client, runs: bool, now_ms: i64) -> Vec<u8> {
     // Output that an earlier batch announced and that is still here waits for the socket.
     let waits_for_socket = !runs && !client.announced && !client.output.is_empty();
     let output = &client.output;
+    let queued = client
+        .transaction
+        .as_ref()
+        .map_or(-1, |transaction| i64::try_from(transaction.queue.len()).unwrap_or(i64::MAX));
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write!(text, "id={} addr={} fd={} name=", client.id.0, client.peer.address, client.peer.descriptor);
@@ -125,12 +129,14 @@ fn line(client: &Client, runs: bool, now_ms: i64) -> Vec<u8> {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        " age={} idle={} flags={} db={} sub=0 psub=0 multi=-1 qbuf={held} qbuf-free={room} obl={} oll={} omem={} \
-         events={} cmd={}",
+        " age={} idle={} flags={} db={} sub={} psub={} multi={queued} qbuf={held} qbuf-free={room} obl={} oll={} \
+         omem={} events={} cmd={}",
         seconds_since(client.created_ms),
         seconds_since(client.last_interaction_ms),
-        flags(client),
+        flags(client, dirty),
         client.db,
+        client.subscriptions.as_ref().map_or(0, |own| own.channels.len()),
+        client.subscriptions.as_ref().map_or(0, |own| own.patterns.len()),
         output.growing(),
         output.chunks(),
         output.allocated(),
@@ -141,13 +147,22 @@ fn line(client: &Client, runs: bool, now_ms: i64) -> Vec<u8> {
     line
 }
 
-fn flags(client: &Client) -> String {
+fn flags(client: &Client, dirty: bool) -> String {
     let mut flags = String::new();
-    if client.closing {
-        flags.push('c');
-    }
-    if client.peer.unix_socket {
-        flags.push('U');
+    for (set, letter) in [
+        (client.monitor, 'O'),
+        (client.subscriptions.is_some(), 'P'),
+        (client.transaction.is_some(), 'x'),
+        (client.blocked.is_some(), 'b'),
+        (dirty, 'd'),
+        (client.closing, 'c'),
+        (client.unblocked, 'u'),
+        (client.doomed, 'A'),
+        (client.peer.unix_socket, 'U'),
+    ] {
+        if set {
+            flags.push(letter);
+        }
     }
     if flags.is_empty() {
         flags.push('N');
@@ -239,13 +254,22 @@ fn kill(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`: no command of this engine blocks, so nobody is found blocked.
+/// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`.
 fn unblock(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if args.len() == 4 && !args.is(3, "timeout") && !args.is(3, "error") {
         return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into());
     }
-    parse_i64(&args[2]).ok_or(Refusal::NOT_AN_INTEGER)?;
-    cx.reply().integer(0);
+    let id = parse_i64(&args[2]).ok_or(Refusal::NOT_AN_INTEGER)?;
+    let id = u64::try_from(id).map(ClientId).ok();
+    let blocked = id.filter(|&id| cx.server.clients.get(id).is_some_and(|client| client.blocked.is_some()));
+    if let Some(id) = blocked {
+        let with_error = args.len() == 4 && args.is(3, "error");
+        cx.server.answer_blocked(id, |wanted, reply| match with_error {
+            true => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            false => wanted.answer_too_late(reply),
+        });
+    }
+    cx.reply().integer(i64::from(blocked.is_some()));
     Ok(())
 }
 

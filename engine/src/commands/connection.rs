@@ -8,6 +8,12 @@ use crate::resp::Args;
 /// `PING [message]`.
 pub(crate) fn ping(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     match args.len() {
+        1 | 2 if cx.client.subscriptions.is_some() => {
+            let mut reply = cx.reply();
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(args.get(1).unwrap_or_default());
+        }
         1 => cx.reply().status("PONG"),
         2 => cx.reply().bulk(&args[1]),
         _ => return Err(Refusal::arity("ping")),

@@ -1,6 +1,6 @@
 //! DUMP and RESTORE: a value as bytes, and back.
 
-use super::{Context, Refusal};
+use super::{Context, Refusal, SILENT};
 use crate::number::{I64_TEXT_MAX, format_i64, parse_i64};
 use crate::propagation::Targets;
 use crate::rdb::load::new_string;
@@ -92,6 +92,7 @@ pub(crate) fn restore(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
             Value::Other(_) => unreachable!("what is not held is refused"),
         };
         cx.server.keyspace.db_mut(db).keys.insert_new(key, value, lru, expiry);
+        cx.server.key_is_ready(db, key);
     });
     stored.map_err(|error| match error {
         PayloadError::Footer => "ERR DUMP payload version or checksum are wrong",
@@ -100,7 +101,7 @@ pub(crate) fn restore(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
     if let (Some(at_ms), false) = (expiry, options.absolute) {
         propagate_absolute(cx, args, at_ms, &options);
     }
-    cx.modified(key, "restore");
+    cx.modified(key, SILENT);
     cx.reply().ok();
     Ok(())
 }

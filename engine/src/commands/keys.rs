@@ -81,7 +81,12 @@ fn give_other_name(cx: &mut Context<'_>, from: &[u8], to: &[u8], only_if_free: b
         object.expiry = object.expiry.or(replaced_expiry);
     }
     cx.server.keyspace.db_mut(db).keys.attach(object.renamed(to));
-    cx.touched(from, "rename_from");
+    cx.server.key_is_ready(db, to);
+    if faults::is(Fault::RenameDoesNotTouchSource) {
+        cx.server.notify(Some(cx.client), db, from, "rename_from");
+    } else {
+        cx.touched(from, "rename_from");
+    }
     cx.modified(to, "rename_to");
     Ok(true)
 }
@@ -103,7 +108,9 @@ pub(crate) fn move_(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
     }
     if let Some(object) = cx.detach(from, key) {
         cx.server.keyspace.db_mut(to).keys.attach(object);
+        cx.server.key_is_ready(to, key);
         cx.modified(key, SILENT);
+        cx.touched_in(to, key, SILENT);
     }
     cx.reply().integer(1);
     Ok(())
@@ -116,7 +123,10 @@ pub(crate) fn swapdb(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
     let count = cx.server.keyspace.count();
     let known = |db: i64| usize::try_from(db).ok().filter(|&db| db < count).ok_or("ERR DB index is out of range");
     let (first, second) = (known(first)?, known(second)?);
-    cx.server.keyspace.swap(first, second);
+    if first != second {
+        cx.server.keyspace.swap(first, second);
+        cx.server.touch_exchanged(first, second);
+    }
     cx.server.dirty = cx.server.dirty.saturating_add(1);
     cx.reply().ok();
     Ok(())
@@ -178,6 +188,7 @@ fn flush_option(args: &Args<'_>) -> Result<(), Refusal> {
 /// `FLUSHDB [ASYNC]`.
 pub(crate) fn flushdb(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     flush_option(args)?;
+    cx.server.touch_all_of(cx.client.db);
     let removed = cx.server.keyspace.clear_db(cx.client.db);
     cx.server.dirty = cx.server.dirty.saturating_add(removed as u64);
     cx.reply().ok();
@@ -187,6 +198,7 @@ pub(crate) fn flushdb(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
 /// `FLUSHALL [ASYNC]`. A snapshot of what is no more is stopped, and with save points an empty one written.
 pub(crate) fn flushall(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     flush_option(args)?;
+    cx.server.touch_everything();
     let removed = cx.server.keyspace.clear();
     cx.reply().ok();
     cx.server.stop_background_save();

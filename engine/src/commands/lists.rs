@@ -89,15 +89,15 @@ fn push(cx: &mut Context<'_>, args: &Args<'_>, end: End, create: bool) -> Result
 
 /// `LPOP key`.
 pub(crate) fn lpop(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    pop(cx, &args[1], End::Front, "lpop")
+    pop(cx, &args[1], End::Front)
 }
 
 /// `RPOP key`.
 pub(crate) fn rpop(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    pop(cx, &args[1], End::Back, "rpop")
+    pop(cx, &args[1], End::Back)
 }
 
-fn pop(cx: &mut Context<'_>, key: &[u8], end: End, event: &'static str) -> Result<(), Refusal> {
+fn pop(cx: &mut Context<'_>, key: &[u8], end: End) -> Result<(), Refusal> {
     let (found, mut reply) = cx.write(key);
     let Some(mut object) = found else {
         reply.nil();
@@ -114,11 +114,34 @@ fn pop(cx: &mut Context<'_>, key: &[u8], end: End, event: &'static str) -> Resul
     if emptied {
         object.remove();
     }
+    tell_of_pop(cx, key, end, emptied);
+    Ok(())
+}
+
+/// Takes the element at an end out of a list that was found before, and the key with the last one.
+pub(crate) fn take_end(cx: &mut Context<'_>, key: &[u8], end: End) -> Result<(), Refusal> {
+    let (db, now_ms) = (cx.client.db, cx.now_ms);
+    let Some(mut object) = cx.server.find(db, key, now_ms) else { return Ok(()) };
+    let mut list = object.list()?;
+    list.drop_end(end);
+    let emptied = list.is_empty();
+    drop(list);
+    if emptied {
+        object.remove();
+    }
+    tell_of_pop(cx, key, end, emptied);
+    Ok(())
+}
+
+fn tell_of_pop(cx: &mut Context<'_>, key: &[u8], end: End, emptied: bool) {
+    let event = match end {
+        End::Front => "lpop",
+        End::Back => "rpop",
+    };
     cx.modified(key, event);
     if emptied {
         cx.touched(key, "del");
     }
-    Ok(())
 }
 
 /// `LLEN key`.

@@ -5,6 +5,7 @@
 
 pub(crate) mod bitfield;
 pub(crate) mod bits;
+pub(crate) mod blocking;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod command;
@@ -19,26 +20,35 @@ pub(crate) mod hyperloglog;
 pub(crate) mod increments;
 pub(crate) mod info;
 pub(crate) mod keys;
+pub(crate) mod latency;
 pub(crate) mod lists;
 pub(crate) mod lolwut;
 pub(crate) mod memory;
 pub(crate) mod movable_keys;
 pub(crate) mod object;
+pub(crate) mod pubsub;
+pub(crate) mod replication;
 pub(crate) mod scan;
 pub(crate) mod server;
 pub(crate) mod set_algebra;
 pub(crate) mod sets;
+pub(crate) mod slowlog;
 pub(crate) mod sort;
 pub(crate) mod strings;
 pub mod table;
+pub(crate) mod transactions;
 pub(crate) mod zset_algebra;
 pub(crate) mod zset_ranges;
 pub(crate) mod zsets;
 
+use crate::blocking::Wanted;
 use crate::client::{Client, ReplyMode, Waiting};
+use crate::config::Config;
 use crate::propagation::Targets;
-use crate::resp::{Args, Reply};
+use crate::resp::{Args, OwnedArgs, Reply};
+use crate::slowlog as log;
 use crate::state::Server;
+use crate::transaction::Queued;
 use crate::world::World;
 
 pub use table::Command;
@@ -122,8 +132,8 @@ impl Context<'_> {
     /// `event` and watching clients learn of it. Called as often as Redis lets `dirty` grow.
     #[inline]
     pub(crate) fn modified(&mut self, key: &[u8], event: &'static str) {
-        let _ = (key, event);
         self.server.dirty = self.server.dirty.saturating_add(1);
+        self.touched(key, event);
     }
 
     /// As [`Context::modified`], for a change that is counted `changes` times, once at least.
@@ -146,13 +156,41 @@ impl Context<'_> {
     /// As [`Context::modified`], for a second key that the same change concerns: nothing is counted.
     #[inline]
     pub(crate) fn touched(&mut self, key: &[u8], event: &'static str) {
-        let _ = (key, event);
+        self.touched_in(self.client.db, key, event);
+    }
+
+    /// As [`Context::touched`], for a key of another database than the client's.
+    #[inline]
+    pub(crate) fn touched_in(&mut self, db: usize, key: &[u8], event: &'static str) {
+        self.server.changed(Some(self.client), db, key, event);
+    }
+
+    /// Whether EXEC runs the command: nothing in it may wait for others.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.client.transaction.is_some()
     }
 
     /// Hands this command on to `targets` in place of the command that runs: called several times, all are handed on, in
     /// order.
     pub(crate) fn propagate_instead(&mut self, targets: Targets, arguments: &[&[u8]]) {
         self.server.propagation.instead(targets, arguments);
+    }
+
+    /// Hands this command on to `targets` alone, as it came, even if it changed nothing.
+    pub(crate) fn propagate_as_it_came(&mut self, targets: Targets) {
+        self.server.propagation.as_it_came(targets);
+    }
+
+    /// The client waits for keys of its database; it is answered when there is something, or at the deadline.
+    pub(crate) fn wait_for<'k>(
+        &mut self,
+        wanted: Wanted,
+        keys: impl Iterator<Item = &'k [u8]>,
+        deadline_ms: Option<i64>,
+    ) {
+        // CLIENT REPLY SKIP is about what is answered at once.
+        self.client.unanswered = self.client.reply_mode == ReplyMode::Off;
+        self.server.blocking.block(self.client, wanted, keys, deadline_ms);
     }
 
     /// The client's further input waits until the event has come for which the command waits; its reply is written
@@ -172,11 +210,26 @@ pub(crate) fn process(server: &mut Server, client: &mut Client, world: &mut dyn 
         cx.reply().error(refusal.text());
     }
     if cx.client.reply_mode != ReplyMode::On {
-        cx.client.silence(mark);
+        // EXEC has seen to each of its replies itself.
+        let executed = cx.client.last_command.is_some_and(|command| command.name == "exec");
+        cx.client.silence(if executed { cx.client.output.mark() } else { mark });
+    }
+    settle(&mut cx);
+}
+
+/// What follows a command, whoever runs it: those are served who waited for what it made ready, and those closed who
+/// are sent more than they read.
+#[inline]
+pub(crate) fn settle(cx: &mut Context<'_>) {
+    if cx.server.blocking.has_ready() {
+        cx.server.serve_blocked(Some(cx.client));
+    }
+    if !cx.server.doomed.is_empty() {
+        cx.server.close_doomed();
     }
 }
 
-/// The checks before a command runs, in the order in which Redis makes them; then the run.
+/// Runs one request, queues it, or refuses it.
 #[inline]
 fn admit(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     // QUIT is no command of the table: it works whatever state the client or the server is in.
@@ -185,37 +238,90 @@ fn admit(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
         cx.client.closing = true;
         return Ok(());
     }
+    let index = match check(cx, args) {
+        Ok(index) => index,
+        Err(Unfit { refusal, breaks_transaction }) => {
+            if let (true, Some(transaction)) = (breaks_transaction, &mut cx.client.transaction) {
+                transaction.refused = true;
+            }
+            return Err(refusal);
+        }
+    };
+    let command = &table::COMMANDS[index];
+    if let Some(transaction) = &mut cx.client.transaction
+        && !["exec", "discard", "multi", "watch"].contains(&command.name)
+    {
+        transaction.queue.push(Queued { command: index, args: OwnedArgs::new(args.iter()) });
+        cx.reply().status("QUEUED");
+        return Ok(());
+    }
+    run(cx, index, command, args)
+}
+
+/// Why a request is not run.
+struct Unfit {
+    refusal: Refusal,
+    /// A transaction that it should have become a part of is not executed.
+    breaks_transaction: bool,
+}
+
+impl From<Refusal> for Unfit {
+    fn from(refusal: Refusal) -> Unfit {
+        Unfit { refusal, breaks_transaction: true }
+    }
+}
+
+/// Commands that a client with subscriptions may send.
+const WITH_SUBSCRIPTIONS: [&str; 5] = ["ping", "subscribe", "unsubscribe", "psubscribe", "punsubscribe"];
+
+/// The checks before a command runs, in the order in which Redis makes them; the command's index.
+#[inline]
+fn check(cx: &mut Context<'_>, args: &Args<'_>) -> Result<usize, Unfit> {
     let Some(index) = cx.server.renames.find(&args[0]) else {
         cx.client.last_command = None;
-        return Err(unknown(args));
+        return Err(unknown(args).into());
     };
     let command = &table::COMMANDS[index];
     cx.client.last_command = Some(command);
     if !command.accepts(args.len()) {
-        return Err(Refusal::arity(command.name));
+        return Err(Refusal::arity(command.name).into());
     }
     let config = &cx.server.config;
     if !config.requirepass.is_empty() && !cx.client.authenticated && command.name != "auth" {
-        return Err(Refusal::Fixed("NOAUTH Authentication required."));
+        return Err(Refusal::Fixed("NOAUTH Authentication required.").into());
     }
-    if config.maxmemory > 0 && command.has(table::DENYOOM) && cx.world.used_memory() as u64 > config.maxmemory {
-        return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'."));
+    if config.maxmemory > 0 && takes_memory(cx.client, command) && is_out_of_memory(config, cx.world) {
+        return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'.").into());
     }
     let failing = !cx.server.saving.last_ok || cx.server.aof.failure().is_some();
     // PING too, so that who watches over the server learns of it.
     if failing && (command.has(table::WRITE) || command.name == "ping") {
         let guarded = config.stop_writes_on_bgsave_error && !config.save.is_empty();
         if !cx.server.saving.last_ok && guarded {
-            return Err(Refusal::Fixed(MISCONF));
+            return Err(Refusal::Fixed(MISCONF).into());
         }
         if let Some(failure) = cx.server.aof.failure() {
-            return Err(format!("MISCONF Errors writing to the AOF file: {failure}").into());
+            return Err(Refusal::from(format!("MISCONF Errors writing to the AOF file: {failure}")).into());
         }
     }
-    if cx.server.loading && !command.has(table::LOADING) {
-        return Err(Refusal::Fixed("LOADING Redis is loading the dataset in memory"));
+    if cx.client.subscriptions.is_some() && !WITH_SUBSCRIPTIONS.contains(&command.name) {
+        let refusal = Refusal::Fixed("ERR only (P)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT allowed in this context");
+        return Err(Unfit { refusal, breaks_transaction: false });
     }
-    run(cx, index, command, args)
+    if cx.server.loading && !command.has(table::LOADING) {
+        let refusal = Refusal::Fixed("LOADING Redis is loading the dataset in memory");
+        return Err(Unfit { refusal, breaks_transaction: false });
+    }
+    Ok(index)
+}
+
+/// Whether the command is refused when memory is short: those that may need some, and all that would be queued.
+fn takes_memory(client: &Client, command: &Command) -> bool {
+    command.has(table::DENYOOM) || (client.transaction.is_some() && !["exec", "discard"].contains(&command.name))
+}
+
+fn is_out_of_memory(config: &Config, world: &dyn World) -> bool {
+    world.used_memory() as u64 > config.maxmemory
 }
 
 /// The refusal of writes while snapshots fail, word for word: tools look for it.
@@ -226,17 +332,50 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
 
 /// Runs the command, counts it, and hands it on.
 #[inline]
-fn run(cx: &mut Context<'_>, index: usize, command: &'static Command, args: &Args<'_>) -> Result<(), Refusal> {
+pub(crate) fn run(
+    cx: &mut Context<'_>,
+    index: usize,
+    command: &'static Command,
+    args: &Args<'_>,
+) -> Result<(), Refusal> {
+    if !cx.server.monitors.is_empty() && !command.has(table::SKIP_MONITOR | table::ADMIN) {
+        cx.server.show_to_monitors(cx.client, args);
+    }
     let dirty = cx.server.dirty;
     let db = cx.client.db;
     let outcome = (command.handler)(cx, args);
     let usec = cx.server.clock.advance(cx.world);
-    cx.server.hand_on_expired();
+    cx.server.hand_on_expired(Some(cx.client));
     cx.server.stats.count(index, usec);
+    let config = &cx.server.config;
+    let is_slow = u64::try_from(config.slowlog_log_slower_than).is_ok_and(|limit_us| usec >= limit_us);
+    if is_slow || config.latency_monitor_threshold > 0 {
+        note_time(cx, command, args, usec, is_slow);
+    }
     if cx.server.dirty != dirty || cx.server.propagation.said {
         hand_on(cx.server, db, args);
     }
     outcome
+}
+
+/// Takes note of a command that took long. EXEC is not noted: its commands are, each by itself.
+#[cold]
+fn note_time(cx: &mut Context<'_>, command: &Command, args: &Args<'_>, usec: u64, is_slow: bool) {
+    if command.name == "exec" {
+        return;
+    }
+    cx.server.took(if command.has(table::FAST) { "fast-command" } else { "command" }, usec);
+    if is_slow {
+        let entry = log::Entry {
+            id: 0,
+            at_s: cx.server.clock.unix_s(),
+            took_us: usec,
+            arguments: log::cut(args),
+            address: cx.client.peer.address.clone(),
+            name: cx.client.name.clone(),
+        };
+        cx.server.slowlog.add(entry, cx.server.config.slowlog_max_len);
+    }
 }
 
 /// Hands on what the command left, see [`crate::propagation`].

@@ -60,6 +60,16 @@ pub(crate) fn shutdown(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refu
     Ok(())
 }
 
+/// `MONITOR`: the client is shown every command from now on. A second one is not answered.
+pub(crate) fn monitor(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refusal> {
+    if !cx.client.monitor {
+        cx.client.monitor = true;
+        cx.server.monitors.push(cx.client.id);
+        cx.reply().ok();
+    }
+    Ok(())
+}
+
 /// `POST …` and `Host: …`: somebody tricked a browser into talking to us. The connection ends without an answer.
 pub(crate) fn http(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refusal> {
     cx.client.closing = true;

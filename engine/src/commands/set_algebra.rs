@@ -88,9 +88,9 @@ pub(crate) fn sinterstore(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), R
     let target = &args[1];
     let limits = cx.set_limits();
     let Some(keys) = sources(cx, args, 2, true, true)? else {
-        // Nothing is computed, and nothing told of, unless the target goes.
+        // Nothing is computed.
         if cx.remove(target) {
-            cx.modified(target, super::SILENT);
+            cx.modified(target, "del");
         }
         cx.reply().integer(0);
         return Ok(());

@@ -9,7 +9,7 @@ use crate::values::zset::Added;
 use crate::values::{Collection, Zset, ZsetLimits};
 
 /// Writes a score as `%.17g` prints it.
-pub(super) fn write_score(reply: &mut Reply<'_>, score: f64) {
+pub(crate) fn write_score(reply: &mut Reply<'_>, score: f64) {
     reply.bulk(score_text(score, &mut [0; F64_TEXT_MAX]));
 }
 

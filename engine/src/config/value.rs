@@ -212,6 +212,12 @@ impl NotifyEvents {
         (b't', 1 << 10),
     ];
 
+    /// The bit of the class with this letter; none for a letter that is no class.
+    #[must_use]
+    pub fn class(letter: u8) -> u16 {
+        Self::CLASSES.iter().find(|&&(known, _)| known == letter).map_or(0, |&(_, bit)| bit)
+    }
+
     /// Reads letters; `None` when one is unknown.
     #[must_use]
     pub fn parse(letters: &[u8]) -> Option<Self> {

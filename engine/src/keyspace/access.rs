@@ -5,6 +5,7 @@
 
 use rand_chacha::rand_core::Rng as _;
 
+use crate::client::Client;
 use crate::commands::Context;
 use crate::config::Config;
 use crate::lru;
@@ -88,14 +89,16 @@ impl Server {
 
     /// Hands on the removal of keys that look-ups found expired.
     #[inline]
-    pub(crate) fn hand_on_expired(&mut self) {
+    pub(crate) fn hand_on_expired(&mut self, current: Option<&mut Client>) {
         if !self.keyspace.expired.is_empty() {
-            self.hand_on_expired_now();
+            self.hand_on_expired_now(current);
         }
     }
 
     #[cold]
-    fn hand_on_expired_now(&mut self) {
+    fn hand_on_expired_now(&mut self, current: Option<&mut Client>) {
+        self.tell_of_expired(current);
+        self.keyspace.expired_told = 0;
         for (db, key) in std::mem::take(&mut self.keyspace.expired) {
             self.hand_on_removal(db, &key);
         }
@@ -105,6 +108,18 @@ impl Server {
     pub(crate) fn hand_on_removal(&mut self, db: usize, key: &[u8]) {
         let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
         self.hand_on(Targets::ALL, db, [name, key].into_iter());
+    }
+
+    /// Stores a collection under a key that is known to be absent; an empty one is dropped. Who waits for the key is
+    /// served when the command is over.
+    pub(crate) fn add_collection(&mut self, db: usize, key: &[u8], collection: Collection, now_ms: i64) {
+        if collection.view().is_empty() {
+            return;
+        }
+        let lru = self.new_lru(now_ms);
+        let payload = Payload::Collection(collection);
+        self.keyspace.db_mut(db).keys.insert_new(key, payload, lru, None);
+        self.key_is_ready(db, key);
     }
 }
 
@@ -159,12 +174,7 @@ impl Context<'_> {
 
     /// Stores a collection under a key that is known to be absent; an empty one is dropped.
     pub(crate) fn add_collection(&mut self, key: &[u8], collection: Collection) {
-        if collection.view().is_empty() {
-            return;
-        }
-        let lru = self.server.new_lru(self.now_ms);
-        let payload = Payload::Collection(collection);
-        self.server.keyspace.db_mut(self.client.db).keys.insert_new(key, payload, lru, None);
+        self.server.add_collection(self.client.db, key, collection, self.now_ms);
     }
 
     /// Stores a collection whatever was there, value and expiry; an empty one only removes the key.

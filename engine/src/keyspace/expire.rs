@@ -172,6 +172,8 @@ impl Server {
         if let Some(found) = self.keyspace.dbs[db].keys.find(key) {
             found.remove();
             self.stats.expired_keys += 1;
+            self.watches.touch_expired(db, key);
+            self.notify(None, db, key, "expired");
             self.hand_on_removal(db, key);
         }
     }

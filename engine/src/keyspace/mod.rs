@@ -41,6 +41,8 @@ pub(crate) struct Keyspace {
     /// Keys that a look-up found expired and removed, with their database: to be handed on before what the command
     /// itself changed.
     pub(crate) expired: Vec<(usize, Vec<u8>)>,
+    /// How many of those have been told to who watches or listens.
+    pub(crate) expired_told: usize,
     /// A snapshot child lives: objects are not marked as used, and tables keep their size, so that its memory stays
     /// shared.
     child: bool,
@@ -68,6 +70,7 @@ impl Keyspace {
             hash_key,
             dbs: (0..count).map(|_| Db { keys: KeyTable::new(hash_key), avg_ttl: 0 }).collect(),
             expired: Vec::new(),
+            expired_told: 0,
             child: false,
             active: ActiveExpire::default(),
             next_resize: 0,

@@ -116,11 +116,15 @@ impl Server {
         report.bytes = reader.offset();
         let rest = reader.into_rest();
         let over = std::mem::take(&mut fresh.expired);
+        if kind == LoadedAs::Dump {
+            self.touch_everything();
+        }
         self.keyspace.replace_by(fresh);
         // An append-only file that goes on has these keys in it, so it must hear that they are gone. [DEBUG-11]
         if self.aof.is_enabled() {
-            self.keyspace.expired.extend(over);
-            self.hand_on_expired();
+            for (db, key) in over {
+                self.hand_on_removal(db, &key);
+            }
         }
         Ok((report, rest))
     }

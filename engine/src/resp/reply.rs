@@ -126,6 +126,22 @@ impl Output {
         self.current.truncate(mark.current);
     }
 
+    /// Puts everything that `other` holds where `mark` was taken, before what was added since.
+    pub fn insert(&mut self, mark: Mark, other: &Output) {
+        let mut behind: Vec<Vec<u8>> = Vec::new();
+        while self.full.len() > mark.chunks {
+            if let Some(chunk) = self.full.pop_back() {
+                self.in_full -= chunk.len();
+                behind.push(std::mem::replace(&mut self.current, chunk));
+            }
+        }
+        if self.current.len() > mark.current {
+            behind.push(self.current.split_off(mark.current));
+        }
+        other.slices().for_each(|slice| self.push(slice));
+        behind.iter().rev().for_each(|chunk| self.push(chunk));
+    }
+
     /// Appends bytes that are already in the protocol's form.
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
@@ -360,6 +376,25 @@ mod tests {
             assert_eq!(output.len(), wanted.len() - sent.len());
         }
         assert!(sent == wanted && output.is_empty());
+    }
+
+    #[test]
+    fn bytes_are_put_in_before_what_came_after_a_mark() {
+        for sizes in [[3, 5, 0], [CHUNK / 2, CHUNK, 7], [0, 3 * CHUNK, CHUNK * 2]] {
+            let [before, after, between] = sizes;
+            let mut output = Output::default();
+            output.push(&vec![b'a'; before]);
+            let mark = output.mark();
+            for _ in 0..3 {
+                output.push(&vec![b'z'; after]);
+            }
+            let mut other = Output::default();
+            other.push(&vec![b'm'; between]);
+            output.insert(mark, &other);
+            let wanted = [vec![b'a'; before], vec![b'm'; between], vec![b'z'; 3 * after]].concat();
+            assert!(bytes(&output) == wanted, "{sizes:?}");
+            assert_eq!(output.len(), wanted.len());
+        }
     }
 
     #[test]

@@ -210,6 +210,12 @@ impl OwnedArgs {
         self.spans.clear();
     }
 
+    /// Bytes allocated for them.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.buffer.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
     /// The view that commands take.
     #[must_use]
     pub fn as_args(&self) -> Args<'_> {
