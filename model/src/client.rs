@@ -1,5 +1,9 @@
 //! What the server knows of a connection.
 
+use std::collections::BTreeSet;
+
+use crate::keyspace::{Deadline, Fate};
+use crate::list::End;
 use crate::reply::Bytes;
 
 /// A connection's number in the run; the model does not demand that CLIENT ID answers it. Later connections have higher numbers.
@@ -56,6 +60,95 @@ pub struct Client {
     pub replies: Replies,
     /// Whether it was closed from elsewhere.
     pub killed: Killed,
+    /// What it waits for, if it is blocked. [BLOCK-4]
+    pub blocked: Option<Blocked>,
+    /// The commands it has queued, while it is in a transaction. [MULTI-1]
+    pub transaction: Option<Transaction>,
+    /// The keys it watches. [WATCH-1]
+    pub watched: Vec<Watched>,
+    /// Whether one of these was touched.
+    pub touched: Touched,
+    /// The channels it is subscribed to. [SUBSCRIBE-1]
+    pub channels: BTreeSet<Bytes>,
+    /// The patterns it is subscribed to, in the order in which it subscribed. [PSUBSCRIBE-1]
+    pub patterns: Vec<Bytes>,
+    /// Whether it is in MONITOR. [MONITOR-1]
+    pub monitors: bool,
+    /// The name of its last command in lower case. [CLIENT-7]
+    pub last_command: Option<&'static str>,
+}
+
+/// A transaction between MULTI and EXEC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The queued commands.
+    pub queue: Vec<Vec<Bytes>>,
+    /// A command could not be queued. [MULTI-3]
+    pub spoiled: bool,
+}
+
+/// A watched key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The database that the client worked in at WATCH. [WATCH-11]
+    pub db: usize,
+    /// The key.
+    pub key: Bytes,
+    /// Whether it was there at WATCH. [WATCH-8]
+    pub presence: Fate,
+}
+
+/// Whether a watched key was touched. The later variant wins over the earlier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Touched {
+    /// It was not.
+    #[default]
+    No,
+    /// It was not, but real servers take it for touched (E-90).
+    Spuriously,
+    /// Nobody knows.
+    Perhaps,
+    /// It was, but real servers overlook it (E-90).
+    Overlooked,
+    /// It was.
+    Surely,
+}
+
+/// A blocked client's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// What it waits for.
+    pub wait: Wait,
+    /// When its timeout passes; `None` for never.
+    pub deadline: Option<Deadline>,
+}
+
+/// What a blocked client waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// BLPOP and BRPOP: an element of one of these lists.
+    List {
+        /// The end that it takes from.
+        end: End,
+        /// The lists.
+        keys: Vec<Bytes>,
+    },
+    /// BRPOPLPUSH.
+    Movement {
+        /// The list it takes from.
+        from: Bytes,
+        /// The list it puts to.
+        to: Bytes,
+    },
+    /// BZPOPMIN and BZPOPMAX: a member of one of these sorted sets.
+    Zset {
+        /// The highest member rather than the lowest.
+        highest: bool,
+        /// The sorted sets.
+        keys: Vec<Bytes>,
+    },
+    /// WAIT: replicas that do not exist.
+    Replicas,
 }
 
 /// A change of a connection's state.
@@ -73,6 +166,11 @@ impl Client {
     /// A new connection.
     pub fn new(peer: Peer) -> Self {
         Self { peer, ..Self::default() }
+    }
+
+    /// Whether it is subscribed to a channel or a pattern.
+    pub fn is_subscribed(&self) -> bool {
+        !self.channels.is_empty() || !self.patterns.is_empty()
     }
 
     /// Makes a change of its own state.

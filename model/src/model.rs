@@ -9,6 +9,7 @@ use crate::clause::Clause;
 use crate::client::{Client, ClientId, Peer};
 use crate::commands::{self, Command};
 use crate::deviation::{Deviation, DeviationKind, Verdict};
+use crate::due::Due;
 use crate::erratum::Erratum;
 use crate::hyperloglog::HyperLogLog;
 use crate::keyspace::{Access, Entry, Fate, Keyspace, Slot};
@@ -43,6 +44,7 @@ pub struct Model {
     pub(crate) iterations: Iterations,
     pub(crate) element_iterations: ElementIterations,
     witnessed: Vec<u64>,
+    pub(crate) due: Vec<Due>,
     propagated: Propagated,
     records_propagation: bool,
 }
@@ -84,6 +86,7 @@ impl Model {
             iterations: Iterations::default(),
             element_iterations: ElementIterations::default(),
             witnessed: vec![0; Clause::ALL.len()],
+            due: Vec::new(),
             propagated: Propagated::default(),
             records_propagation: false,
         }
@@ -260,12 +263,46 @@ impl Model {
         std::mem::take(&mut self.propagated)
     }
 
+    /// What the steps since the last call made connections receive, in order; see [`Due`].
+    pub fn take_due(&mut self) -> Vec<Due> {
+        std::mem::take(&mut self.due)
+    }
+
+    /// Something came to a connection that was not due: allowed if it tells of a key that may have expired or been evicted
+    /// by the end of the span, which the server tells at a time of its own choice. What else follows from that, for other
+    /// connections too, is due afterwards. [NOTIFY-4] [NOTIFY-5]
+    pub fn unsolicited(&mut self, client: ClientId, reply: &Reply, _span: Span) -> Result<(), Box<Deviation>> {
+        let _ = client;
+        Err(Box::new(Deviation {
+            clause: Clause::NOTIFY_4,
+            allowed: Allowed::Nothing,
+            received: vec![reply.clone()],
+            closed: false,
+            kind: DeviationKind::ReplyCount,
+        }))
+    }
+
+    /// Whether a client is subscribed to a channel or a pattern. [SUBSCRIBE-2]
+    pub fn is_subscribed(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(Client::is_subscribed)
+    }
+
+    /// Whether a client is between MULTI and EXEC. [MULTI-1]
+    pub fn in_transaction(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|client| client.transaction.is_some())
+    }
+
+    /// Whether a client is in MONITOR. [MONITOR-1]
+    pub fn is_monitor(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|client| client.monitors)
+    }
+
     /// How often accepted steps relied on each clause.
     pub fn witnessed(&self) -> impl Iterator<Item = (Clause, u64)> {
         Clause::ALL.iter().copied().zip(self.witnessed.iter().copied())
     }
 
-    fn witness(&mut self, clause: Clause) {
+    pub(crate) fn witness(&mut self, clause: Clause) {
         if let Some(count) = self.witnessed.get_mut(clause as usize) {
             *count += 1;
         }
@@ -474,6 +511,7 @@ impl Model {
             aof,
             replicas,
             unspecified,
+            further: Vec::new(),
         };
         self.witness(Clause::PROPAGATION_1);
         if verbatim_clause {

@@ -2,7 +2,10 @@
 
 use crate::reply::Bytes;
 
-/// What a step wrote to the AOF and to replicas, without SELECT and MULTI.
+/// What a step wrote to the AOF and to replicas, without SELECT.
+///
+/// Mostly one piece; EXEC leads to a piece for MULTI, one for each command of the transaction and one for EXEC, and the
+/// serving of each blocked client adds one more. [EXEC-10] [BLOCK-17]
 ///
 /// A deadline in a PEXPIREAT is exact in virtual time; for a live server it is the earliest possible one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,4 +21,6 @@ pub struct Propagated {
     pub replicas: Vec<Vec<Bytes>>,
     /// The specification leaves open whether anything is written.
     pub unspecified: bool,
+    /// The pieces that follow this one, in order; none of them has further ones itself.
+    pub further: Vec<Propagated>,
 }
