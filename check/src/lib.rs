@@ -6,6 +6,7 @@ pub mod choice;
 pub mod citations;
 pub mod coverage;
 pub mod explorer;
+pub mod finding;
 pub mod generator;
 pub mod grammar;
 mod journal;
@@ -22,4 +23,4 @@ pub mod session;
 pub mod shrink;
 pub mod target;
 
-pub use tally_model::specification;
+pub use tally_model::{Reply, specification};

@@ -40,6 +40,8 @@ pub struct Report {
     pub unspecified: u64,
     /// Commands withheld.
     pub withheld: u64,
+    /// Rounds of racing clients that were too much to judge.
+    pub undecided: u64,
     /// What did not hold.
     pub findings: Vec<FindingReport>,
     /// Known departures of the profile that were met.
@@ -127,6 +129,7 @@ impl Report {
             episodes: coverage.episodes,
             unspecified: coverage.unspecified,
             withheld: coverage.withheld,
+            undecided: coverage.undecided,
             findings: Vec::new(),
             errata: coverage.errata.iter().map(|(erratum, &count)| counted((erratum.id(), count))).collect(),
             exercised: coverage.exercised().map(counted).collect(),
