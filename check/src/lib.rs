@@ -14,6 +14,7 @@ pub mod profile;
 pub mod progress;
 pub mod propagation;
 pub mod properties;
+pub mod racing;
 pub mod reply_reader;
 pub mod report;
 pub mod request;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::coverage::Coverage;
 use crate::grammar;
+use crate::racing::Anomaly;
 use crate::runner::Discovery;
 use crate::script::Script;
 use crate::session::Finding;
@@ -157,6 +158,21 @@ impl Report {
             file: file.to_owned(),
             replay,
             reproduced: shrunk.reproduced,
+        });
+    }
+
+    /// Adds a history that no order explains.
+    pub fn raced(&mut self, anomaly: &Anomaly, file: &str, replay: String) {
+        self.findings.push(FindingReport {
+            commands: anomaly.history.to_string().lines().map(str::to_owned).collect(),
+            expected: Anomaly::EXPECTED.to_owned(),
+            received: "no such order".to_owned(),
+            clause: None,
+            clause_text: None,
+            kind: "Linearizability".to_owned(),
+            file: file.to_owned(),
+            replay,
+            reproduced: true,
         });
     }
 
