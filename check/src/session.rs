@@ -313,7 +313,8 @@ impl<'a> Session<'a> {
         }
         match self.replies.as_slice() {
             [Reply::Integer(id)] if request.is(1, "id") => self.harvest.note_client_id(*id),
-            [Reply::Status(text)] if request.is(1, "pause") && text == b"OK" => {
+            // Who asked for no replies is not told that it worked.
+            [] | [Reply::Status(_)] if request.is(1, "pause") => {
                 let ms = std::str::from_utf8(request.argument(2)).ok().and_then(|text| text.parse::<i64>().ok());
                 let until = self.target.now_ms().saturating_add(ms.unwrap_or(0));
                 self.paused_until_ms = self.paused_until_ms.max(until);
