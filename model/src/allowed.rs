@@ -64,6 +64,16 @@ pub enum Allowed {
     Nothing,
     /// Several replies, one after the other.
     Several(Vec<Allowed>),
+    /// The ends of subscriptions, one reply each, in any order of the names: an array of the kind, the name and how many
+    /// subscriptions are left then, which in the end are so many.
+    Departures {
+        /// `unsubscribe`
+        kind: &'static str,
+        /// What the subscriptions are to.
+        names: BTreeSet<Bytes>,
+        /// The last number.
+        left: i64,
+    },
     /// This, and then the connection is closed.
     Closing(Box<Allowed>),
     /// Left open by this clause: counted and reported, never silent.
@@ -86,6 +96,22 @@ impl Allowed {
                 !outcome.closed
                     && parts.len() == outcome.replies.len()
                     && parts.iter().zip(outcome.replies).all(|(part, reply)| part.admits_reply(reply, errors))
+            }
+            Self::Departures { kind, names, left } => {
+                let last = i64::try_from(names.len()).unwrap_or(i64::MAX).saturating_add(*left);
+                let mut rest = names.clone();
+                let fits = |(reply, count): (&Reply, i64)| match reply {
+                    Reply::Array(parts) => match parts.as_slice() {
+                        [Reply::Bulk(of), Reply::Bulk(name), Reply::Integer(number)] => {
+                            of == kind.as_bytes() && *number == count && rest.remove(name)
+                        }
+                        _ => false,
+                    },
+                    _ => false,
+                };
+                !outcome.closed
+                    && outcome.replies.len() == names.len()
+                    && outcome.replies.iter().zip((*left..last).rev()).all(fits)
             }
             _ => match outcome.replies {
                 [reply] if !outcome.closed => self.admits_reply(reply, errors),
@@ -156,6 +182,7 @@ impl Allowed {
         match self {
             Self::Nothing => 0,
             Self::Several(parts) => parts.len(),
+            Self::Departures { names, .. } => names.len(),
             Self::Closing(inner) => inner.count(),
             Self::Either(one, _) => one.count(),
             _ => 1,
@@ -179,7 +206,8 @@ impl Allowed {
             | Self::PairsInAnyOrder(_)
             | Self::Between { .. }
             | Self::Page { .. }
-            | Self::Elements(_) => {
+            | Self::Elements(_)
+            | Self::Departures { .. } => {
                 matches!(reply, Reply::Array(_))
             }
             Self::OneOf(_) => matches!(reply, Reply::Bulk(_)),
@@ -278,6 +306,11 @@ impl fmt::Display for Allowed {
                     write!(f, "{}{part}", if index > 0 { " then " } else { "" })?;
                 }
                 Ok(())
+            }
+            Self::Departures { kind, names, left } => {
+                write!(f, "a {kind} for each of ")?;
+                keys(f, names)?;
+                write!(f, " down to {left}")
             }
             Self::Closing(inner) => write!(f, "{inner}, then the connection closed"),
             Self::Unspecified(clause) => write!(f, "anything ({})", clause.id()),

@@ -160,6 +160,28 @@ pub enum ClientChange {
     Authenticated(bool),
     /// It gets replies from now on, or not.
     Replies(Replies),
+    /// It begins a transaction. [MULTI-1]
+    Begin,
+    /// It queues a command. [MULTI-1]
+    Enqueue(Vec<Bytes>),
+    /// Its transaction, if it is in one, can only fail. [MULTI-3]
+    Spoil,
+    /// Its transaction ends, and its watching with it. [EXEC-6] [DISCARD-1]
+    End,
+    /// It watches these keys too. [WATCH-1]
+    Watch(Vec<Watched>),
+    /// It watches nothing any more. [UNWATCH-1]
+    Unwatch,
+    /// It subscribes to a channel. [SUBSCRIBE-1]
+    Subscribe(Bytes),
+    /// It subscribes to a pattern. [PSUBSCRIBE-1]
+    SubscribeToPattern(Bytes),
+    /// Its subscription to a channel ends. [UNSUBSCRIBE-1]
+    Unsubscribe(Bytes),
+    /// Its subscription to a pattern ends. [PUNSUBSCRIBE-1]
+    UnsubscribeFromPattern(Bytes),
+    /// It is in MONITOR from now on. [MONITOR-1]
+    Monitor,
 }
 
 impl Client {
@@ -179,6 +201,58 @@ impl Client {
             ClientChange::Name(name) => self.name = name,
             ClientChange::Authenticated(authenticated) => self.authenticated = authenticated,
             ClientChange::Replies(replies) => self.replies = replies,
+            ClientChange::Begin => self.transaction = Some(Transaction::default()),
+            ClientChange::Enqueue(line) => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.queue.push(line);
+                }
+            }
+            ClientChange::Spoil => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.spoiled = true;
+                }
+            }
+            ClientChange::End => {
+                self.transaction = None;
+                self.unwatch();
+            }
+            ClientChange::Watch(keys) => {
+                for watched in keys {
+                    let known = |other: &Watched| other.db == watched.db && other.key == watched.key;
+                    if !self.watched.iter().any(known) {
+                        self.watched.push(watched);
+                    }
+                }
+            }
+            ClientChange::Unwatch => self.unwatch(),
+            ClientChange::Subscribe(channel) => {
+                self.channels.insert(channel);
+            }
+            ClientChange::SubscribeToPattern(pattern) => {
+                if !self.patterns.contains(&pattern) {
+                    self.patterns.push(pattern);
+                }
+            }
+            ClientChange::Unsubscribe(channel) => {
+                self.channels.remove(&channel);
+            }
+            ClientChange::UnsubscribeFromPattern(pattern) => self.patterns.retain(|other| *other != pattern),
+            ClientChange::Monitor => self.monitors = true,
         }
+    }
+
+    fn unwatch(&mut self) {
+        self.watched.clear();
+        self.touched = Touched::No;
+    }
+
+    /// Gives back all that it holds.
+    pub(crate) fn release(&mut self) {
+        self.transaction = None;
+        self.unwatch();
+        self.channels.clear();
+        self.patterns.clear();
+        self.monitors = false;
+        self.blocked = None;
     }
 }

@@ -3,12 +3,12 @@
 use crate::allowed::Allowed;
 use crate::call::{Call, Handler};
 use crate::clause::Clause;
-use crate::client::Killed;
+use crate::client::{ClientChange, Killed};
 use crate::numbers::parse_integer;
-use crate::plan::{Plan, Refusal};
+use crate::plan::{Change, Plan, Refusal};
 use crate::{
-    bitfield, bits, connection, dump, expire, geo, hash, hyperloglog, keys, list, object, scan, server, sets, sort,
-    strings, zsets,
+    bitfield, bits, blocking, connection, dump, expire, geo, hash, hyperloglog, keys, list, monitor, object, pubsub, scan,
+    server, sets, sort, strings, transaction, zsets,
 };
 
 /// A command: what COMMAND tells of it, and its handler.
@@ -54,6 +54,11 @@ pub static COMMANDS: &[Command] = &[
     command!("bitfield" -2 "write denyoom" 1 1 1 bitfield::bitfield),
     command!("bitop" -4 "write denyoom" 2 -1 1 bits::bitop),
     command!("bitpos" -3 "readonly" 1 1 1 bits::bitpos),
+    command!("blpop" -3 "write noscript" 1 -2 1 blocking::blpop),
+    command!("brpop" -3 "write noscript" 1 -2 1 blocking::brpop),
+    command!("brpoplpush" 4 "write denyoom noscript" 1 2 1 blocking::brpoplpush),
+    command!("bzpopmax" -3 "write noscript fast" 1 -2 1 blocking::bzpopmax),
+    command!("bzpopmin" -3 "write noscript fast" 1 -2 1 blocking::bzpopmin),
     command!("client" -2 "admin noscript" 0 0 0 connection::client),
     command!("cluster" -2 "admin" 0 0 0 server::cluster),
     command!("command" 0 "random loading stale" 0 0 0 server::command),
@@ -63,8 +68,10 @@ pub static COMMANDS: &[Command] = &[
     command!("decr" 2 "write denyoom fast" 1 1 1 strings::decr),
     command!("decrby" 3 "write denyoom fast" 1 1 1 strings::decrby),
     command!("del" -2 "write" 1 -1 1 keys::del),
+    command!("discard" 1 "noscript fast" 0 0 0 transaction::discard),
     command!("dump" 2 "readonly random" 1 1 1 dump::dump),
     command!("echo" 2 "fast" 0 0 0 connection::echo),
+    command!("exec" 1 "noscript skip_monitor" 0 0 0 transaction::exec),
     command!("exists" -2 "readonly fast" 1 -1 1 keys::exists),
     command!("expire" 3 "write fast" 1 1 1 expire::expire),
     command!("expireat" 3 "write fast" 1 1 1 expire::expireat),
@@ -104,6 +111,7 @@ pub static COMMANDS: &[Command] = &[
     command!("info" -1 "random loading stale" 0 0 0 server::info),
     command!("keys" 2 "readonly sort_for_script" 0 0 0 keys::keys),
     command!("lastsave" 1 "random fast" 0 0 0 server::lastsave),
+    command!("latency" -2 "admin noscript loading stale" 0 0 0 server::latency),
     command!("lindex" 3 "readonly" 1 1 1 list::lindex),
     command!("linsert" 5 "write denyoom" 1 1 1 list::linsert),
     command!("llen" 2 "readonly fast" 1 1 1 list::llen),
@@ -118,9 +126,11 @@ pub static COMMANDS: &[Command] = &[
     command!("memory" -2 "readonly random" 0 0 0 server::memory),
     command!("mget" -2 "readonly fast" 1 -1 1 strings::mget),
     command!("module" -2 "admin noscript" 0 0 0 server::module),
+    command!("monitor" 1 "admin noscript" 0 0 0 monitor::monitor),
     command!("move" 3 "write fast" 1 1 1 keys::move_to),
     command!("mset" -3 "write denyoom" 1 -1 2 strings::mset),
     command!("msetnx" -3 "write denyoom" 1 -1 2 strings::msetnx),
+    command!("multi" 1 "noscript fast" 0 0 0 transaction::multi),
     command!("object" -2 "readonly random" 2 2 1 object::object),
     command!("persist" 2 "write fast" 1 1 1 expire::persist),
     command!("pexpire" 3 "write fast" 1 1 1 expire::pexpire),
@@ -133,13 +143,18 @@ pub static COMMANDS: &[Command] = &[
     command!("ping" -1 "stale fast" 0 0 0 connection::ping),
     command!("post" -1 "loading stale" 0 0 0 connection::attack),
     command!("psetex" 4 "write denyoom" 1 1 1 strings::psetex),
+    command!("psubscribe" -2 "pubsub noscript loading stale" 0 0 0 pubsub::psubscribe),
     command!("pttl" 2 "readonly random fast" 1 1 1 expire::pttl),
+    command!("publish" 3 "pubsub loading stale fast" 0 0 0 pubsub::publish),
+    command!("pubsub" -2 "pubsub random loading stale" 0 0 0 pubsub::pubsub),
+    command!("punsubscribe" -1 "pubsub noscript loading stale" 0 0 0 pubsub::punsubscribe),
     command!("randomkey" 1 "readonly random" 0 0 0 keys::randomkey),
     command!("readonly" 1 "fast" 0 0 0 server::readonly),
     command!("readwrite" 1 "fast" 0 0 0 server::readwrite),
     command!("rename" 3 "write" 1 2 1 keys::rename),
     command!("renamenx" 3 "write fast" 1 2 1 keys::renamenx),
     command!("restore" -4 "write denyoom" 1 1 1 dump::restore),
+    command!("role" 1 "noscript loading stale" 0 0 0 server::role),
     command!("rpop" 2 "write fast" 1 1 1 list::rpop),
     command!("rpoplpush" 3 "write denyoom" 1 2 1 list::rpoplpush),
     command!("rpush" -3 "write denyoom fast" 1 1 1 list::rpush),
@@ -160,6 +175,7 @@ pub static COMMANDS: &[Command] = &[
     command!("sinter" -2 "readonly sort_for_script" 1 -1 1 sets::sinter),
     command!("sinterstore" -3 "write denyoom" 1 -1 1 sets::sinterstore),
     command!("sismember" 3 "readonly fast" 1 1 1 sets::sismember),
+    command!("slowlog" -2 "admin random" 0 0 0 server::slowlog),
     command!("smembers" 2 "readonly sort_for_script" 1 1 1 sets::smembers),
     command!("smove" 4 "write fast" 1 2 1 sets::smove),
     command!("sort" -2 "write denyoom movablekeys" 1 1 1 sort::sort),
@@ -168,6 +184,7 @@ pub static COMMANDS: &[Command] = &[
     command!("srem" -3 "write fast" 1 1 1 sets::srem),
     command!("sscan" -3 "readonly random" 1 1 1 sets::sscan),
     command!("strlen" 2 "readonly fast" 1 1 1 strings::strlen),
+    command!("subscribe" -2 "pubsub noscript loading stale" 0 0 0 pubsub::subscribe),
     command!("substr" 4 "readonly" 1 1 1 strings::getrange),
     command!("sunion" -2 "readonly sort_for_script" 1 -1 1 sets::sunion),
     command!("sunionstore" -3 "write denyoom" 1 -1 1 sets::sunionstore),
@@ -177,6 +194,10 @@ pub static COMMANDS: &[Command] = &[
     command!("ttl" 2 "readonly random fast" 1 1 1 expire::ttl),
     command!("type" 2 "readonly fast" 1 1 1 keys::type_of),
     command!("unlink" -2 "write fast" 1 -1 1 keys::unlink),
+    command!("unsubscribe" -1 "pubsub noscript loading stale" 0 0 0 pubsub::unsubscribe),
+    command!("unwatch" 1 "noscript fast" 0 0 0 transaction::unwatch),
+    command!("wait" 3 "noscript" 0 0 0 blocking::wait),
+    command!("watch" -2 "noscript fast" 1 -1 1 transaction::watch),
     command!("zadd" -4 "write denyoom fast" 1 1 1 zsets::zadd),
     command!("zcard" 2 "readonly fast" 1 1 1 zsets::zcard),
     command!("zcount" 4 "readonly fast" 1 1 1 zsets::zcount),
@@ -210,7 +231,7 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
 }
 
 /// Commands that look at keys without using them ([IDLE-2]).
-const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type"];
+const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type", "watch"];
 
 impl Command {
     /// The positions of the keys that the command works on in a line, name included. These are the table's, except that
@@ -262,10 +283,12 @@ impl Command {
 /// What is acceptable as the answer to a call.
 pub(crate) fn plan(call: &Call<'_>) -> Plan {
     if call.client.killed == Killed::Surely {
-        return Plan::new(Clause::CLIENT_12, Allowed::Closing(Box::new(Allowed::Nothing)));
+        return Plan { executed: false, ..Plan::new(Clause::CLIENT_12, Allowed::Closing(Box::new(Allowed::Nothing))) };
     }
-    let mut plan =
-        connection::quit(call).unwrap_or_else(|| dispatch(call).unwrap_or_else(|refusal| refused(call, refusal)));
+    let mut plan = match connection::quit(call) {
+        Some(plan) if !call.model.executing => Plan { executed: false, ..plan },
+        _ => dispatch(call),
+    };
     connection::suppress_replies(call, &mut plan);
     plan
 }
@@ -276,15 +299,40 @@ fn refused(call: &Call<'_>, refusal: Refusal) -> Plan {
     refusal.into()
 }
 
-fn dispatch(call: &Call<'_>) -> Result<Plan, Refusal> {
+fn dispatch(call: &Call<'_>) -> Plan {
+    let command = match admitted(call) {
+        Ok(command) => command,
+        Err(plan) => return Plan { executed: false, ..*plan },
+    };
+    let in_transaction = call.client.transaction.is_some() && !call.model.executing;
+    if in_transaction && !transaction::UNQUEUED.contains(&command.name) {
+        return transaction::queued(call);
+    }
+    (command.handler)(call).unwrap_or_else(|refusal| refused(call, refusal))
+}
+
+/// The command, if it is to be executed or queued; what was queued is not judged a second time. [MULTI-3] [SUBSCRIBE-3]
+fn admitted(call: &Call<'_>) -> Result<&'static Command, Box<Plan>> {
+    let spoiling = |refusal| {
+        let plan = refused(call, refusal);
+        let spoils = call.client.transaction.is_some();
+        if spoils {
+            call.cite(Clause::MULTI_3);
+        }
+        Box::new(if spoils { plan.with(Change::Client(ClientChange::Spoil)) } else { plan })
+    };
     let Some(command) = call.command else {
-        return Err(unknown(call));
+        return Err(spoiling(unknown(call)));
     };
     if !command.takes(call.args.len()) {
-        return Err(call.wrong_arity());
+        return Err(spoiling(call.wrong_arity()));
     }
-    connection::refuse_unauthenticated(call, command.name)?;
-    (command.handler)(call)
+    if call.model.executing {
+        return Ok(command);
+    }
+    connection::refuse_unauthenticated(call, command.name).map_err(spoiling)?;
+    pubsub::refuse_to_subscribed(call, command.name).map_err(|refusal| Box::new(refused(call, refusal)))?;
+    Ok(command)
 }
 
 /// The refusal of an unknown command names it and the first of its arguments, about 128 bytes of them.

@@ -22,10 +22,10 @@ pub(crate) fn unlink(call: &Call<'_>) -> Result<Plan, Refusal> {
 }
 
 fn remove(call: &Call<'_>, clause: Clause) -> Result<Plan, Refusal> {
-    let mut existing: BTreeSet<&[u8]> = BTreeSet::new();
+    let mut existing: Vec<&[u8]> = Vec::new();
     for &key in &call.args[1..] {
-        if call.find(key).is_some() {
-            existing.insert(key);
+        if call.find(key).is_some() && !existing.contains(&key) {
+            existing.push(key);
         }
     }
     let mut plan = Plan::integer(clause, length(existing.len()));

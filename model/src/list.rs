@@ -274,6 +274,6 @@ pub(crate) fn rpoplpush(call: &Call<'_>) -> Result<Plan, Refusal> {
     if from == to {
         return Ok(Plan::reply(Clause::RPOPLPUSH_3, reply).with(call.edit_list(from, ListEdit::Rotate)).verbatim());
     }
-    let plan = Plan::reply(Clause::RPOPLPUSH_1, reply).with(call.edit_list(from, ListEdit::Pop(End::Tail)));
-    Ok(plan.with(call.edit_list(to, ListEdit::Push(End::Head, vec![item.clone()]))).verbatim())
+    let push = call.edit_list(to, ListEdit::Push(End::Head, vec![item.clone()]));
+    Ok(Plan::reply(Clause::RPOPLPUSH_1, reply).with(push).with(call.edit_list(from, ListEdit::Pop(End::Tail))).verbatim())
 }

@@ -1,7 +1,8 @@
 //! Commands that are refused because memory is short.
 
-use crate::client::{ClientId, Replies};
+use crate::client::{ClientChange, ClientId, Replies};
 use crate::commands;
+use crate::erratum::Erratum;
 use crate::model::Model;
 use crate::reply::Reply;
 use crate::span::Outcome;
@@ -20,7 +21,10 @@ impl Model {
             return false;
         }
         let Some(spec) = command.first().and_then(|name| commands::find(name)) else { return false };
-        if !spec.flags.split(' ').any(|flag| flag == "denyoom") || !spec.takes(command.len()) {
+        // A real server lets only EXEC end a transaction then (E-91). [MULTI-4]
+        let ends = spec.name == "exec" || spec.name == "discard" && !self.has(Erratum::E_91);
+        let needs_memory = spec.flags.split(' ').any(|flag| flag == "denyoom") || self.in_transaction(client) && !ends;
+        if !needs_memory || !spec.takes(command.len()) {
             return false;
         }
         let silenced = self.clients.get(&client).is_some_and(|client| client.replies != Replies::On);
@@ -31,12 +35,13 @@ impl Model {
         }
     }
 
-    /// A command was refused before it was looked at, so that all it did was to use up CLIENT REPLY SKIP.
+    /// A command was refused before it was looked at, so that all it did was to use up CLIENT REPLY SKIP and to spoil a
+    /// transaction. [MULTI-3]
     pub(crate) fn note_refusal(&mut self, client: ClientId) {
-        if let Some(client) = self.clients.get_mut(&client)
-            && client.replies == Replies::SkipNext
-        {
+        let Some(client) = self.clients.get_mut(&client) else { return };
+        if client.replies == Replies::SkipNext {
             client.replies = Replies::On;
         }
+        client.apply(ClientChange::Spoil);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::client::{ClientId, Killed};
 use crate::model::Model;
+use crate::plan::Change;
 use crate::reply::{Bytes, Reply};
 use crate::span::{Outcome, Span};
 
@@ -27,6 +28,17 @@ pub enum Observation {
     Info,
     /// These connections were closed by another one's CLIENT KILL, or may have been. [CLIENT-12]
     Closed(Vec<(ClientId, Killed)>),
+    /// The answer is entries of the slow log with their ids. [SLOWLOG-3]
+    Slowlog,
+    /// If the answer is `+OK`, the data set was emptied and loaded from the append-only file. [DEBUG-12]
+    Loaded,
+    /// If the answer is 1, this one of the blocked clients, whose id is not known, was unblocked. [CLIENT-23]
+    Unblocked {
+        /// Who it can only be.
+        client: ClientId,
+        /// By an error.
+        with_error: bool,
+    },
 }
 
 impl Model {
@@ -68,8 +80,22 @@ impl Model {
                     self.server.counters.learn(text);
                 }
             }
+            Observation::Slowlog => self.server.slowlog.learn(reply),
+            Observation::Loaded => {
+                if succeeded {
+                    self.foresee(&Change::Reload, span);
+                }
+            }
+            Observation::Unblocked { client, with_error } => {
+                if reply == Some(&Reply::Integer(1)) {
+                    self.unblock_by_command(client, with_error);
+                }
+            }
             Observation::Closed(clients) => {
                 for (id, killed) in clients {
+                    if killed == Killed::Surely {
+                        self.close(id);
+                    }
                     if let Some(client) = self.clients.get_mut(&id) {
                         client.killed = killed;
                     }

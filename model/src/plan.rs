@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::allowed::Allowed;
 use crate::clause::Clause;
-use crate::client::ClientChange;
+use crate::client::{Blocked, ClientChange, ClientId};
 use crate::edit::Edit;
 use crate::erratum::Erratum;
 use crate::keyspace::{Access, Deadline};
@@ -62,6 +62,12 @@ pub enum Change {
     ScannedElements { db: usize, key: Bytes, cursor: u64, pattern: Option<Bytes> },
     /// The client's own state.
     Client(ClientChange),
+    /// The client is blocked from now on.
+    Block(Blocked),
+    /// A blocked client waits no more, and is answered as if its timeout had passed or by an error. [CLIENT-32]
+    Unblock { client: ClientId, with_error: bool },
+    /// A message is sent to a channel. [PUBLISH-1]
+    Publish { channel: Bytes, message: Bytes },
     /// The server's own state.
     Server(ServerChange),
 }
@@ -109,12 +115,14 @@ pub struct Plan {
     pub propagation: Propagation,
     /// Answers of real servers that are known to be wrong.
     pub errata: Vec<ErratumPlan>,
+    /// The command is executed, be it with an error: not refused before, and not queued. [MONITOR-5]
+    pub executed: bool,
 }
 
 impl Plan {
     /// These answers are acceptable, and nothing changes.
     pub fn new(clause: Clause, allowed: Allowed) -> Self {
-        Self { clause, allowed, changes: Vec::new(), propagation: Propagation::Nothing, errata: Vec::new() }
+        Self { clause, allowed, changes: Vec::new(), propagation: Propagation::Nothing, errata: Vec::new(), executed: true }
     }
 
     /// Only this reply is acceptable.
@@ -151,6 +159,15 @@ impl Plan {
     pub fn instead(mut self, commands: Vec<Vec<Bytes>>) -> Self {
         self.propagation = Propagation::Instead { aof: commands.clone(), replicas: Some(commands) };
         self
+    }
+
+    /// Whether real servers put other commands in the place of this one, in the slow log too (E-96).
+    pub(crate) fn rewrites(&self, line: &[&[u8]]) -> bool {
+        let pops = |name: &&[u8]| {
+            [b"blpop".as_slice(), b"brpop", b"brpoplpush", b"bzpopmin", b"bzpopmax"]
+                .contains(&name.to_ascii_lowercase().as_slice())
+        };
+        matches!(self.propagation, Propagation::Instead { .. } | Propagation::Unspecified) || line.first().is_some_and(pops)
     }
 
     /// A real server may also answer this, by mistake.

@@ -24,3 +24,11 @@ pub struct Propagated {
     /// The pieces that follow this one, in order; none of them has further ones itself.
     pub further: Vec<Propagated>,
 }
+
+impl Propagated {
+    /// Whether nothing was written, for sure.
+    pub fn is_empty(&self) -> bool {
+        let commands = self.aof.is_empty() && self.replicas.is_empty() && self.expired.is_empty();
+        commands && !self.unspecified && self.further.is_empty()
+    }
+}

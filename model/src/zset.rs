@@ -73,13 +73,14 @@ impl ZsetValue {
                 }
             }
             ZsetEdit::Convert => self.encoding = Encoding::Skiplist,
-            ZsetEdit::Remove(members) => {
-                for member in members {
-                    if let Some(score) = self.scores.remove(&member) {
-                        self.order.remove(&(score, member));
-                    }
-                }
-            }
+            ZsetEdit::Remove(members) => members.iter().for_each(|member| self.remove(member)),
+        }
+    }
+
+    /// Takes a member away.
+    pub(crate) fn remove(&mut self, member: &Bytes) {
+        if let Some(score) = self.scores.remove(member) {
+            self.order.remove(&(score, member.clone()));
         }
     }
 }

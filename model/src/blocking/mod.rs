@@ -1,12 +1,21 @@
 //! Blocking commands: what a client waits for, and what serves it.
 
+mod commands;
+mod serve;
+
 use crate::allowed::Allowed;
 use crate::clause::Clause;
-use crate::client::{ClientId, Wait};
+use crate::client::{Blocked, ClientId, Wait};
+use crate::delivery::Manner;
 use crate::deviation::{Deviation, DeviationKind};
 use crate::model::Model;
 use crate::reply::Reply;
 use crate::span::Span;
+
+pub(crate) use commands::{blpop, brpop, brpoplpush, bzpopmax, bzpopmin, wait};
+
+/// What a client is answered that CLIENT UNBLOCK unblocks with ERROR. [CLIENT-32]
+const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 impl Model {
     /// Whether a client waits in a blocking command, so that it must not send anything before a reply has come.
@@ -49,10 +58,35 @@ impl Model {
         }))
     }
 
+    /// A client waits from now on, behind those who wait already.
+    pub(crate) fn block(&mut self, id: ClientId, blocked: Blocked) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        for key in blocked.wait.keys() {
+            let waiting = self.waiting.entry((client.db, key)).or_default();
+            if !waiting.contains(&id) {
+                waiting.push(id);
+            }
+        }
+        client.blocked = Some(blocked);
+    }
+
     /// A client waits no more.
     pub(crate) fn unblock(&mut self, client: ClientId) {
+        self.waiting.retain(|_, waiting| {
+            waiting.retain(|other| *other != client);
+            !waiting.is_empty()
+        });
         if let Some(client) = self.clients.get_mut(&client) {
             client.blocked = None;
+        }
+    }
+
+    /// CLIENT UNBLOCK. [CLIENT-32]
+    pub(crate) fn unblock_by_command(&mut self, client: ClientId, with_error: bool) {
+        let reply = if with_error { Some(Reply::Error(UNBLOCKED.to_vec())) } else { self.timeout_reply(client) };
+        self.unblock(client);
+        if let Some(reply) = reply {
+            self.send(client, Manner::surely(Clause::CLIENT_32), Allowed::Exactly(reply));
         }
     }
 }

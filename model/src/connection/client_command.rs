@@ -58,17 +58,26 @@ fn setname(call: &Call<'_>) -> Result<Plan, Refusal> {
     Ok(Plan::ok(Clause::CLIENT_4).with(Change::Client(ClientChange::Name(name.to_vec()))))
 }
 
-/// The types of connections; the model's are all normal.
+/// The types of connections; the model has no primaries and replicas.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     Normal,
+    Pubsub,
     Other,
+}
+
+impl Type {
+    /// A connection's type. [CLIENT-31]
+    fn of(client: &Client) -> Self {
+        if client.is_subscribed() { Self::Pubsub } else { Self::Normal }
+    }
 }
 
 fn client_type(name: &[u8]) -> Result<Type, Refusal> {
     match name.to_ascii_lowercase().as_slice() {
         b"normal" => Ok(Type::Normal),
-        b"master" | b"replica" | b"slave" | b"pubsub" => Ok(Type::Other),
+        b"pubsub" => Ok(Type::Pubsub),
+        b"master" | b"replica" | b"slave" => Ok(Type::Other),
         _ => {
             let mut line = b"ERR Unknown client type '".to_vec();
             line.extend(one_line(name));
@@ -80,15 +89,17 @@ fn client_type(name: &[u8]) -> Result<Type, Refusal> {
 
 fn list(call: &Call<'_>) -> Result<Plan, Refusal> {
     let (clause, of_type) = match call.args {
-        [_, _] => (Clause::CLIENT_6, Type::Normal),
-        [_, _, word, name] if word.eq_ignore_ascii_case(b"type") => (Clause::CLIENT_8, client_type(name)?),
+        [_, _] => (Clause::CLIENT_6, None),
+        [_, _, word, name] if word.eq_ignore_ascii_case(b"type") => (Clause::CLIENT_8, Some(client_type(name)?)),
         _ => return Err(Refusal::new(Clause::CLIENT_10, "ERR syntax error")),
     };
-    call.cite(Clause::CLIENT_7);
+    for clause in [Clause::CLIENT_7, Clause::CLIENT_29, Clause::CLIENT_30, Clause::CLIENT_31] {
+        call.cite(clause);
+    }
     let mut lines = Vec::new();
     for (&id, client) in &call.model.clients {
-        if of_type == Type::Normal && client.killed == Killed::No {
-            lines.push(Line { id: client.id, name: client.name.clone(), db: client.db, own: id == call.client_id });
+        if of_type.is_none_or(|of_type| of_type == Type::of(client)) && client.killed == Killed::No {
+            lines.push(Line::of(client, id == call.client_id, call.model.executing));
         }
     }
     // Replicas and the like would be connections that the model knows nothing of.
@@ -107,7 +118,7 @@ struct Filter {
 impl Filter {
     /// Whether it closes this connection; `Perhaps` where the model knows too little of it.
     fn closes(&self, call: &Call<'_>, id: ClientId, client: &Client) -> Killed {
-        if self.spares_own && id == call.client_id || self.of_type == Some(Type::Other) {
+        if self.spares_own && id == call.client_id || self.of_type.is_some_and(|of_type| of_type != Type::of(client)) {
             return Killed::No;
         }
         let mut verdict = Killed::Surely;
@@ -245,26 +256,49 @@ fn reply(call: &Call<'_>) -> Result<Plan, Refusal> {
     }
 }
 
-/// [CLIENT-23] [CLIENT-24] [CLIENT-25]; no command of the model blocks yet, so nobody is unblocked.
+/// [CLIENT-23] [CLIENT-24] [CLIENT-25] [CLIENT-32]
 fn unblock(call: &Call<'_>) -> Result<Plan, Refusal> {
-    if let Some(reason) = call.args.get(3) {
-        let reason = reason.to_ascii_lowercase();
-        if reason != b"timeout" && reason != b"error" {
+    let with_error = match call.args.get(3).map(|reason| reason.to_ascii_lowercase()).as_deref() {
+        None | Some(b"timeout") => false,
+        Some(b"error") => true,
+        Some(_) => {
             let line = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
             return Err(Refusal::new(Clause::CLIENT_24, line));
         }
-    }
-    if integer(call.args[2]).is_none() {
+    };
+    let Some(wanted) = integer(call.args[2]) else {
         return Err(Refusal::new(Clause::CLIENT_25, "ERR value is not an integer or out of range"));
+    };
+    let clients = &call.model.clients;
+    let named = clients.iter().find(|(_, client)| client.id == Some(wanted));
+    if let Some((&client, _)) = named.filter(|(_, client)| client.blocked.is_some()) {
+        return Ok(Plan::integer(Clause::CLIENT_23, 1).with(Change::Unblock { client, with_error }));
     }
-    Ok(Plan::integer(Clause::CLIENT_23, 0))
+    let unknown = clients.iter().filter(|(_, client)| client.id.is_none() && client.blocked.is_some());
+    match unknown.map(|(&id, _)| id).next() {
+        Some(client) if named.is_none() && wanted > 0 => {
+            let learned = Change::Observe(Observation::Unblocked { client, with_error });
+            Ok(Plan::new(Clause::CLIENT_23, Allowed::Within(0..=1)).with(learned))
+        }
+        _ => Ok(Plan::integer(Clause::CLIENT_23, 0)),
+    }
 }
 
-/// [CLIENT-26] [CLIENT-27]
+/// [CLIENT-26] [CLIENT-27] [CLIENT-34]
 fn pause(call: &Call<'_>) -> Result<Plan, Refusal> {
+    let line = "ERR timeout is not an integer or out of range";
     match integer(call.args[2]) {
-        None => Err(Refusal::new(Clause::CLIENT_27, "ERR timeout is not an integer or out of range")),
+        None => Err(Refusal::new(Clause::CLIENT_27, line)),
         Some(..0) => Err(Refusal::new(Clause::CLIENT_27, "ERR timeout is negative")),
-        Some(_) => Ok(Plan::ok(Clause::CLIENT_26)),
+        Some(ms) if call.span.latest_ms.checked_add(ms).is_none() => {
+            // Real servers pause for no time at all.
+            let plan = Plan::from(Refusal::new(Clause::CLIENT_34, line));
+            Ok(plan.or_erratum(Erratum::E_93, Allowed::ok(), Vec::new()))
+        }
+        Some(_) => {
+            call.cite(Clause::CLIENT_33);
+            call.cite(Clause::CLIENT_35);
+            Ok(Plan::ok(Clause::CLIENT_26))
+        }
     }
 }

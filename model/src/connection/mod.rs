@@ -13,10 +13,12 @@ use crate::clause::Clause;
 use crate::client::{ClientChange, Replies};
 use crate::erratum::Erratum;
 use crate::plan::{Change, Plan, Refusal};
+use crate::pubsub;
 use crate::reply::Reply;
 
 pub(crate) fn ping(call: &Call<'_>) -> Result<Plan, Refusal> {
     match call.args.len() {
+        1 | 2 if call.client.is_subscribed() => Ok(pubsub::pong(call.args.get(1).copied().unwrap_or_default())),
         1 => Ok(Plan::reply(Clause::PING_1, Reply::status("PONG"))),
         2 => Ok(Plan::reply(Clause::PING_2, Reply::bulk(call.args[1]))),
         _ => {
@@ -53,6 +55,9 @@ pub(crate) fn suppress_replies(call: &Call<'_>, plan: &mut Plan) {
     });
     if chosen == Some(Replies::On) {
         return;
+    }
+    if plan.changes.iter().any(|change| matches!(change, Change::Block(_))) {
+        call.cite(Clause::CLIENT_36);
     }
     if chosen.is_none() && call.client.replies == Replies::SkipNext {
         plan.changes.push(Change::Client(ClientChange::Replies(Replies::On)));

@@ -51,7 +51,7 @@ enum Age {
 /// The entry of a command. [COMMAND-2] [COMMAND-3]
 fn entry(command: &Command, age: Age) -> Reply {
     let flags = command.flags.split(' ').filter(|flag| !flag.is_empty());
-    let hidden = |flag: &&str| age == Age::Present || *flag != "skip_monitor";
+    let hidden = |flag: &&str| age == Age::Present || command.name != "auth" || *flag != "skip_monitor";
     Reply::Array(vec![
         Reply::bulk(command.name),
         Reply::Integer(command.arity),

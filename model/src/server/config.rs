@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::config_rules::Rule;
+use crate::notify::Flags;
 use crate::numbers::parse_integer;
 use crate::reply::Bytes;
 use crate::thresholds::Thresholds;
@@ -188,6 +189,8 @@ pub struct Effects {
     pub counts_frequency: bool,
     /// When collections leave their small encodings.
     pub thresholds: Thresholds,
+    /// Which events of keys are published. [NOTIFY-14]
+    pub events: Flags,
 }
 
 impl Default for Configuration {
@@ -245,6 +248,7 @@ impl Configuration {
             shares_integers: !(limited && (policy.ends_with(b"-lru") || counts_frequency)),
             counts_frequency,
             thresholds: Thresholds::of(self),
+            events: Flags::of(self.value("notify-keyspace-events").unwrap_or_default()),
         }
     }
 

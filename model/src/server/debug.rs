@@ -9,6 +9,7 @@ use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
 use crate::clause::Clause;
 use crate::keyspace::{Entry, Fate, Slot};
+use crate::observe::Observation;
 use crate::plan::{Change, Expiry, Plan, Refusal};
 use crate::reply::Reply;
 use crate::value::{Encoding, Kind, StringValue, Value};
@@ -164,7 +165,8 @@ fn loadaof() -> Plan {
         Reply::Error(_) => Ok(()),
         _ => Err("another reply".into()),
     });
-    Plan::new(Clause::DEBUG_12, Allowed::Either(Box::new(Allowed::ok()), Box::new(failed)))
+    let plan = Plan::new(Clause::DEBUG_12, Allowed::Either(Box::new(Allowed::ok()), Box::new(failed)));
+    plan.with(Change::Observe(Observation::Loaded))
 }
 
 /// [DEBUG-14] [DEBUG-27] [DEBUG-28]

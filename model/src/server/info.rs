@@ -1,6 +1,6 @@
 //! INFO: sections, fields, and what must agree with other answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Counters;
@@ -13,7 +13,7 @@ use crate::client::Killed;
 use crate::keyspace::{Fate, Slot};
 use crate::observe::Observation;
 use crate::plan::{Change, Plan, Refusal};
-use crate::reply::Reply;
+use crate::reply::{Bytes, Reply};
 
 /// [INFO-1] to [INFO-5]
 pub(crate) fn info(call: &Call<'_>) -> Result<Plan, Refusal> {
@@ -39,8 +39,25 @@ pub(crate) fn info(call: &Call<'_>) -> Result<Plan, Refusal> {
         agreeing: agreeing(call),
         clients: call.model.clients.values().filter(|client| client.killed == Killed::No).count(),
         counters: call.model.server.counters.clone(),
+        counts: counts(call),
     };
+    call.cite(Clause::INFO_19);
+    call.cite(Clause::PUBSUB_5);
     Ok(Plan::new(clause, Allowed::Judged(Arc::new(text))).with(Change::Observe(Observation::Info)))
+}
+
+/// Fields that count what connections hold. [INFO-19] [PUBSUB-5]
+fn counts(call: &Call<'_>) -> Vec<(&'static str, usize)> {
+    let clients = || call.model.clients.values();
+    let channels: BTreeSet<&Bytes> = clients().flat_map(|client| &client.channels).collect();
+    if clients().any(|client| client.killed == Killed::Perhaps) {
+        return Vec::new();
+    }
+    vec![
+        ("blocked_clients", clients().filter(|client| client.blocked.is_some()).count()),
+        ("pubsub_channels", channels.len()),
+        ("pubsub_patterns", clients().map(|client| client.patterns.len()).sum()),
+    ]
 }
 
 fn default_sections() -> Vec<&'static str> {
@@ -94,6 +111,7 @@ struct InfoText {
     agreeing: Vec<(&'static str, String)>,
     clients: usize,
     counters: Counters,
+    counts: Vec<(&'static str, usize)>,
 }
 
 impl Judge for InfoText {
@@ -150,6 +168,11 @@ impl InfoText {
             && clients < self.clients
         {
             return Err(format!("only {clients} connected_clients"));
+        }
+        for (name, count) in &self.counts {
+            if fields.get(name).is_some_and(|got| *got != count.to_string()) {
+                return Err(format!("{name} is not {count}"));
+            }
         }
         self.counters.judge(fields)
     }

@@ -11,11 +11,13 @@ mod debug_lines;
 mod digest;
 mod info;
 mod info_fields;
+mod latency;
 mod lolwut;
 mod memory_command;
 mod modules;
 mod saving;
 mod sha1;
+mod slowlog;
 mod standalone;
 mod time;
 
@@ -23,17 +25,20 @@ use crate::thresholds::Thresholds;
 
 pub use config::Configuration;
 pub use counters::Counters;
+pub use slowlog::Slowlog;
 
 pub(crate) use command_command::command;
 pub(crate) use config_command::config;
 pub(crate) use container::{help, integer, one_line, unknown_subcommand};
 pub(crate) use debug::debug;
 pub(crate) use info::info;
+pub(crate) use latency::latency;
 pub(crate) use lolwut::lolwut;
 pub(crate) use memory_command::memory;
 pub(crate) use modules::module;
 pub(crate) use saving::{bgsave, lastsave, save, shutdown};
-pub(crate) use standalone::{asking, cluster, readonly, readwrite};
+pub(crate) use slowlog::slowlog;
+pub(crate) use standalone::{asking, cluster, readonly, readwrite, role};
 pub(crate) use time::time;
 
 /// The server's own state: configuration and counters.
@@ -47,11 +52,22 @@ pub struct Server {
     pub last_save_s: Option<i64>,
     /// Counters of INFO that do not fall.
     pub counters: Counters,
+    /// The slow log, as far as it is known.
+    pub slowlog: Slowlog,
+    /// No event's latency was sampled, for sure. [LATENCY-5]
+    pub has_no_samples: bool,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { databases: 16, config: Configuration::default(), last_save_s: None, counters: Counters::default() }
+        Self {
+            databases: 16,
+            config: Configuration::default(),
+            last_save_s: None,
+            counters: Counters::default(),
+            slowlog: Slowlog::default(),
+            has_no_samples: false,
+        }
     }
 }
 
@@ -60,6 +76,10 @@ impl Default for Server {
 pub enum ServerChange {
     /// The counters of INFO begin anew. [CONFIG-26]
     ResetCounters,
+    /// The slow log is emptied. [SLOWLOG-8]
+    ResetSlowlog,
+    /// All samples of latency are dropped while none are taken. [LATENCY-5]
+    ResetSamples,
 }
 
 impl Server {
@@ -67,6 +87,8 @@ impl Server {
     pub(crate) fn apply(&mut self, change: ServerChange) {
         match change {
             ServerChange::ResetCounters => self.counters = Counters::default(),
+            ServerChange::ResetSlowlog => self.slowlog.reset(),
+            ServerChange::ResetSamples => self.has_no_samples = true,
         }
     }
 

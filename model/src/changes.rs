@@ -1,0 +1,120 @@
+//! Makes a plan's changes, and lets what follows from them reach others: events, touched keys, keys that became ready.
+
+use crate::clause::Clause;
+use crate::client::{ClientId, Touched};
+use crate::delivery::Manner;
+use crate::edit::Edit;
+use crate::erratum::Erratum;
+use crate::keyspace::{Fate, Slot};
+use crate::model::Model;
+use crate::notify;
+use crate::plan::{Change, Plan, Propagation};
+use crate::reply::Bytes;
+use crate::set::SetEdit;
+use crate::span::{Outcome, Span};
+use crate::value::Kind;
+
+impl Model {
+    /// Makes the changes of a plan in order.
+    pub(crate) fn make_changes(
+        &mut self,
+        client: ClientId,
+        line: &[&[u8]],
+        plan: Plan,
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) {
+        let name = line.first().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+        let command = std::str::from_utf8(&name).unwrap_or_default();
+        // [NOTIFY-6] [WATCH-3] [WATCH-4]
+        let writes = plan.propagation != Propagation::Nothing;
+        if writes && plan.changes.is_empty() && matches!(command, "sunionstore" | "sdiffstore" | "sinterstore") {
+            self.touch(self.selected_db(client), line[1], Touched::Spuriously);
+        }
+        let mut told: Vec<(usize, Bytes, &'static str)> = Vec::new();
+        for change in plan.changes {
+            let silent = !writes || self.is_silent(command, line, &change, span);
+            let events = if silent { Vec::new() } else { notify::events(command, line, &change) };
+            let keys: Vec<(usize, Bytes)> = change.keys().map(|(db, key)| (db, key.clone())).collect();
+            let before: Vec<Option<Kind>> = keys.iter().map(|(db, key)| self.kind(*db, key, span)).collect();
+            let touches = writes && !matches!(change, Change::Edit { edit: Edit::Zset(_), .. } if command == "sort");
+            let makes_ready = matches!(change, Change::Put { .. } | Change::Edit { .. } | Change::Move { .. });
+            let edits = matches!(change, Change::Edit { .. });
+            self.foresee(&change, span);
+            self.apply(client, change, outcome, span);
+            for ((db, key), before) in keys.iter().zip(&before) {
+                if touches && !matches!(command, "pfdebug" | "debug") {
+                    // [WATCH-10]
+                    let overlooked = matches!(command, "move" | "persist");
+                    self.touch(*db, key, if overlooked { Touched::Overlooked } else { Touched::Surely });
+                }
+                if makes_ready {
+                    let overwrites = matches!(command, "sort" | "georadius" | "georadiusbymember") && before.is_some();
+                    let after = self.kind(*db, key, span);
+                    if after.is_some() && (!edits || before.is_none()) && !(overwrites && self.has(Erratum::E_95)) {
+                        self.make_ready(*db, key);
+                    }
+                }
+            }
+            for (db, key, event) in events {
+                // What is done to a key in several changes is told once, but MSET tells each of its pairs.
+                let is_gone = event.1 == "del";
+                let before = keys.iter().zip(&before).find(|((of, name), _)| *of == db && *name == key);
+                if is_gone && before.is_none_or(|(_, kind)| kind.is_none()) {
+                    continue;
+                }
+                let again = told.contains(&(db, key.clone(), event.1)) && !matches!(command, "mset" | "msetnx");
+                if !again {
+                    self.notify(db, &key, event, Manner::surely(clause_of(event)));
+                    told.push((db, key, event.1));
+                }
+            }
+            if writes && edits {
+                for ((db, key), before) in keys.iter().zip(before) {
+                    if before.is_some() && self.kind(*db, key, span).is_none() {
+                        self.notify(*db, key, (b'g', "del"), Manner::surely(Clause::NOTIFY_9));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the profile has a known defect.
+    pub(crate) fn has(&self, erratum: Erratum) -> bool {
+        self.profile.errata.contains(&erratum)
+    }
+
+    /// The type of a key's value, if the key is there or may be.
+    pub(crate) fn kind(&self, db: usize, key: &[u8], span: Span) -> Option<Kind> {
+        match self.keyspace.slot(db, key)? {
+            Slot::Known(entry) if entry.fate(span) != Fate::Gone => Some(entry.value.kind()),
+            Slot::Known(_) => None,
+            Slot::Open(versions) => versions.iter().flatten().next().map(|entry| entry.value.kind()),
+        }
+    }
+
+    /// A change of which nothing is told: a member that is there already, and, by mistake of real servers (E-92), the removal
+    /// of a destination because a source is missing.
+    fn is_silent(&self, command: &str, line: &[&[u8]], change: &Change, span: Span) -> bool {
+        match change {
+            Change::Edit { db, key, edit: Edit::Set(SetEdit::Add(members)) } if command == "smove" => {
+                !self.adds(*db, key, members, span)
+            }
+            Change::Remove { db, .. } if command == "sinterstore" && self.has(Erratum::E_92) => {
+                line[2..].iter().any(|source| self.kind(*db, source, span).is_none())
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The clause that demands an event.
+fn clause_of(event: (u8, &str)) -> Clause {
+    match event {
+        (_, "del") => Clause::NOTIFY_9,
+        (_, "rename_from" | "rename_to") => Clause::NOTIFY_10,
+        (_, "expire") => Clause::NOTIFY_11,
+        (b'$', _) => Clause::NOTIFY_7,
+        _ => Clause::NOTIFY_8,
+    }
+}

@@ -1,0 +1,235 @@
+//! Keyspace notifications: which events the changes of a command are, and to whom they are published.
+
+use crate::clause::Clause;
+use crate::delivery::Manner;
+use crate::edit::Edit;
+use crate::keyspace::Fate;
+use crate::list::{End, ListEdit};
+use crate::model::Model;
+use crate::plan::{Change, Expiry};
+use crate::reply::{Bytes, Reply};
+use crate::set::SetEdit;
+use crate::span::Span;
+use crate::value::Value;
+
+/// What `notify-keyspace-events` asks for. [NOTIFY-1] [NOTIFY-2]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    keyspace: bool,
+    keyevent: bool,
+    /// One bit for each letter of [`Flags::CLASSES`].
+    classes: u16,
+}
+
+impl Flags {
+    /// The classes of events, all of which `A` stands for. [CONFIG-23]
+    const CLASSES: &'static [u8] = b"g$lshzxet";
+
+    /// Reads a value of the directive.
+    pub fn of(text: &[u8]) -> Self {
+        let mut flags = Self::default();
+        for &letter in text {
+            match letter {
+                b'K' => flags.keyspace = true,
+                b'E' => flags.keyevent = true,
+                b'A' => flags.classes = u16::MAX,
+                _ => flags.classes |= Self::bit(letter),
+            }
+        }
+        flags
+    }
+
+    fn bit(class: u8) -> u16 {
+        Self::CLASSES.iter().position(|&known| known == class).map_or(0, |place| 1 << place)
+    }
+
+    fn asks_for(self, class: u8) -> bool {
+        self.classes & Self::bit(class) != 0
+    }
+}
+
+/// An event: its class and name.
+type Event = (u8, &'static str);
+
+/// The event that a command tells of a key that it writes; those whose edits tell different ones, and those that tell
+/// nothing, are not here. [NOTIFY-7] [NOTIFY-8] [NOTIFY-12]
+const WRITES: &[(&str, Event)] = &[
+    ("append", (b'$', "append")),
+    ("bitfield", (b'$', "setbit")),
+    ("bitop", (b'$', "set")),
+    ("decr", (b'$', "incrby")),
+    ("decrby", (b'$', "incrby")),
+    ("geoadd", (b'z', "zadd")),
+    ("georadius", (b'z', "georadiusstore")),
+    ("georadiusbymember", (b'z', "georadiusstore")),
+    ("getset", (b'$', "set")),
+    ("hdel", (b'h', "hdel")),
+    ("hincrby", (b'h', "hincrby")),
+    ("hincrbyfloat", (b'h', "hincrbyfloat")),
+    ("hmset", (b'h', "hset")),
+    ("hset", (b'h', "hset")),
+    ("hsetnx", (b'h', "hset")),
+    ("incr", (b'$', "incrby")),
+    ("incrby", (b'$', "incrby")),
+    ("incrbyfloat", (b'$', "incrbyfloat")),
+    ("linsert", (b'l', "linsert")),
+    ("lpop", (b'l', "lpop")),
+    ("blpop", (b'l', "lpop")),
+    ("lpush", (b'l', "lpush")),
+    ("lpushx", (b'l', "lpush")),
+    ("lrem", (b'l', "lrem")),
+    ("lset", (b'l', "lset")),
+    ("ltrim", (b'l', "ltrim")),
+    ("mset", (b'$', "set")),
+    ("msetnx", (b'$', "set")),
+    ("pfadd", (b'$', "pfadd")),
+    ("pfmerge", (b'$', "pfadd")),
+    ("psetex", (b'$', "set")),
+    ("rpop", (b'l', "rpop")),
+    ("brpop", (b'l', "rpop")),
+    ("rpush", (b'l', "rpush")),
+    ("rpushx", (b'l', "rpush")),
+    ("sadd", (b's', "sadd")),
+    ("sdiffstore", (b's', "sdiffstore")),
+    ("set", (b'$', "set")),
+    ("setbit", (b'$', "setbit")),
+    ("setex", (b'$', "set")),
+    ("setnx", (b'$', "set")),
+    ("setrange", (b'$', "setrange")),
+    ("sinterstore", (b's', "sinterstore")),
+    ("sort", (b'l', "sortstore")),
+    ("spop", (b's', "spop")),
+    ("srem", (b's', "srem")),
+    ("sunionstore", (b's', "sunionstore")),
+    ("zadd", (b'z', "zadd")),
+    ("zincrby", (b'z', "zincr")),
+    ("zinterstore", (b'z', "zinterstore")),
+    ("zpopmax", (b'z', "zpopmax")),
+    ("bzpopmax", (b'z', "zpopmax")),
+    ("zpopmin", (b'z', "zpopmin")),
+    ("bzpopmin", (b'z', "zpopmin")),
+    ("zrem", (b'z', "zrem")),
+    ("zremrangebylex", (b'z', "zremrangebylex")),
+    ("zremrangebyrank", (b'z', "zremrangebyrank")),
+    ("zremrangebyscore", (b'z', "zremrangebyscore")),
+    ("zunionstore", (b'z', "zunionstore")),
+];
+
+/// The event of a key that is gone.
+const DEL: Event = (b'g', "del");
+
+/// The events of one change, in order, as far as they do not depend on what the change leads to.
+pub(crate) fn events(command: &str, line: &[&[u8]], change: &Change) -> Vec<(usize, Bytes, Event)> {
+    let write = || WRITES.iter().find(|(name, _)| *name == command).map(|(_, event)| *event);
+    let mut events = Vec::new();
+    match change {
+        Change::Put { db, key, expiry, .. } => {
+            events.extend(write().map(|event| (*db, key.clone(), event)));
+            if matches!(expiry, Expiry::Set(_)) && matches!(command, "set" | "setex" | "psetex") {
+                events.push((*db, key.clone(), (b'g', "expire")));
+            }
+        }
+        Change::Write { db, key, .. } => events.extend(write().map(|event| (*db, key.clone(), event))),
+        Change::Edit { db, key, edit } => {
+            let told: &[Event] = match (command, edit) {
+                // The list that is sorted becomes a skiplist, if it is none. [SORT-19]
+                ("sort", _) => &[],
+                ("zadd", _) if has_incr(line) => &[(b'z', "zincr")],
+                ("rpoplpush" | "brpoplpush", Edit::List(ListEdit::Push(..))) => &[(b'l', "lpush")],
+                ("rpoplpush" | "brpoplpush", Edit::List(ListEdit::Pop(End::Tail))) => &[(b'l', "rpop")],
+                ("rpoplpush" | "brpoplpush", Edit::List(ListEdit::Rotate)) => &[(b'l', "lpush"), (b'l', "rpop")],
+                ("smove", Edit::Set(SetEdit::Remove(_))) => &[(b's', "srem")],
+                ("smove", Edit::Set(SetEdit::Add(_))) => &[(b's', "sadd")],
+                _ => &[],
+            };
+            match told {
+                [] => events.extend(write().filter(|_| command != "sort").map(|event| (*db, key.clone(), event))),
+                told => events.extend(told.iter().map(|event| (*db, key.clone(), *event))),
+            }
+        }
+        Change::Remove { db, key } => {
+            if command == "spop" {
+                events.push((*db, key.clone(), (b's', "spop")));
+            }
+            events.push((*db, key.clone(), DEL));
+        }
+        // [NOTIFY-10]
+        Change::Move { from, to } if matches!(command, "rename" | "renamenx") => {
+            events.push((from.0, from.1.clone(), (b'g', "rename_from")));
+            events.push((to.0, to.1.clone(), (b'g', "rename_to")));
+        }
+        // [NOTIFY-11]
+        Change::SetDeadline { db, key, deadline: Some(_) } => events.push((*db, key.clone(), (b'g', "expire"))),
+        _ => {}
+    }
+    events
+}
+
+/// ZADD that increments. [ZADD-6]
+fn has_incr(line: &[&[u8]]) -> bool {
+    let options = line.iter().skip(2).take_while(|word| {
+        [b"nx".as_slice(), b"xx", b"ch", b"incr"].contains(&word.to_ascii_lowercase().as_slice())
+    });
+    options.into_iter().any(|word| word.eq_ignore_ascii_case(b"incr"))
+}
+
+impl Model {
+    /// Whether a member of an edit is not in its set yet.
+    pub(crate) fn adds(&self, db: usize, key: &[u8], members: &[Bytes], span: Span) -> bool {
+        let set = self.keyspace.databases.get(&db).and_then(|db| db.keys.get(key));
+        match set {
+            Some(crate::keyspace::Slot::Known(entry)) if entry.fate(span) != Fate::Gone => match &entry.value {
+                Value::Set(set) => members.iter().any(|member| !set.members.contains(member)),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+
+    /// Publishes an event, where it is asked for. [NOTIFY-1]
+    pub(crate) fn notify(&mut self, db: usize, key: &[u8], event: (u8, &str), manner: Manner) {
+        let flags = self.server.config.effects().events;
+        let (class, name) = event;
+        if !flags.asks_for(class) {
+            return;
+        }
+        if flags.keyspace {
+            let mut channel = format!("__keyspace@{db}__:").into_bytes();
+            channel.extend(key);
+            self.publish(&channel, name.as_bytes(), manner);
+        }
+        if flags.keyevent {
+            self.publish(format!("__keyevent@{db}__:{name}").as_bytes(), key, manner);
+        }
+    }
+
+    /// A key is removed because its deadline has passed; `doubtful` if the command that found it may not have looked.
+    /// [EXPIRY-1] [NOTIFY-4]
+    pub(crate) fn expire(&mut self, db: usize, key: &[u8], doubtful: bool) {
+        if self.keyspace.take_slot(db, key).is_none() {
+            return;
+        }
+        self.touch_expired(db, key);
+        let manner = Manner { clause: Clause::NOTIFY_4, early: true, optional: doubtful };
+        self.notify(db, key, (b'x', "expired"), manner);
+    }
+}
+
+/// The database, key and event that a notification tells of, if a reply is one.
+pub(crate) fn read(reply: &Reply) -> Option<(usize, Bytes, Bytes)> {
+    let Reply::Array(parts) = reply else { return None };
+    let (channel, message) = match parts.as_slice() {
+        [Reply::Bulk(kind), Reply::Bulk(channel), Reply::Bulk(message)] if kind == b"message" => (channel, message),
+        [Reply::Bulk(kind), _, Reply::Bulk(channel), Reply::Bulk(message)] if kind == b"pmessage" => (channel, message),
+        _ => return None,
+    };
+    let (is_keyspace, rest) = match (channel.strip_prefix(b"__keyspace@"), channel.strip_prefix(b"__keyevent@")) {
+        (Some(rest), _) => (true, rest),
+        (_, Some(rest)) => (false, rest),
+        _ => return None,
+    };
+    let end = rest.windows(3).position(|window| window == b"__:")?;
+    let db = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+    let name = rest[end + 3..].to_vec();
+    Some(if is_keyspace { (db, name, message.clone()) } else { (db, message.clone(), name) })
+}
