@@ -318,7 +318,7 @@ impl Server {
         let now_ms = self.clock.unix_ms();
         while let Some((deadline_ms, id)) = self.blocking.deadlines.first().copied() {
             let over =
-                if faults::is(Fault::BlockedWaitsTwice) { deadline_ms.saturating_add(1000) } else { deadline_ms };
+                if faults::is(Fault::BlockedTimesOutLate) { deadline_ms.saturating_add(1000) } else { deadline_ms };
             if over >= now_ms {
                 return;
             }
@@ -334,7 +334,6 @@ impl Server {
     }
 
     fn serve_list(&mut self, mut current: Option<&mut Client>, db: usize, key: &[u8]) {
-        let mut popped = false;
         while let Some((id, wanted)) = self.first_waiting(db, key, Kind::List) {
             let end = match wanted {
                 Wanted::Element(end) => end,
@@ -370,13 +369,13 @@ impl Server {
                     });
                 }
             }
-            popped = true;
             if self.remove_if_empty(db, key) {
-                self.changed(current.as_deref_mut(), db, key, "del");
+                if !faults::is(Fault::NotifyServedListVanishes) {
+                    self.changed(current.as_deref_mut(), db, key, "del");
+                }
                 break;
             }
         }
-        let _ = popped;
     }
 
     /// Takes the element at an end out of a list; a list without elements stays for the moment.
@@ -428,7 +427,9 @@ impl Server {
             self.add_collection(db, destination, Collection::List(list), now_ms);
         }
         self.hand_on(Targets::ALL, db, [&b"RPOP"[..], source].into_iter());
-        self.hand_on(Targets::ALL, db, [&b"LPUSH"[..], destination, element].into_iter());
+        if !faults::is(Fault::BlockedPushIsNotPropagated) {
+            self.hand_on(Targets::ALL, db, [&b"LPUSH"[..], destination, element].into_iter());
+        }
         self.changed(current.as_deref_mut(), db, destination, "lpush");
         self.changed(current, db, source, "rpop");
         true

@@ -145,6 +145,7 @@ impl Engine {
             }
             Event::Terminate => self.server.shut_down(None, None),
             Event::FileDone { file: FileId::Aof, .. } => {
+                self.server.note_aof_step();
                 let next = self.server.aof.done(&mut self.server.effects);
                 self.after_file_step(next);
             }
@@ -318,6 +319,9 @@ impl Engine {
 
     fn batch_end(&mut self, world: &mut dyn World) {
         self.run_unblocked(world);
+        if !self.server.doomed.is_empty() {
+            self.server.close_doomed();
+        }
         self.server.expire_cycle(world, Cycle::Fast);
         self.server.flush_aof();
         // Under `appendfsync always` a reply promises that the file holds what it answers.

@@ -96,17 +96,31 @@ pub enum Fault {
     /// A range that goes on in a list's next node begins there with the second element.
     QuicklistRangeSkips,
     /// DISCARD goes on to watch.
-    DiscardKeepsWatching,
+    TransactionDiscardKeepsWatch,
     /// RENAME does not touch the key that it takes away.
-    RenameDoesNotTouchSource,
+    TransactionOverlooksRenamedSource,
     /// A transaction of commands that only read is handed on.
-    ReadingTransactionsArePropagated,
+    TransactionReadsArePropagated,
     /// PUBSUB NUMPAT counts a pattern of several clients once.
-    NumpatCountsPatterns,
+    PubsubNumpatCountsOnce,
     /// The clients that wait for a key are served last come, first served.
     BlockedServedLastFirst,
     /// A client is blocked for a second longer than it asked for.
-    BlockedWaitsTwice,
+    BlockedTimesOutLate,
+    /// UNSUBSCRIBE counts the channels that are left and not the patterns.
+    PubsubUnsubscribeForgetsPatterns,
+    /// SMOVE to a set that has the member already tells of it nevertheless.
+    NotifySmoveTellsOfNothing,
+    /// Clients are served between the commands of a transaction.
+    BlockedServedInsideTransaction,
+    /// What BRPOPLPUSH stores when its client is served is not handed on.
+    BlockedPushIsNotPropagated,
+    /// A watched key whose deadline passes is no change until somebody looks at it.
+    TransactionOverlooksDeadlines,
+    /// A transaction is not spoiled by a command of wrong arity.
+    TransactionForgetsWrongArity,
+    /// Nobody is told of a list that served its last element.
+    NotifyServedListVanishes,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -156,12 +170,19 @@ pub const ALL: &[Fault] = &[
     Fault::ListRemovalPassesOver,
     Fault::QuicklistSplitLosesElement,
     Fault::QuicklistRangeSkips,
-    Fault::DiscardKeepsWatching,
-    Fault::RenameDoesNotTouchSource,
-    Fault::ReadingTransactionsArePropagated,
-    Fault::NumpatCountsPatterns,
+    Fault::TransactionDiscardKeepsWatch,
+    Fault::TransactionOverlooksRenamedSource,
+    Fault::TransactionReadsArePropagated,
+    Fault::PubsubNumpatCountsOnce,
     Fault::BlockedServedLastFirst,
-    Fault::BlockedWaitsTwice,
+    Fault::BlockedTimesOutLate,
+    Fault::PubsubUnsubscribeForgetsPatterns,
+    Fault::NotifySmoveTellsOfNothing,
+    Fault::BlockedServedInsideTransaction,
+    Fault::BlockedPushIsNotPropagated,
+    Fault::TransactionOverlooksDeadlines,
+    Fault::TransactionForgetsWrongArity,
+    Fault::NotifyServedListVanishes,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -238,6 +238,24 @@ impl Server {
         }
     }
 
+    /// Takes note of how long a step on the append-only file took.
+    pub(crate) fn note_aof_step(&mut self) {
+        let now_us = self.clock.now_us;
+        let Some((event, us)) = self.aof.timed_step(now_us) else { return };
+        self.took(event, us);
+        if event == "aof-write" {
+            // Writes are sampled once more by what else goes on.
+            let circumstance = if self.aof.syncs_in_background() {
+                "aof-write-pending-fsync"
+            } else if self.saving.background.is_some() {
+                "aof-write-active-child"
+            } else {
+                "aof-write-alone"
+            };
+            self.took(circumstance, us);
+        }
+    }
+
     #[cold]
     fn note_latency(&mut self, event: &'static str, ms: u64) {
         let at_s = self.clock.unix_s();

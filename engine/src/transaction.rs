@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ClientId;
+use crate::faults::{self, Fault};
 use crate::keyspace::Keyspace;
 use crate::resp::{Output, OwnedArgs};
 use crate::structures::key_table::is_over;
@@ -172,7 +173,8 @@ impl WatchTable {
             let entry = keyspace.db(watched.db).keys.peek(&watched.key);
             entry.and_then(|entry| entry.expiry()).is_some_and(|at_ms| is_over(at_ms, now_ms))
         };
-        watcher.dirty || watcher.keys.iter().any(|watched| !watched.over && gone(watched))
+        let overlooked = faults::is(Fault::TransactionOverlooksDeadlines);
+        watcher.dirty || !overlooked && watcher.keys.iter().any(|watched| !watched.over && gone(watched))
     }
 
     /// Whether a change of a watched key has been seen, for CLIENT LIST.

@@ -88,6 +88,8 @@ pub(crate) struct AppendFile {
     failure: Option<String>,
     last_try_us: u64,
     always: bool,
+    /// When the oldest step was begun, about.
+    step_began_us: u64,
     /// Writes that went ahead although a sync was under way.
     pub(crate) delayed_syncs: u64,
 }
@@ -218,6 +220,7 @@ impl AppendFile {
         }
         self.postponed_since_us = None;
         self.last_try_us = flush.now_us;
+        self.step_began_us = flush.now_us;
         if self.writing.is_empty() {
             std::mem::swap(&mut self.writing, &mut self.buffer);
         } else {
@@ -240,6 +243,18 @@ impl AppendFile {
         self.background_sync = true;
         self.last_sync_us = flush.now_us;
         effects.push(Effect::File(FileEffect::FsyncInBackground(FileId::Aof)));
+    }
+
+    /// The name of the oldest step, as LATENCY calls it, which ends now, and the microseconds that it took. Others than
+    /// writes and the syncs for which replies wait have none.
+    pub(crate) fn timed_step(&mut self, now_us: u64) -> Option<(&'static str, u64)> {
+        let began_us = std::mem::replace(&mut self.step_began_us, now_us);
+        let name = match self.steps.front()? {
+            Step::Write => "aof-write",
+            Step::Sync if self.always => "aof-fsync-always",
+            _ => return None,
+        };
+        Some((name, now_us.saturating_sub(began_us)))
     }
 
     /// The oldest step succeeded, or the sync in the background did.

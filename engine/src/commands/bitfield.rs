@@ -209,11 +209,8 @@ pub(crate) fn bitfield(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refu
             cx.set_string(key, NewString::RawOwned(bytes));
         }
     }
-    for operation in &operations {
-        if operation.writes() {
-            cx.modified(key, "setbit");
-        }
-    }
+    let writes = operations.iter().filter(|operation| operation.writes()).count();
+    cx.modified_times(key, "setbit", writes);
     answer(&mut cx.reply(), &answers);
     Ok(())
 }

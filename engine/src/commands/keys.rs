@@ -82,7 +82,7 @@ fn give_other_name(cx: &mut Context<'_>, from: &[u8], to: &[u8], only_if_free: b
     }
     cx.server.keyspace.db_mut(db).keys.attach(object.renamed(to));
     cx.server.key_is_ready(db, to);
-    if faults::is(Fault::RenameDoesNotTouchSource) {
+    if faults::is(Fault::TransactionOverlooksRenamedSource) {
         cx.server.notify(Some(cx.client), db, from, "rename_from");
     } else {
         cx.touched(from, "rename_from");

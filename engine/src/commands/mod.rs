@@ -44,6 +44,7 @@ pub(crate) mod zsets;
 use crate::blocking::Wanted;
 use crate::client::{Client, ReplyMode, Waiting};
 use crate::config::Config;
+use crate::faults::{self, Fault};
 use crate::propagation::Targets;
 use crate::resp::{Args, OwnedArgs, Reply};
 use crate::slowlog as log;
@@ -284,7 +285,8 @@ fn check(cx: &mut Context<'_>, args: &Args<'_>) -> Result<usize, Unfit> {
     let command = &table::COMMANDS[index];
     cx.client.last_command = Some(command);
     if !command.accepts(args.len()) {
-        return Err(Refusal::arity(command.name).into());
+        let breaks_transaction = !faults::is(Fault::TransactionForgetsWrongArity);
+        return Err(Unfit { refusal: Refusal::arity(command.name), breaks_transaction });
     }
     let config = &cx.server.config;
     if !config.requirepass.is_empty() && !cx.client.authenticated && command.name != "auth" {
@@ -343,8 +345,11 @@ pub(crate) fn run(
     }
     let dirty = cx.server.dirty;
     let db = cx.client.db;
+    let began_us = cx.server.clock.now_us;
     let outcome = (command.handler)(cx, args);
-    let usec = cx.server.clock.advance(cx.world);
+    cx.server.clock.advance(cx.world);
+    // EXEC's commands have moved the clock on before it.
+    let usec = cx.server.clock.now_us.saturating_sub(began_us);
     cx.server.hand_on_expired(Some(cx.client));
     cx.server.stats.count(index, usec);
     let config = &cx.server.config;

@@ -16,7 +16,11 @@ const HELP: [&str; 4] = [
 
 /// Answers that a subscription began or ended, and how many there are now.
 fn answer(cx: &mut Context<'_>, what: &str, name: Option<&[u8]>) {
-    let count = cx.client.subscriptions.as_ref().map_or(0, |own| own.len());
+    let forgetful = faults::is(Fault::PubsubUnsubscribeForgetsPatterns) && what == "unsubscribe";
+    let count = cx.client.subscriptions.as_ref().map_or(0, |own| match forgetful {
+        true => own.channels.len(),
+        false => own.len(),
+    });
     let mut reply = cx.reply();
     reply.array(3);
     reply.bulk(what.as_bytes());
@@ -113,7 +117,7 @@ pub(crate) fn pubsub(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
         }
         2 if args.is(1, "numpat") => {
             let mut count = cx.server.pubsub.pattern_count();
-            if faults::is(Fault::NumpatCountsPatterns) {
+            if faults::is(Fault::PubsubNumpatCountsOnce) {
                 count = cx.server.pubsub.distinct_patterns();
             }
             cx.reply().count(count);

@@ -114,7 +114,7 @@ pub(crate) fn smove(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
     if added {
         cx.modified(destination, "sadd");
     } else {
-        cx.touched(destination, super::SILENT);
+        cx.touched(destination, if faults::is(Fault::NotifySmoveTellsOfNothing) { "sadd" } else { super::SILENT });
     }
     cx.reply().integer(1);
     Ok(())

@@ -119,6 +119,7 @@ fn store(
     if let Some(deadline_ms) = deadline_ms {
         cx.set_expiry(key, deadline_ms);
         cx.propagate_instead(Targets::AOF, &[b"PEXPIREAT", key, deadline_ms.to_string().as_bytes()]);
+        cx.touched(key, "expire");
     }
     Ok(true)
 }

@@ -29,7 +29,7 @@ pub(crate) fn discard(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refu
     if cx.client.transaction.take().is_none() {
         return Err("ERR DISCARD without MULTI".into());
     }
-    if !faults::is(Fault::DiscardKeepsWatching) {
+    if !faults::is(Fault::TransactionDiscardKeepsWatch) {
         cx.server.watches.forget(cx.client.id);
     }
     cx.reply().ok();
@@ -114,12 +114,9 @@ fn drop_unless_answered(client: &mut Client, mark: crate::resp::reply::Mark) {
 
 /// Runs what is left of the queue, up to a command that waits; then ends the transaction.
 fn go_on(cx: &mut Context<'_>) {
-    loop {
-        let Some((index, args)) = cx.client.transaction.as_mut().and_then(|transaction| next(transaction)) else {
-            break;
-        };
+    while let Some((index, args)) = cx.client.transaction.as_mut().and_then(|transaction| next(transaction)) {
         let command = &COMMANDS[index];
-        if !command.has(READONLY | ADMIN) || faults::is(Fault::ReadingTransactionsArePropagated) {
+        if !command.has(READONLY | ADMIN) || faults::is(Fault::TransactionReadsArePropagated) {
             begin_wrapping(cx);
         }
         let mark = cx.client.output.mark();
@@ -130,6 +127,9 @@ fn go_on(cx: &mut Context<'_>) {
         }
         drop_unless_answered(cx.client, mark);
         put_messages_before(cx.client, mark);
+        if faults::is(Fault::BlockedServedInsideTransaction) && cx.server.blocking.has_ready() {
+            cx.server.serve_blocked(Some(cx.client));
+        }
         if cx.client.waiting.is_some() {
             return;
         }

@@ -7,11 +7,11 @@ use crate::commands::table::Renames;
 /// commands works unchanged.
 #[rustfmt::skip] // A list of words.
 pub const COMMANDS_TO_COME: &[&str] = &[
-    "bgrewriteaof", "blpop", "brpop", "brpoplpush", "bzpopmax", "bzpopmin", "discard", "eval", "evalsha", "exec",
+    "bgrewriteaof", "eval", "evalsha",
 
-    "latency", "migrate", "monitor", "multi", "psubscribe", "psync", "publish", "pubsub",
-    "punsubscribe", "replconf", "replicaof", "restore-asking", "role", "script", "slaveof", "slowlog",
-    "subscribe", "sync", "unsubscribe", "unwatch", "wait", "watch", "xack", "xadd", "xclaim", "xdel", "xgroup",
+    "migrate", "psync",
+    "replconf", "replicaof", "restore-asking", "script", "slaveof",
+    "sync", "xack", "xadd", "xclaim", "xdel", "xgroup",
     "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim",
 
 

@@ -121,6 +121,7 @@ impl Server {
                 break;
             }
         }
+        self.took("expire-cycle", world.now_us().saturating_sub(start_us));
         let stale = if total.drawn > 0 { total.expired as f64 / total.drawn as f64 } else { 0.0 };
         let mean = &mut self.stats.expired_stale_percent;
         *mean = stale * STALE_WEIGHT + *mean * (1.0 - STALE_WEIGHT);
