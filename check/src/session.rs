@@ -247,12 +247,22 @@ impl<'a> Session<'a> {
         if !self.sees_encodings {
             return Ok(());
         }
-        // From the end, so that what is found is found with the last command that names the key.
+        // From the end, so that what is found is found with the last command that names the key. Pipelines name the same
+        // few keys again and again, and each is looked at once.
+        let mut looked_at: [(usize, &[u8]); 8] = [(usize::MAX, b""); 8];
+        let mut count = 0;
         for (index, &db) in self.databases.iter().enumerate().rev() {
             let Some(sent) = batch.get(index) else { continue };
             let Some(grammar) = grammar_at(command_index(sent.request.name())) else { continue };
             for key in grammar.keys(&sent.request) {
                 let key = sent.request.argument(key);
+                if looked_at.contains(&(db, key)) {
+                    continue;
+                }
+                if let Some(place) = looked_at.get_mut(count) {
+                    *place = (db, key);
+                    count += 1;
+                }
                 let Some(view) = self.model.key(db, key) else { continue };
                 let Some(received) = self.target.encoding(db, key) else { continue };
                 let expected = view.encoding.name();

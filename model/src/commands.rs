@@ -225,8 +225,11 @@ pub static COMMANDS: &[Command] = &[
 
 /// Finds a command by its name in any letter case.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
-    let lower = || name.iter().map(u8::to_ascii_lowercase);
-    let index = COMMANDS.binary_search_by(|command| command.name.bytes().cmp(lower())).ok()?;
+    let mut room = [0; 32];
+    let lower = room.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    let index = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(lower)).ok()?;
     COMMANDS.get(index)
 }
 

@@ -206,8 +206,8 @@ impl Loader {
         }
         match naive::file(&unsummed) {
             Ok(file) => self.holds_what_is_alive_in(&file),
-            // What had expired was left out, so that the engine need not have seen it twice.
-            Err(error) if error.kind == naive::RdbErrorKind::Duplicate && report.expired > 0 => {}
+            // What had expired or was empty was left out, so that the engine need not have seen it twice.
+            Err(error) if error.kind == naive::RdbErrorKind::Duplicate && report.expired + report.empty > 0 => {}
             Err(error) => panic!("the model refuses what the engine takes: {error}"),
         }
         true
