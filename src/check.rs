@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use tally_check::campaign::Campaign;
+use tally_check::campaign::{Campaign, Watch};
+use tally_check::coverage::Coverage;
 use tally_check::generator::Limits;
 use tally_check::grammar::Family;
 use tally_check::profile::Version;
 use tally_check::progress::Progress;
-use tally_check::report::{Asked, summary};
+use tally_check::racing::{Anomaly, Race};
+use tally_check::report::{Asked, Report, summary};
 use tally_check::runner::Plan;
 use tally_check::script::parse_seed;
-use tally_check::target::{Embedded, Live, Target, Url};
+use tally_check::target::{Embedded, Live, LiveError, Setup, Target, Url};
 
 /// How long a run takes when nothing else was asked for, seconds.
 const DEFAULT_SECONDS: f64 = 20.0;
@@ -42,6 +44,10 @@ pub(crate) struct Check {
     /// Also send what is known to kill or exhaust this profile.
     #[arg(long)]
     lethal: bool,
+    /// Lets clients race over connections of their own, instead of one command after the other: what happened must be
+    /// explained by some order that is consistent with time.
+    #[arg(long, requires = "url", conflicts_with = "families")]
+    racing: bool,
     /// Writes the report there, in the form that the extension names: json, xml (JUnit) or html.
     #[arg(long, value_name = "FILE.{json,xml,html}", value_parser = report_file)]
     report: Option<PathBuf>,
@@ -119,7 +125,64 @@ pub(crate) fn connect(url: &str, flush: bool) -> Result<Live, String> {
 }
 
 impl Check {
+    /// Prints a report, writes it where that was asked for, and says what it means.
+    fn conclude(&self, report: &Report) -> ExitCode {
+        print!("{}", summary(report));
+        if let Some(path) = &self.report
+            && let Err(error) = report.write(path)
+        {
+            eprintln!("tally check: cannot write {}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+        ExitCode::from(u8::from(!report.findings.is_empty()))
+    }
+
+    /// So many seconds, unless a number of commands was asked for.
+    fn limit(&self) -> Option<f64> {
+        match (self.seconds, self.commands) {
+            (None, None) => Some(DEFAULT_SECONDS),
+            (seconds, _) => seconds,
+        }
+    }
+
+    fn race(&self, url: &str) -> Result<ExitCode, String> {
+        // It is asked whether it may be used, and gets its settings back in the end.
+        let mut live = connect(url, self.flush)?;
+        live.reset(&Setup::default()).map_err(|error| error.to_string())?;
+        let description = format!("{url} ({}), racing", live.description());
+        let race = Race {
+            url: url.parse().map_err(|error: LiveError| error.to_string())?,
+            seed: self.seed,
+            profile: self.judging.profile(true),
+        };
+        let mut progress = Progress::new(self.limit(), self.commands);
+        let mut coverage = Coverage::default();
+        let outcome = race.run(&mut coverage, &mut |coverage| progress.enough(coverage));
+        let outcome = outcome.map_err(|error| error.to_string())?;
+        let asked = Asked {
+            target: description,
+            profile: self.judging.name().to_owned(),
+            seed: self.seed,
+            families: Vec::new(),
+        };
+        let mut report = Report::new(asked, &coverage, progress.seconds());
+        if let Some(anomaly) = &outcome.anomaly {
+            let file = format!("race-{:#x}-{}.txt", self.seed, anomaly.round);
+            let text = format!("expected {}\n{}", Anomaly::EXPECTED, anomaly.history);
+            std::fs::write(&file, text).map_err(|error| format!("cannot write {file}: {error}"))?;
+            let replay = format!("tally check {url} --racing --seed {:#x} (who wins a race is chance)", self.seed);
+            report.raced(anomaly, &file, replay);
+        }
+        Ok(self.conclude(&report))
+    }
+
     pub(crate) fn run(self) -> ExitCode {
+        if let (true, Some(url)) = (self.racing, &self.url) {
+            return self.race(url).unwrap_or_else(|reason| {
+                eprintln!("tally check: {reason}");
+                ExitCode::from(2)
+            });
+        }
         let (mut embedded, mut live);
         let (target, description): (&mut dyn Target, String) = match &self.url {
             None => {
@@ -139,10 +202,7 @@ impl Check {
             },
         };
         let real_time = target.can().live;
-        let seconds = match (self.seconds, self.commands) {
-            (None, None) => Some(DEFAULT_SECONDS),
-            (seconds, _) => seconds,
-        };
+        let seconds = self.limit();
         let mut campaign = Campaign {
             target,
             plan: Plan {
@@ -167,13 +227,6 @@ impl Check {
                 return ExitCode::from(2);
             }
         };
-        print!("{}", summary(&report));
-        if let Some(path) = &self.report
-            && let Err(error) = report.write(path)
-        {
-            eprintln!("tally check: cannot write {}: {error}", path.display());
-            return ExitCode::from(2);
-        }
-        ExitCode::from(u8::from(!report.findings.is_empty()))
+        self.conclude(&report)
     }
 }

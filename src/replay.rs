@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use tally_check::Reply;
 use tally_check::coverage::Coverage;
-use tally_check::runner::run_script;
-use tally_check::script;
+use tally_check::runner::{Observer, run_script_for};
+use tally_check::script::{self, Step};
+use tally_check::session::Delivered;
 use tally_check::target::{Embedded, Target};
 
 use crate::check::{Judging, connect};
@@ -23,6 +25,30 @@ pub(crate) struct Replay {
     /// The server may hold keys: they will be deleted.
     #[arg(long)]
     flush: bool,
+}
+
+/// Prints what steps lead to, as the files under `tests/scripts` hold it.
+struct Printer<'a> {
+    steps: &'a [Step],
+}
+
+impl Observer for Printer<'_> {
+    fn answered(&mut self, step: usize, replies: &[Reply]) {
+        if let Some(step) = self.steps.get(step) {
+            println!("{step}");
+        }
+        for reply in replies {
+            println!("  = {reply}");
+        }
+    }
+
+    fn delivered(&mut self, step: usize, delivered: Delivered) {
+        // Of other steps than commands nothing has been printed yet.
+        if let Some(step) = self.steps.get(step).filter(|step| !matches!(step, Step::Command { .. })) {
+            println!("{step}");
+        }
+        println!("  = {}< {}", delivered.client, delivered.what);
+    }
 }
 
 impl Replay {
@@ -54,16 +80,9 @@ impl Replay {
             },
         };
         let profile = self.judging.profile(target.can().live);
-        let steps = &file.script.steps;
         let mut coverage = Coverage::default();
-        let outcome = run_script(target, &file.script, profile, &mut coverage, &mut |step, replies| {
-            if let Some(step) = steps.get(step) {
-                println!("{step}");
-            }
-            for reply in replies {
-                println!("  = {reply}");
-            }
-        });
+        let mut printer = Printer { steps: &file.script.steps };
+        let outcome = run_script_for(target, &file.script, profile, &mut coverage, &mut printer);
         match outcome {
             Ok(()) => {
                 println!("{} commands hold", coverage.commands);

@@ -6,6 +6,7 @@
 
 use tally_check::coverage::Coverage;
 use tally_check::generator::Limits;
+use tally_check::grammar::Family;
 use tally_check::profile::Version;
 use tally_check::runner::{Plan, explore, run_script};
 use tally_check::script::Script;
@@ -91,9 +92,14 @@ impl Target for Canary {
     }
 }
 
-fn is_found(mut canary: Canary, most_commands: usize) {
+fn is_found(canary: Canary, most_commands: usize) {
+    is_found_in(&[], canary, most_commands);
+}
+
+fn is_found_in(families: &[Family], mut canary: Canary, most_commands: usize) {
     let profile = Version::REDIS_5_0.model(false, false);
-    let plan = Plan { seed: 1, limits: Limits::default(), profile: profile.clone(), lethal: false };
+    let limits = Limits { families: families.to_vec(), ..Limits::default() };
+    let plan = Plan { seed: 1, limits, profile: profile.clone(), lethal: false };
     let mut coverage = Coverage::default();
     let mut enough = |coverage: &Coverage| coverage.commands >= 100_000;
     let discovery = explore(&mut canary, &plan, &mut coverage, &mut enough).unwrap();
@@ -191,4 +197,45 @@ fn an_iteration_that_ends_too_early_is_found() {
         }),
         20,
     );
+}
+
+/// Is it a message of that sort, to a client that listens?
+fn is_message(reply: &Reply, sort: &[u8]) -> bool {
+    matches!(reply, Reply::Array(parts) if parts.first() == Some(&Reply::Bulk(sort.to_vec())))
+}
+
+#[test]
+fn a_message_that_does_not_arrive_is_found() {
+    let swallow = |reply| if is_message(&reply, b"pmessage") { vec![] } else { vec![reply] };
+    is_found_in(&[Family::PubSub], Canary::new(swallow), 3);
+}
+
+#[test]
+fn a_message_that_arrives_twice_is_found() {
+    let double = |reply: Reply| if is_message(&reply, b"message") { vec![reply.clone(), reply] } else { vec![reply] };
+    is_found_in(&[Family::PubSub], Canary::new(double), 3);
+}
+
+#[test]
+fn a_blocked_client_that_is_told_another_key_is_found() {
+    // What BLPOP and BRPOP answer has two elements; LRANGE is in no episode of this family.
+    let rename = |reply| match reply {
+        Reply::Array(mut parts) if parts.len() == 2 => {
+            parts.swap(0, 1);
+            vec![Reply::Array(parts)]
+        }
+        other => vec![other],
+    };
+    is_found_in(&[Family::Blocking], Canary::new(rename), 3);
+}
+
+#[test]
+fn a_timeout_that_nobody_hears_of_is_found() {
+    let swallow = |reply| if reply == Reply::NilArray { vec![] } else { vec![reply] };
+    is_found_in(&[Family::Blocking], Canary::new(swallow), 3);
+}
+
+#[test]
+fn an_unwatch_that_is_taken_for_a_discard_is_found() {
+    is_found_in(&[Family::Transactions], Canary::rewriting(b"unwatch", b"discard"), 4);
 }

@@ -3,13 +3,15 @@
 
 mod spawned;
 
+use std::path::Path;
 use std::process::Command;
 
 use tally_check::campaign::{Campaign, Watch};
 use tally_check::coverage::Coverage;
 use tally_check::generator::Limits;
+use tally_check::grammar::Family;
 use tally_check::profile::Version;
-use tally_check::report::{Asked, summary};
+use tally_check::report::{Asked, Report, summary};
 use tally_check::runner::Plan;
 use tally_check::session::Finding;
 use tally_check::target::{Live, LiveError, Url};
@@ -47,25 +49,39 @@ fn url(server: &spawned::Server) -> Url {
     format!("redis://127.0.0.1:{}", server.port).parse().unwrap()
 }
 
-#[test]
-fn a_real_redis_5_holds() {
-    let Some((server, folder)) = redis5() else { return };
-    let mut target = Live::connect(&url(&server), false).unwrap();
+/// Checks a server, and says what was found and exercised.
+fn check(server: &spawned::Server, folder: &Path, families: &[Family], commands: u64) -> Report {
+    let mut target = Live::connect(&url(server), false).unwrap();
     let mut campaign = Campaign {
         target: &mut target,
         plan: Plan {
             seed: 0x5eed,
-            limits: Limits { real_time: true, ..Limits::default() },
+            limits: Limits { families: families.to_vec(), real_time: true, ..Limits::default() },
             profile: Version::REDIS_5_0.model(true, false),
             lethal: false,
         },
         asked: Asked { target: "Redis 5".into(), profile: "5.0".into(), seed: 0x5eed, families: vec![] },
-        folder: folder.path().to_path_buf(),
+        folder: folder.to_path_buf(),
         replay_suffix: String::new(),
     };
-    let report = campaign.run(&mut Commands(8_000)).unwrap();
-    assert!(report.findings.is_empty(), "{}", summary(&report));
+    let report = campaign.run(&mut Commands(commands)).unwrap();
+    assert!(report.findings.is_empty(), "{families:?}\n{}", summary(&report));
+    report
+}
+
+#[test]
+fn a_real_redis_5_holds() {
+    let Some((server, folder)) = redis5() else { return };
+    let report = check(&server, folder.path(), &[], 8_000);
     assert!(!report.errata.is_empty(), "no erratum was met, which is unlikely");
+}
+
+#[test]
+fn a_real_redis_5_holds_for_clients_that_wait_watch_and_listen() {
+    let Some((server, folder)) = redis5() else { return };
+    for family in [Family::Blocking, Family::Transactions, Family::PubSub] {
+        check(&server, folder.path(), &[family], 2_000);
+    }
 }
 
 #[test]

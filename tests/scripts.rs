@@ -11,11 +11,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use tally_check::coverage::Coverage;
+use tally_check::finding::Came;
 use tally_check::profile::{Version, ends_service, lethal};
 use tally_check::request::Request;
-use tally_check::runner::run_script;
-use tally_check::script::{self, Script, Step};
+use tally_check::runner::{Observer, run_script_for};
+use tally_check::script::{self, Expectation, Script, Step};
+use tally_check::session::Delivered;
 use tally_check::target::{Embedded, Live, Target, Url};
+use tally_model::Reply;
 
 fn scripts() -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -81,30 +84,55 @@ fn is_lethal(request: &Request) -> bool {
     lethal(request).is_some() || request.is(0, "debug") && ends_service(request).is_some()
 }
 
-/// Runs a script; what each step was answered, or what was found wrong.
+/// What each step led to, in the order in which files hold it: its answer, then what other clients received.
+struct Answers<'a> {
+    script: &'a Script,
+    lines: BTreeMap<usize, Vec<Expectation>>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(script: &'a Script) -> Self {
+        let commands = script.steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Command { .. }));
+        // What follows a closed connection in its pipeline is never answered, nor is what a blocked client sends.
+        let unanswered = |step| vec![Expectation { step, client: None, reply: "(not sent)".to_owned() }];
+        Self { script, lines: commands.map(|(step, _)| (step, unanswered(step))).collect() }
+    }
+}
+
+impl Observer for Answers<'_> {
+    fn answered(&mut self, step: usize, replies: &[Reply]) {
+        let reply = match replies {
+            [] => "(no reply)".to_owned(),
+            replies => replies.iter().map(ToString::to_string).collect::<Vec<_>>().join(" then "),
+        };
+        let free = matches!(&self.script.steps[step], Step::Command { request, .. } if is_free(request));
+        let reply = if free { "*".to_owned() } else { reply };
+        self.lines.insert(step, vec![Expectation { step, client: None, reply }]);
+    }
+
+    fn delivered(&mut self, step: usize, delivered: Delivered) {
+        // What MONITOR shows begins with the time and has addresses in it.
+        let line = matches!(&delivered.what, Came::Message(Reply::Status(_)));
+        let reply = if line { "*".to_owned() } else { delivered.what.to_string() };
+        self.lines.entry(step).or_default().push(Expectation { step, client: Some(delivered.client), reply });
+    }
+}
+
+/// Runs a script; what each step led to, or what was found wrong.
 fn run(
     target: &mut dyn Target,
     script: &Script,
     profile: tally_model::Profile,
-) -> Result<BTreeMap<usize, String>, String> {
-    // What follows a closed connection in its pipeline is never answered.
-    let mut answers: BTreeMap<usize, String> =
-        (0..script.steps.len()).map(|step| (step, "(closed)".to_owned())).collect();
-    let mut coverage = Coverage::default();
-    let outcome = run_script(target, script, profile, &mut coverage, &mut |step, replies| {
-        let text = match replies {
-            [] => "(no reply)".to_owned(),
-            replies => replies.iter().map(ToString::to_string).collect::<Vec<_>>().join(" then "),
-        };
-        answers.insert(step, text);
-    });
-    outcome.map(|()| answers).map_err(|finding| finding.to_string())
+) -> Result<BTreeMap<usize, Vec<Expectation>>, String> {
+    let mut answers = Answers::new(script);
+    let outcome = run_script_for(target, script, profile, &mut Coverage::default(), &mut answers);
+    outcome.map(|()| answers.lines).map_err(|finding| finding.to_string())
 }
 
-/// The file with the answers written behind its commands.
-fn blessed(text: &str, script: &Script, answers: &BTreeMap<usize, String>) -> String {
+/// The file with the answers written behind its steps.
+fn blessed(text: &str, answers: &BTreeMap<usize, Vec<Expectation>>) -> String {
     let mut lines = Vec::new();
-    let mut steps = script.steps.iter().enumerate();
+    let mut steps = 0;
     for line in text.lines() {
         let trimmed = line.trim_start();
         if trimmed.starts_with("= ") {
@@ -112,16 +140,11 @@ fn blessed(text: &str, script: &Script, answers: &BTreeMap<usize, String>) -> St
         }
         lines.push(line.to_owned());
         let is_step = trimmed.starts_with('+')
-            || ["@reload", "@replay"].contains(&trimmed)
+            || ["@reload", "@replay", "@close ", "@cut "].iter().any(|word| trimmed.starts_with(word))
             || trimmed.starts_with(|c: char| c.is_ascii_digit());
-        if !is_step {
-            continue;
-        }
-        let (index, step) = steps.next().unwrap();
-        match step {
-            Step::Command { request, .. } if is_free(request) => lines.push("= *".to_owned()),
-            Step::Command { .. } => lines.push(format!("= {}", answers[&index])),
-            _ => {}
+        if is_step {
+            lines.extend(answers.get(&steps).into_iter().flatten().map(ToString::to_string));
+            steps += 1;
         }
     }
     lines.join("\n") + "\n"
@@ -143,18 +166,21 @@ fn every_script_is_answered_by_the_engine_as_its_file_says() {
             }
         };
         if env::var_os("TALLY_BLESS").is_some() {
-            fs::write(&path, blessed(&text, &file.script, &answers)).unwrap();
+            fs::write(&path, blessed(&text, &answers)).unwrap();
             continue;
         }
-        let commands = file.script.steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Command { .. }));
-        let said: BTreeMap<usize, &str> = file.expectations.iter().map(|e| (e.step, e.reply.as_str())).collect();
-        for (index, step) in commands {
-            match said.get(&index) {
-                Some(&"*") => {}
-                Some(&expected) if expected == answers[&index] => {}
-                expected => {
-                    wrong.push(format!("{name}: {step}\n  expected {expected:?}\n  received {}", answers[&index]))
-                }
+        let mut said: BTreeMap<usize, Vec<&Expectation>> = BTreeMap::new();
+        for expectation in &file.expectations {
+            said.entry(expectation.step).or_default().push(expectation);
+        }
+        for (index, step) in file.script.steps.iter().enumerate() {
+            let said: Vec<String> = said.get(&index).into_iter().flatten().map(ToString::to_string).collect();
+            let came: Vec<String> = answers.get(&index).into_iter().flatten().map(ToString::to_string).collect();
+            // A `*` in the file stands for anything.
+            let free = |said: &str| said == "= *" || said.starts_with("= ") && said.ends_with("< *");
+            let fits = |(said, came): (&String, &String)| said == came || free(said);
+            if said.len() != came.len() || !said.iter().zip(&came).all(fits) {
+                wrong.push(format!("{name}: {step}\n  expected {said:?}\n  received {came:?}"));
             }
         }
     }

@@ -48,6 +48,8 @@ pub struct Coverage {
     pub unspecified: u64,
     /// Commands withheld because they would kill or exhaust a live server.
     pub withheld: u64,
+    /// Rounds of racing clients that were too much to judge.
+    pub undecided: u64,
     /// Known departures of the profile that were met.
     pub errata: BTreeMap<Erratum, u64>,
     /// How often accepted answers relied on each clause.

@@ -4,14 +4,17 @@
 //! Small pools make commands meet; leaving most commands out of an episode lets the rest reach states that an even mix
 //! never does. Everything comes from a [`Choice`], so equal choices make equal scripts.
 
+mod channels;
 mod collections;
 mod dump;
+mod gathering;
 mod pools;
 mod smallest;
 mod streams;
 mod terms;
 
 pub use dump::{Body, classify, serialize, string_body};
+pub use gathering::Gathering;
 pub use pools::{Pools, hostile_word};
 
 use tally_model::stream::StreamValue;
@@ -35,6 +38,37 @@ pub trait View {
     fn payloads(&self) -> &[Vec<u8>];
     /// The cursor that this command of the SCAN family last answered, of this key where it has one.
     fn cursor(&self, command: &[u8], key: &[u8]) -> Option<&[u8]>;
+    /// What the server hears from the client now.
+    fn mode(&self) -> Mode {
+        Mode::Plain
+    }
+    /// Ids of connections, as CLIENT ID answered them.
+    fn client_ids(&self) -> &[i64] {
+        &[]
+    }
+}
+
+/// What a client's state makes of what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is executed.
+    Plain,
+    /// It is queued.
+    Transaction,
+    /// Only little is allowed.
+    Subscribed,
+}
+
+impl Mode {
+    /// The mode after a request, if that is not refused.
+    #[must_use]
+    pub fn after(self, request: &Request) -> Self {
+        match self {
+            Self::Plain if request.is(0, "multi") => Self::Transaction,
+            Self::Transaction if request.is(0, "exec") || request.is(0, "discard") => Self::Plain,
+            mode => mode,
+        }
+    }
 }
 
 /// Knows nothing: for generators without a model at hand.
@@ -97,6 +131,10 @@ pub struct Swarm {
     pub crowds: u32,
     /// Of 256 batches, so many are preceded by a reload of the dataset.
     pub reloads: u32,
+    /// Of 256 batches, so many are preceded by the end of a connection.
+    pub departures: u32,
+    /// What the clients have gathered for.
+    pub gathering: Gathering,
     /// Time is real, see [`Limits::real_time`].
     pub real_time: bool,
     /// Directives that differ from the defaults.
@@ -129,6 +167,19 @@ impl Swarm {
         }
         encoding_thresholds(choice, &mut config);
         let most_elements = [20, 20, 140, 600][choice.below(4) as usize];
+        let mut pools = Pools::draw(choice, many_keys, chunked.is_some());
+        let mut table = table(choice, limits);
+        let gathering = Gathering::draw(choice, limits);
+        gathering.prefer(choice, limits, &mut table);
+        let (clients, departures) = match gathering {
+            Gathering::None => (clients, if clients == 1 { 0 } else { [0, 0, 2][choice.below(3) as usize] }),
+            _ => (3 + choice.below(4), [0, 2, 8][choice.below(3) as usize]),
+        };
+        match gathering {
+            Gathering::None => {}
+            Gathering::Waiting | Gathering::Watching => pools.keys.truncate(2 + choice.below(4) as usize),
+            Gathering::Listening => config.push(("notify-keyspace-events".to_owned(), "KEA".to_owned())),
+        }
         Self {
             commands,
             clients,
@@ -141,10 +192,12 @@ impl Swarm {
             most_elements,
             crowds: if most_elements > 20 { [0, 2, 6][choice.below(3) as usize] } else { 0 },
             reloads: if choice.ratio(1, 12) { [4, 40][choice.below(2) as usize] } else { 0 },
+            departures,
+            gathering,
             real_time: limits.real_time,
             config,
-            pools: Pools::draw(choice, many_keys, chunked.is_some()),
-            table: table(choice, limits),
+            pools,
+            table,
         }
     }
 
@@ -163,6 +216,8 @@ impl Swarm {
             most_elements: 10,
             crowds: 0,
             reloads: 0,
+            departures: 0,
+            gathering: Gathering::None,
             real_time: false,
             config: Vec::new(),
             pools: Pools::smallest(),
@@ -180,7 +235,10 @@ impl Swarm {
 
     /// Appends a command's arguments to the empty `into`, and says by which grammar.
     pub fn command(&self, choice: &mut impl Choice, view: &impl View, into: &mut Request) -> Option<&'static Grammar> {
-        let grammar = *self.table.get(choice.below(self.table.len() as u32) as usize)?;
+        let grammar = match steered(choice, view.mode()) {
+            Some(grammar) => grammar,
+            None => *self.table.get(choice.below(self.table.len() as u32) as usize)?,
+        };
         let luck = choice.below(100);
         // Where the one unfitting argument goes, if there is one.
         let wrong_in = if (85..95).contains(&luck) { choice.below(3) } else { u32::MAX };
@@ -278,6 +336,25 @@ fn encoding_thresholds(choice: &mut impl Choice, config: &mut Vec<(String, Strin
     if choice.ratio(1, 3) {
         set("list-compress-depth", [1, 1, 2][choice.below(3) as usize]);
     }
+}
+
+/// What a client in a special state sends more often than others do.
+fn steered(choice: &mut impl Choice, mode: Mode) -> Option<&'static Grammar> {
+    const LISTENS: [&str; 8] =
+        ["subscribe", "psubscribe", "unsubscribe", "unsubscribe", "punsubscribe", "punsubscribe", "ping", "ping"];
+    let name = match mode {
+        Mode::Plain => return None,
+        Mode::Transaction => match choice.below(32) {
+            0..=4 => "exec",
+            5 if choice.ratio(1, 2) => "discard",
+            _ => return None,
+        },
+        Mode::Subscribed => match choice.below(16) {
+            0..=3 => return None,
+            _ => LISTENS[choice.below(8) as usize],
+        },
+    };
+    grammar::find(name.as_bytes()).filter(|grammar| is_known(grammar))
 }
 
 /// Commands that make a key of each type: without them an episode would exercise nothing but absence.

@@ -13,6 +13,8 @@ use crate::script::{Slot, Step};
 enum Entry {
     Command { client: Slot, arguments: usize, pipelined: bool, inline: bool },
     Pass(u64),
+    Close(Slot),
+    Cut { client: Slot, bytes: usize, arguments: usize },
 }
 
 /// Steps as they happened.
@@ -26,10 +28,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// A client sent a command.
     pub(crate) fn command(&mut self, client: Slot, request: &Request, pipelined: bool, inline: bool) {
-        for argument in request.arguments() {
-            self.bytes.extend_from_slice(argument);
-            self.ends.push(self.bytes.len());
-        }
+        self.arguments(request);
         self.entries.push(Entry::Command { client, arguments: request.len(), pipelined, inline });
     }
 
@@ -38,19 +37,42 @@ impl Journal {
         self.entries.push(Entry::Pass(ms));
     }
 
+    /// A client closed its connection.
+    pub(crate) fn close(&mut self, client: Slot) {
+        self.entries.push(Entry::Close(client));
+    }
+
+    /// A client's connection ended within a request.
+    pub(crate) fn cut(&mut self, client: Slot, bytes: usize, request: &Request) {
+        self.arguments(request);
+        self.entries.push(Entry::Cut { client, bytes, arguments: request.len() });
+    }
+
+    fn arguments(&mut self, request: &Request) {
+        for argument in request.arguments() {
+            self.bytes.extend_from_slice(argument);
+            self.ends.push(self.bytes.len());
+        }
+    }
+
     /// The steps of a script.
     pub(crate) fn steps(&self) -> Vec<Step> {
         let mut ends = self.ends.iter();
         let mut start = 0;
+        let mut request = |arguments: usize| {
+            let mut request = Request::new();
+            for &end in ends.by_ref().take(arguments) {
+                request.push(&self.bytes[start..end]);
+                start = end;
+            }
+            request
+        };
         let step = |entry: &Entry| match *entry {
             Entry::Pass(ms) => Step::Pass(ms),
+            Entry::Close(client) => Step::Close(client),
+            Entry::Cut { client, bytes, arguments } => Step::Cut { client, bytes, request: request(arguments) },
             Entry::Command { client, arguments, pipelined, inline } => {
-                let mut request = Request::new();
-                for &end in ends.by_ref().take(arguments) {
-                    request.push(&self.bytes[start..end]);
-                    start = end;
-                }
-                Step::Command { client, request, pipelined, inline }
+                Step::Command { client, request: request(arguments), pipelined, inline }
             }
         };
         self.entries.iter().map(step).collect()
@@ -67,10 +89,14 @@ mod tests {
         let (one, other): (Request, Request) = (["SET", "", "v"].iter().collect(), ["PING"].iter().collect());
         journal.command(1, &one, true, false);
         journal.pass(7);
+        journal.cut(3, 5, &one);
+        journal.close(1);
         journal.command(2, &other, false, true);
         let expected = [
-            Step::Command { client: 1, request: one, pipelined: true, inline: false },
+            Step::Command { client: 1, request: one.clone(), pipelined: true, inline: false },
             Step::Pass(7),
+            Step::Cut { client: 3, bytes: 5, request: one },
+            Step::Close(1),
             Step::Command { client: 2, request: other, pipelined: false, inline: true },
         ];
         assert_eq!(journal.steps(), expected);

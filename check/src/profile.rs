@@ -34,6 +34,9 @@ impl Version {
 /// Bytes above which a single command is not sent: so that one run stays within a gigabyte.
 const MOST_BYTES: i64 = 4 * 1024 * 1024;
 
+/// The longest CLIENT PAUSE of a run, milliseconds.
+const LONGEST_PAUSE_MS: i64 = 5000;
+
 /// The length that strings cannot exceed, bytes: an offset beyond it is refused, one below is paid for.
 const STRING_LIMIT: i64 = 512 * 1024 * 1024;
 
@@ -51,7 +54,13 @@ pub fn ends_service(request: &Request) -> Option<&'static str> {
     if request.is(0, "client") && request.is(1, "kill") && kills_anyone(request) {
         return Some("closes connections that are not the run's");
     }
-    if ["slaveof", "replicaof", "monitor", "sync", "psync"].into_iter().any(|name| request.is(0, name)) {
+    if request.is(0, "client")
+        && request.is(1, "pause")
+        && number(request.argument(2)).is_some_and(|ms| ms > LONGEST_PAUSE_MS)
+    {
+        return Some("stops the server for a while");
+    }
+    if ["slaveof", "replicaof", "sync", "psync"].into_iter().any(|name| request.is(0, name)) {
         return Some("changes the server's role or the connection's");
     }
     None
@@ -60,6 +69,49 @@ pub fn ends_service(request: &Request) -> Option<&'static str> {
 /// Does the command ask for the end of its own connection?
 pub fn ends_connection(request: &Request) -> bool {
     ["quit", "post", "host:"].into_iter().any(|name| request.is(0, name))
+}
+
+/// Does the command do, or lead to, what only replies tell: a choice, a wait, a transaction's end, a message? Then it is not
+/// sent by clients that asked for no replies.
+pub fn needs_replies(request: &Request) -> bool {
+    const NAMES: [&str; 12] = [
+        "spop",
+        "wait",
+        "multi",
+        "exec",
+        "blpop",
+        "brpop",
+        "brpoplpush",
+        "bzpopmin",
+        "bzpopmax",
+        "subscribe",
+        "psubscribe",
+        "monitor",
+    ];
+    NAMES.into_iter().any(|name| request.is(0, name)) || request.is(0, "client") && request.is(1, "id")
+}
+
+/// Does the command change the state of its own connection in a way that leaves half a reply when it is run by EXEC, or
+/// stop the server for what a file takes?
+pub fn is_unfit_in_transaction(request: &Request) -> bool {
+    const NAMES: [&str; 12] = [
+        "monitor",
+        "subscribe",
+        "psubscribe",
+        "unsubscribe",
+        "punsubscribe",
+        "save",
+        "bgsave",
+        "bgrewriteaof",
+        "shutdown",
+        "post",
+        "host:",
+        "sync",
+    ];
+    NAMES.into_iter().any(|name| request.is(0, name))
+        || request.is(0, "client") && ["reply", "kill", "pause"].into_iter().any(|word| request.is(1, word))
+        || request.is(0, "config") && request.is(1, "rewrite")
+        || request.is(0, "debug") && ["reload", "loadaof", "restart"].into_iter().any(|word| request.is(1, word))
 }
 
 /// Would the command make a server of the profile crash, hang or fill its memory? Says why.
@@ -193,6 +245,8 @@ mod tests {
     fn what_kills_or_exhausts_is_known() {
         let request = |line: &str| split_arguments(line).unwrap();
         assert!(lethal(&request("SETRANGE k 9223372036854775807 x")).is_some());
+        assert!(ends_service(&request("client pause 9223372036854775807")).is_some());
+        assert!(ends_service(&request("client pause 20")).is_none());
         assert!(lethal(&request("setrange k 9 x")).is_none());
         assert!(ends_service(&request("debug SEGFAULT")).is_some());
         assert!(lethal(&request("sort k limit 5 9223372036854775806")).is_some());

@@ -72,13 +72,16 @@ pub struct Ledger {
 
 impl Ledger {
     /// The model says what a command hands on.
-    pub fn expect(&mut self, propagated: Propagated, failed: bool) {
-        if !propagated.aof.is_empty()
-            || !propagated.replicas.is_empty()
-            || !propagated.expired.is_empty()
-            || propagated.unspecified
-        {
-            self.due.push(Due { propagated, failed });
+    pub fn expect(&mut self, mut propagated: Propagated, failed: bool) {
+        let further = std::mem::take(&mut propagated.further);
+        for propagated in std::iter::once(propagated).chain(further) {
+            if !propagated.aof.is_empty()
+                || !propagated.replicas.is_empty()
+                || !propagated.expired.is_empty()
+                || propagated.unspecified
+            {
+                self.due.push(Due { propagated, failed });
+            }
         }
     }
 
@@ -148,7 +151,7 @@ impl Ledger {
                 let expected = (propagated.db, command.clone());
                 loop {
                     match came.next() {
-                        Some(received) if received == expected => {
+                        Some(received) if is_same(&received, &expected) => {
                             self.follow_swap(&received);
                             break;
                         }
@@ -192,6 +195,12 @@ impl Ledger {
             self.early = std::mem::take(&mut self.early).into_iter().map(|(db, key)| (swapped(db), key)).collect();
         }
     }
+}
+
+/// Is it the same command? MULTI and EXEC belong to no database.
+fn is_same(one: &Command, other: &Command) -> bool {
+    let frames = matches!(one.1.as_slice(), [name] if name == b"MULTI" || name == b"EXEC");
+    one.1 == other.1 && (frames || one.0 == other.0)
 }
 
 /// The key that a command deletes, if it is what expiry hands on.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::coverage::Coverage;
 use crate::grammar;
+use crate::racing::Anomaly;
 use crate::runner::Discovery;
 use crate::script::Script;
 use crate::session::Finding;
@@ -40,6 +41,8 @@ pub struct Report {
     pub unspecified: u64,
     /// Commands withheld.
     pub withheld: u64,
+    /// Rounds of racing clients that were too much to judge.
+    pub undecided: u64,
     /// What did not hold.
     pub findings: Vec<FindingReport>,
     /// Known departures of the profile that were met.
@@ -127,6 +130,7 @@ impl Report {
             episodes: coverage.episodes,
             unspecified: coverage.unspecified,
             withheld: coverage.withheld,
+            undecided: coverage.undecided,
             findings: Vec::new(),
             errata: coverage.errata.iter().map(|(erratum, &count)| counted((erratum.id(), count))).collect(),
             exercised: coverage.exercised().map(counted).collect(),
@@ -154,6 +158,21 @@ impl Report {
             file: file.to_owned(),
             replay,
             reproduced: shrunk.reproduced,
+        });
+    }
+
+    /// Adds a history that no order explains.
+    pub fn raced(&mut self, anomaly: &Anomaly, file: &str, replay: String) {
+        self.findings.push(FindingReport {
+            commands: anomaly.history.to_string().lines().map(str::to_owned).collect(),
+            expected: Anomaly::EXPECTED.to_owned(),
+            received: "no such order".to_owned(),
+            clause: None,
+            clause_text: None,
+            kind: "Linearizability".to_owned(),
+            file: file.to_owned(),
+            replay,
+            reproduced: true,
         });
     }
 

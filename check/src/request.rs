@@ -80,6 +80,13 @@ impl Request {
         self.bytes.len()
     }
 
+    /// How many bytes [`Request::encode`] appends.
+    pub fn encoded_len(&self) -> usize {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes.len()
+    }
+
     /// Appends the request as RESP: an array of bulk strings.
     pub fn encode(&self, into: &mut Vec<u8>) {
         into.reserve(self.bytes.len() + 16 * self.len() + 16);

@@ -9,12 +9,12 @@ use tally_model::{Profile, Reply};
 
 use crate::choice::Choice;
 use crate::coverage::{Coverage, command_index, grammar_at};
-use crate::generator::{Limits, Swarm, View};
+use crate::generator::{Limits, Mode, Swarm, View};
 use crate::journal::Journal;
 use crate::profile;
 use crate::request::Request;
 use crate::script::{Script, Slot, Step};
-use crate::session::{Finding, Sent, Session, Wrong};
+use crate::session::{Delivered, Finding, Sent, Session, Wrong};
 use crate::target::{Chunked, Setup, Target, TargetError};
 
 /// What a run may draw and how it judges.
@@ -202,7 +202,10 @@ impl Episode<'_, '_> {
                 self.pause(choice)?;
             }
             if self.swarm.reloads > choice.below(256) {
-                self.reload(slot)?;
+                self.reload(self.speaker(slot))?;
+            }
+            if self.swarm.departures > 0 && self.swarm.departures > choice.below(256) {
+                self.departure(choice)?;
             }
             if let Some(alone) = pending.take() {
                 if self.is_chancy(slot, &alone.request) {
@@ -212,12 +215,20 @@ impl Episode<'_, '_> {
                 self.send(slot, std::slice::from_ref(&alone))?;
                 continue;
             }
+            if !self.follow_ups.is_empty() && self.speaker(slot) != slot {
+                self.follow_ups.clear();
+            }
             if !self.follow_ups.is_empty() {
                 let questions = std::mem::take(&mut self.follow_ups);
                 self.send(slot, &questions)?;
                 continue;
             }
-            slot = 1 + choice.below(self.swarm.clients);
+            slot = self.heard(1 + choice.below(self.swarm.clients));
+            if self.session.is_monitor(slot) && choice.ratio(1, 3) {
+                let request = ["QUIT"].iter().collect();
+                self.send(slot, &[Sent { request, inline: false }])?;
+                continue;
+            }
             if self.session.is_quiet(slot) && choice.ratio(1, 6) {
                 let request = ["CLIENT", "REPLY", "ON"].iter().collect();
                 self.send(slot, &[Sent { request, inline: false }])?;
@@ -226,14 +237,18 @@ impl Episode<'_, '_> {
             let mut length = 0;
             // A source that ran dry may draw what is withheld again and again.
             let mut withheld = 0;
+            let mut mode = self.session.mode(slot);
             while length < wanted && withheld < MOST_WITHHELD {
                 if batch.len() == length {
                     batch.push(Sent::default());
                 }
-                let alone = self.generate(choice, slot, &mut batch[length]);
+                let alone = self.generate(choice, slot, mode, &mut batch[length]);
                 match alone {
                     None => withheld += 1,
-                    Some(false) => length += 1,
+                    Some(false) => {
+                        mode = mode.after(&batch[length].request);
+                        length += 1;
+                    }
                     Some(true) => {
                         pending = batch.get(length).cloned();
                         break;
@@ -243,19 +258,56 @@ impl Episode<'_, '_> {
             self.send(slot, &batch[..length])?;
             self.probe_encodings(&batch[..length]);
         }
+        let auditor = self.auditor();
         for question in self.session.audit(AUDITED_KEYS).chunks(32) {
-            self.send(slot, question)?;
+            self.send(auditor, question)?;
         }
         self.session.conclude()
+    }
+
+    /// A client that takes no part in the episode, so that it is heard whatever the others wait for.
+    fn auditor(&self) -> Slot {
+        self.swarm.clients + 1
+    }
+
+    /// The next client that is heard: not a blocked one; of those who monitor few say something.
+    fn heard(&self, slot: Slot) -> Slot {
+        let clients = self.swarm.clients;
+        let candidates = (0..clients).map(|step| 1 + (slot - 1 + step) % clients);
+        let heard = |slot: &Slot| !self.session.is_blocked(*slot) && !self.session.is_monitor(*slot);
+        if self.session.is_monitor(slot) && self.session.commands().is_multiple_of(4) {
+            return slot;
+        }
+        candidates.into_iter().find(heard).unwrap_or(self.auditor())
+    }
+
+    /// This client, or the auditor if it is in a state where a command is not executed at once.
+    fn speaker(&self, slot: Slot) -> Slot {
+        let plain = self.session.mode(slot) == Mode::Plain && !self.session.is_blocked(slot);
+        if plain && !self.session.is_monitor(slot) { slot } else { self.auditor() }
+    }
+
+    /// A client leaves, perhaps in the middle of a request.
+    fn departure(&mut self, choice: &mut impl Choice) -> Result<(), Box<Finding>> {
+        let slot = 1 + choice.below(self.swarm.clients);
+        if self.session.client(slot).is_none() {
+            return Ok(());
+        }
+        let mut begun = Sent::default();
+        let cuts = choice.ratio(1, 2) && self.generate(choice, slot, Mode::Plain, &mut begun).is_some();
+        if !cuts || begun.request.is_empty() {
+            self.journal.close(slot);
+            return self.session.leave(slot, None);
+        }
+        let bytes = choice.below(begun.request.encoded_len() as u32) as usize;
+        self.journal.cut(slot, bytes, &begun.request);
+        self.session.leave(slot, Some((bytes, &begun.request)))
     }
 
     fn pause(&mut self, choice: &mut impl Choice) -> Result<(), Box<Finding>> {
         let ms = self.swarm.pause(choice);
         self.journal.pass(ms);
-        self.session.pass(ms).map_err(|error| {
-            let request = Request::from(&[b"(time passes)"][..]);
-            Box::new(Finding { command: self.session.commands(), client: 0, request, wrong: Wrong::Target(error) })
-        })
+        self.session.pass(ms)
     }
 
     /// The dataset goes through an RDB file, as if the server were restarted.
@@ -282,9 +334,9 @@ impl Episode<'_, '_> {
     }
 
     /// Makes one command; none when it has to be withheld. True when it has to be sent alone.
-    fn generate(&mut self, choice: &mut impl Choice, slot: Slot, sent: &mut Sent) -> Option<bool> {
+    fn generate(&mut self, choice: &mut impl Choice, slot: Slot, mode: Mode, sent: &mut Sent) -> Option<bool> {
         let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
-        let view = ModelView { session: &self.session, db };
+        let view = ModelView { session: &self.session, db, mode };
         sent.request.clear();
         let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
         let live = self.session.target.can().live;
@@ -298,8 +350,11 @@ impl Episode<'_, '_> {
         let withheld = profile::is_wasteful(&sent.request)
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some()
-            // Nobody would know which members are left.
-            || sent.request.is(0, "spop") && self.session.is_quiet(slot)
+            // Nobody would know which members are left, or who waits.
+            || (self.session.is_quiet(slot) || slot == self.auditor()) && profile::needs_replies(&sent.request)
+            || mode == Mode::Transaction && self.is_unfit_in_transaction(&sent.request)
+            // What our own connection says would be logged too.
+            || live && sent.request.is(0, "config") && sent.request.is(2, "slowlog-log-slower-than")
             // Redis 5 never closes a connection without replies (E-15), and never hears it again.
             || live && self.session.is_quiet(slot) && profile::ends_connection(&sent.request);
         if withheld {
@@ -307,6 +362,12 @@ impl Episode<'_, '_> {
             return None;
         }
         Some(grammar.alone || live && (is_by_bytes(&sent.request) || counts_distinct(&sent.request)))
+    }
+
+    /// May the command not be queued? On a live server not where its answer depends on what nobody knows.
+    fn is_unfit_in_transaction(&self, request: &Request) -> bool {
+        let live = self.session.target.can().live;
+        profile::is_unfit_in_transaction(request) || live && (is_by_bytes(request) || counts_distinct(request))
     }
 
     /// Does a live server answer with whatever the levels of its skiplist or the bytes behind a string lead to?
@@ -325,6 +386,7 @@ impl Episode<'_, '_> {
             self.journal.command(slot, &sent.request, index + 1 < batch.len(), sent.inline);
         }
         let follow_ups = &mut self.follow_ups;
+        self.session.take_delivered();
         self.session.batch(slot, batch, |request, replies| {
             if let [Reply::Error(_)] = replies
                 && follow_ups.len() < 4
@@ -362,6 +424,7 @@ fn ask_after_failure(request: &Request, questions: &mut Vec<Sent>) {
 struct ModelView<'a, 's> {
     session: &'a Session<'s>,
     db: usize,
+    mode: Mode,
 }
 
 impl View for ModelView<'_, '_> {
@@ -381,8 +444,33 @@ impl View for ModelView<'_, '_> {
         &self.session.harvest.payloads
     }
 
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn client_ids(&self) -> &[i64] {
+        &self.session.harvest.client_ids
+    }
+
     fn cursor(&self, command: &[u8], key: &[u8]) -> Option<&[u8]> {
         self.session.harvest.cursor(command, key)
+    }
+}
+
+/// Who is told what a script leads to.
+pub trait Observer {
+    /// The step of that index was answered.
+    fn answered(&mut self, step: usize, replies: &[Reply]);
+
+    /// Because of the step of that index a client received something that it did not ask for just now.
+    fn delivered(&mut self, step: usize, delivered: Delivered) {
+        let _ = (step, delivered);
+    }
+}
+
+impl<F: FnMut(usize, &[Reply])> Observer for F {
+    fn answered(&mut self, step: usize, replies: &[Reply]) {
+        self(step, replies);
     }
 }
 
@@ -395,7 +483,21 @@ pub fn run_script(
     script: &Script,
     profile: Profile,
     coverage: &mut Coverage,
-    answered: &mut dyn FnMut(usize, &[Reply]),
+    mut answered: &mut dyn FnMut(usize, &[Reply]),
+) -> Result<(), Box<Finding>> {
+    run_script_for(target, script, profile, coverage, &mut answered)
+}
+
+/// Runs a script from a fresh start, and tells an observer what it leads to.
+///
+/// # Errors
+/// What was found.
+pub fn run_script_for(
+    target: &mut dyn Target,
+    script: &Script,
+    profile: Profile,
+    coverage: &mut Coverage,
+    observer: &mut dyn Observer,
 ) -> Result<(), Box<Finding>> {
     let nowhere = |error| {
         let request = Request::from(&[b"(begin)"][..]);
@@ -410,18 +512,32 @@ pub fn run_script(
         None => target,
     };
     let mut session = Session::begin(target, profile, &setup(script), coverage).map_err(nowhere)?;
+    let outcome = steps(&mut session, script, observer);
+    session.coverage.add_witnessed(&session.model);
+    outcome.and_then(|()| session.conclude())
+}
+
+fn steps(session: &mut Session<'_>, script: &Script, observer: &mut dyn Observer) -> Result<(), Box<Finding>> {
     let mut batch: Vec<Sent> = Vec::new();
     let mut steps = script.steps.iter().enumerate().peekable();
     let mut last_client = 1;
     while let Some((index, step)) = steps.next() {
+        let command = |name, argument| (last_client, [name, argument].iter().collect(), false, false);
         let (client, request, pipelined, inline) = match step {
             Step::Command { client, request, pipelined, inline } => (*client, request.clone(), *pipelined, *inline),
-            Step::Pass(ms) => {
-                session.pass(*ms).map_err(nowhere)?;
+            Step::Reload => command("DEBUG", "RELOAD"),
+            Step::Replay => command("DEBUG", "LOADAOF"),
+            Step::Pass(_) | Step::Close(_) | Step::Cut { .. } => {
+                let outcome = match step {
+                    Step::Pass(ms) => session.pass(*ms),
+                    Step::Cut { client, bytes, request } => session.leave(*client, Some((*bytes, request))),
+                    Step::Close(client) => session.leave(*client, None),
+                    _ => Ok(()),
+                };
+                tell(session, index, observer);
+                outcome?;
                 continue;
             }
-            Step::Reload => (last_client, ["DEBUG", "RELOAD"].iter().collect(), false, false),
-            Step::Replay => (last_client, ["DEBUG", "LOADAOF"].iter().collect(), false, false),
         };
         last_client = client;
         batch.push(Sent { request, inline });
@@ -431,15 +547,18 @@ pub fn run_script(
         }
         let mut at = index + 1 - batch.len();
         let outcome = session.batch(client, &batch, |_, replies| {
-            answered(at, replies);
+            observer.answered(at, replies);
             at += 1;
         });
         batch.clear();
-        if let Err(finding) = outcome {
-            session.coverage.add_witnessed(&session.model);
-            return Err(finding);
-        }
+        tell(session, index, observer);
+        outcome?;
     }
-    session.coverage.add_witnessed(&session.model);
-    session.conclude()
+    Ok(())
+}
+
+fn tell(session: &mut Session<'_>, step: usize, observer: &mut dyn Observer) {
+    for delivered in session.take_delivered() {
+        observer.delivered(step, delivered);
+    }
 }

@@ -11,9 +11,13 @@
 //! +120ms                          time passes
 //! @reload                         DEBUG RELOAD: the dataset goes through an RDB file
 //! @replay                         DEBUG LOADAOF: the dataset goes through the AOF
+//! @close 2                        client 2 closes its connection
+//! @cut 2 17 SET k v               client 2 sends the first 17 bytes of this request, then its connection ends
 //! ```
-//! Clients are opened when first named. After a step, `= reply` lines in files under `tests/scripts` hold what the
-//! embedded engine answered when the file was blessed.
+//! Clients are opened when first named, and again when named after their connection ended. What a script lets a blocked
+//! client send is passed over. After a step, `= reply`
+//! lines in files under `tests/scripts` hold what the embedded engine answered when the file was blessed, and
+//! `= 2< message` lines what client 2 received because of the step, `= 2< (closed)` that it lost its connection.
 
 use std::fmt;
 
@@ -42,6 +46,17 @@ pub enum Step {
     Reload,
     /// The dataset goes through the AOF and back.
     Replay,
+    /// A client closes its connection.
+    Close(Slot),
+    /// A client's connection ends within a request.
+    Cut {
+        /// Whose.
+        client: Slot,
+        /// So many bytes of the request are sent; fewer than it has.
+        bytes: usize,
+        /// What the client was about to send.
+        request: Request,
+    },
 }
 
 impl Step {
@@ -86,8 +101,19 @@ pub struct ScriptError {
 pub struct Expectation {
     /// Index of the step in [`Script::steps`].
     pub step: usize,
-    /// The text after `= `.
+    /// Another client that receives it because of the step; none for the answer to the step itself.
+    pub client: Option<Slot>,
+    /// The text after `= ` and, where there is one, the client.
     pub reply: String,
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.client {
+            Some(client) => write!(f, "= {client}< {}", self.reply),
+            None => write!(f, "= {}", self.reply),
+        }
+    }
 }
 
 /// A parsed file.
@@ -122,7 +148,12 @@ fn parse_line(line: &str, file: &mut ScriptFile) -> Result<(), String> {
     }
     if let Some(reply) = trimmed.strip_prefix("= ") {
         let step = file.script.steps.len().checked_sub(1).ok_or("an answer before the first step")?;
-        file.expectations.push(Expectation { step, reply: reply.to_owned() });
+        let addressed = reply.split_once("< ").and_then(|(client, text)| Some((client.parse().ok()?, text)));
+        let (client, reply) = match addressed {
+            Some((client, text)) => (Some(client), text),
+            None => (None, reply),
+        };
+        file.expectations.push(Expectation { step, client, reply: reply.to_owned() });
         return Ok(());
     }
     let (client, command) = trimmed.split_once('>').ok_or("neither a command `client> …` nor a directive")?;
@@ -130,7 +161,7 @@ fn parse_line(line: &str, file: &mut ScriptFile) -> Result<(), String> {
         Some(client) => (true, client),
         None => (false, client),
     };
-    let client = client.trim().parse().map_err(|_| format!("{client:?} is not a client's number"))?;
+    let client = slot(client)?;
     let (pipelined, command) = match command.strip_prefix('>') {
         Some(command) => (true, command),
         None => (false, command),
@@ -143,11 +174,34 @@ fn parse_line(line: &str, file: &mut ScriptFile) -> Result<(), String> {
     Ok(())
 }
 
+fn slot(text: &str) -> Result<Slot, String> {
+    text.trim().parse().map_err(|_| format!("{text:?} is not a client's number"))
+}
+
+fn parse_cut(text: &str) -> Result<Step, String> {
+    let mut parts = text.trim_start().splitn(3, ' ');
+    let (Some(client), Some(bytes), Some(command)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("@cut needs a client, a number of bytes and a command".to_owned());
+    };
+    let client = slot(client)?;
+    let bytes = bytes.parse().map_err(|_| format!("{bytes:?} is not a number of bytes"))?;
+    let request = split_arguments(command).ok_or("unbalanced quotes")?;
+    if bytes >= request.encoded_len() {
+        return Err("the whole request is sent, so nothing is cut".to_owned());
+    }
+    Ok(Step::Cut { client, bytes, request })
+}
+
 fn parse_directive(directive: &str, script: &mut Script) -> Result<(), String> {
+    if let Some(cut) = directive.strip_prefix("cut ") {
+        script.steps.push(parse_cut(cut)?);
+        return Ok(());
+    }
     let mut words = directive.split_whitespace();
     match (words.next(), words.next(), words.next()) {
         (Some("reload"), None, None) => script.steps.push(Step::Reload),
         (Some("replay"), None, None) => script.steps.push(Step::Replay),
+        (Some("close"), Some(client), None) => script.steps.push(Step::Close(slot(client)?)),
         (Some("seed"), Some(seed), None) => script.seed = parse_seed(seed).ok_or("the seed is not a number")?,
         (Some("chunked"), Some(seed), None) => {
             script.chunked = Some(parse_seed(seed).ok_or("the seed is not a number")?);
@@ -189,6 +243,8 @@ impl fmt::Display for Step {
             Self::Pass(ms) => write!(f, "+{ms}ms"),
             Self::Reload => f.write_str("@reload"),
             Self::Replay => f.write_str("@replay"),
+            Self::Close(client) => write!(f, "@close {client}"),
+            Self::Cut { client, bytes, request } => write!(f, "@cut {client} {bytes} {request}"),
         }
     }
 }
@@ -234,6 +290,8 @@ mod tests {
                 Step::Pass(120),
                 Step::Reload,
                 Step::Replay,
+                Step::Close(2),
+                Step::Cut { client: 3, bytes: 11, request: [b"GET".as_slice(), b"a b"].into_iter().collect() },
                 Step::command(2, [b"=".as_slice(), b"@x"].into_iter().collect()),
             ],
         };
@@ -247,12 +305,29 @@ mod tests {
         let file = parse("# why\n\n 1> PING\n= PONG\n+2s\n").unwrap();
         assert_eq!(file.script.steps.len(), 2);
         assert_eq!(file.script.steps[1], Step::Pass(2000));
-        assert_eq!(file.expectations, [Expectation { step: 0, reply: "PONG".into() }]);
+        assert_eq!(file.expectations, [Expectation { step: 0, client: None, reply: "PONG".into() }]);
+    }
+
+    #[test]
+    fn what_other_clients_receive_stands_with_their_numbers() {
+        let line = "= 2< [\"message\", \"c\", \"a< b\"]";
+        let file = parse(&format!("1> PUBLISH c \"a< b\"\n= (integer) 1\n{line}\n")).unwrap();
+        assert_eq!(file.expectations[1].client, Some(2));
+        assert_eq!(file.expectations[1].to_string(), line);
+    }
+
+    #[test]
+    fn a_cut_leaves_something_of_the_request_unsent() {
+        // `*1\r\n$4\r\nPING\r\n` has 14 bytes.
+        assert!(parse("@cut 1 13 PING").is_ok());
+        assert!(parse("@cut 1 14 PING").is_err());
     }
 
     #[test]
     fn errors_name_their_line() {
-        for (text, line) in [("1> GET \"", 1), ("\n@fly", 2), ("\n\n+5", 3), ("x> GET", 1), ("= OK", 1), ("1>", 1)] {
+        for (text, line) in
+            [("1> GET \"", 1), ("\n@fly", 2), ("\n\n+5", 3), ("x> GET", 1), ("= OK", 1), ("1>", 1), ("@cut 1 PING", 1)]
+        {
             assert_eq!(parse(text).unwrap_err().line, line, "{text:?}");
         }
     }

@@ -1,150 +1,27 @@
 //! One target and one model side by side, from a fresh start: sends, receives, judges.
 //!
 //! Requests go out in batches of one client each; every answer is then judged in order. The first thing that does not
-//! hold ends the session, because from then on the two halves are in different states.
+//! hold ends the session, because from then on the two halves are in different states. After a batch every other connection
+//! is looked at: what came there is held against what the batch made due there.
 
-use std::fmt;
+mod conclusion;
+mod delivery;
+mod harvest;
 
-use tally_model::value::Kind;
-use tally_model::{Clause, ClientId, Deviation, Model, Outcome, Profile, Reply, Span};
+pub use crate::finding::{Finding, Fingerprint, Wrong};
+pub use delivery::Delivered;
+pub use harvest::Harvest;
+
+use tally_model::{ClientId, ErrorPolicy, Model, Outcome, Profile, Reply, Span};
 
 use crate::coverage::{Coverage, command_index, grammar_at};
+use crate::generator::Mode;
 use crate::profile::ends_connection;
-use crate::propagation::{self, Ledger};
-use crate::request::{Quoted, Request};
+use crate::propagation::Ledger;
+use crate::request::Request;
 use crate::script::Slot;
 use crate::target::{Connection, Received, Setup, Target, TargetError, Wait};
-
-/// Keys asked for after the AOF was loaded.
-const AOF_KEYS: usize = 500;
-
-/// What was found wrong.
-#[derive(Clone, Debug)]
-pub enum Wrong {
-    /// An answer that the specification does not allow.
-    Answer(Box<Deviation>),
-    /// The target gave no answer that could be judged.
-    Target(TargetError),
-    /// What was handed on to the AOF or to replicas.
-    Propagation(propagation::Mismatch),
-    /// An invariant inside the target.
-    Invariant(String),
-    /// The dataset that came out of a file.
-    File(String),
-    /// A key's value is not stored as it should be.
-    Encoding {
-        /// The key.
-        key: Vec<u8>,
-        /// As OBJECT ENCODING should name it.
-        expected: &'static str,
-        /// As it would.
-        received: &'static str,
-    },
-}
-
-/// Something found, and where.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    /// Number of the command in its episode, from 0.
-    pub command: usize,
-    /// Which client sent it.
-    pub client: Slot,
-    /// What it sent.
-    pub request: Request,
-    /// What is wrong with what followed.
-    pub wrong: Wrong,
-}
-
-/// What makes two findings the same bug for the shrinker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Fingerprint {
-    /// The command's name in lower case.
-    pub command: String,
-    /// The sort of wrong.
-    pub kind: String,
-    /// The clause it departs from, where there is one.
-    pub clause: Option<&'static str>,
-}
-
-impl Finding {
-    /// What a smaller script must show to count as showing the same.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let command = String::from_utf8_lossy(self.request.name()).to_ascii_lowercase();
-        let (kind, clause) = match &self.wrong {
-            Wrong::Answer(deviation) => (format!("{:?}", deviation.kind), Some(deviation.clause.id())),
-            Wrong::Target(TargetError::Crashed(text)) => {
-                return Fingerprint { command: "crash".to_owned(), kind: text.clone(), clause: None };
-            }
-            Wrong::Target(TargetError::Timeout(_)) => ("timeout".to_owned(), None),
-            Wrong::Target(TargetError::Protocol(_)) => ("protocol".to_owned(), None),
-            Wrong::Target(_) => ("connection".to_owned(), None),
-            Wrong::Propagation(_) => ("propagation".to_owned(), None),
-            Wrong::Invariant(_) => ("invariant".to_owned(), None),
-            Wrong::File(_) => ("file".to_owned(), None),
-            // In the middle of a pipeline another command is the last before it is looked at.
-            Wrong::Encoding { expected, received, .. } => {
-                return Fingerprint {
-                    command: "encoding".to_owned(),
-                    kind: format!("{received} for {expected}"),
-                    clause: None,
-                };
-            }
-        };
-        Fingerprint { command, kind, clause }
-    }
-
-    /// The clause, where one is known.
-    pub fn clause(&self) -> Option<Clause> {
-        match &self.wrong {
-            Wrong::Answer(deviation) => Some(deviation.clause),
-            _ => None,
-        }
-    }
-
-    /// What would have been right, in words.
-    pub fn expected(&self) -> String {
-        match &self.wrong {
-            Wrong::Answer(deviation) => deviation.allowed.to_string(),
-            Wrong::Target(_) => "an answer".to_owned(),
-            Wrong::Propagation(mismatch) => mismatch.expected(),
-            Wrong::Invariant(_) => "every invariant holds".to_owned(),
-            Wrong::File(_) => "the dataset as it was".to_owned(),
-            Wrong::Encoding { key, expected, .. } => format!("{} then stored as {expected}", Quoted(key)),
-        }
-    }
-
-    /// What came, in words.
-    pub fn received(&self) -> String {
-        match &self.wrong {
-            Wrong::Answer(deviation) => {
-                let mut text = deviation.received.iter().map(Reply::to_string).collect::<Vec<_>>().join(" then ");
-                if deviation.received.is_empty() {
-                    text.push_str("no reply");
-                }
-                if deviation.closed {
-                    text.push_str(", connection closed");
-                }
-                text
-            }
-            Wrong::Target(error) => error.to_string(),
-            Wrong::Propagation(mismatch) => mismatch.received(),
-            Wrong::Invariant(text) | Wrong::File(text) => text.clone(),
-            Wrong::Encoding { received, .. } => format!("stored as {received}"),
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "client {}: {}", self.client, self.request)?;
-        writeln!(f, "  expected {}", self.expected())?;
-        writeln!(f, "  received {}", self.received())?;
-        match self.clause() {
-            Some(clause) => write!(f, "  clause   [{}]", clause.id()),
-            None => write!(f, "  clause   none"),
-        }
-    }
-}
+use delivery::Deliveries;
 
 /// A request within a batch.
 #[derive(Clone, Debug, Default)]
@@ -162,6 +39,8 @@ struct Client {
     /// Whether its next command is answered can only be told by waiting.
     quiet: bool,
     reply_mode: ReplyMode,
+    /// The command that it sent last is WAIT, which answers a number when its time is over.
+    waits_for_replicas: bool,
 }
 
 /// What CLIENT REPLY asked for.
@@ -170,16 +49,6 @@ enum ReplyMode {
     On,
     Off,
     SkipsNext,
-}
-
-/// What the generator is told about answers: serializations and cursors worth sending again.
-#[derive(Clone, Debug, Default)]
-pub struct Harvest {
-    /// What DUMP answered, the latest few.
-    pub payloads: Vec<Vec<u8>>,
-    /// What SCAN and its like answered: the command's name in lower case, the key (empty for SCAN), the cursor; the latest
-    /// few.
-    cursors: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
 }
 
 /// A target and a model, side by side.
@@ -197,6 +66,10 @@ pub struct Session<'a> {
     outgoing: Vec<u8>,
     replies: Vec<Reply>,
     ledger: Option<Ledger>,
+    deliveries: Deliveries,
+    errors: ErrorPolicy,
+    /// Until when CLIENT PAUSE holds commands back, Unix milliseconds.
+    paused_until_ms: i64,
     /// The database that each command of the batch worked in.
     databases: Vec<usize>,
     /// The target shows how values are stored, and they are stored as the model says.
@@ -204,11 +77,6 @@ pub struct Session<'a> {
     /// `hll-sparse-max-bytes` or a limit of streams' nodes was changed, so that a replay of the AOF, which does not hold
     /// directives, may make other strings of the same HyperLogLog commands, and other nodes of the same entries.
     file_is_ambiguous: bool,
-}
-
-/// Does the AOF hold what the question is about? It holds no encodings, and not when consumers were last seen.
-fn is_in_file(question: &Request) -> bool {
-    !question.is(0, "object") && !(question.is(0, "xinfo") && question.is(1, "consumers"))
 }
 
 impl<'a> Session<'a> {
@@ -220,6 +88,7 @@ impl<'a> Session<'a> {
         coverage: &'a mut Coverage,
     ) -> Result<Self, TargetError> {
         target.reset(setup)?;
+        let errors = profile.errors;
         let streams = if profile.errata.is_empty() { profile.streams } else { target.stream_habits() };
         let mut model = Model::new(Profile { streams, ..profile });
         let ledger = target.can().propagation.then(Ledger::default);
@@ -235,13 +104,16 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             replies: Vec::new(),
             ledger,
+            deliveries: Deliveries::default(),
+            errors,
+            paused_until_ms: i64::MIN,
             databases: Vec::new(),
             sees_encodings,
             file_is_ambiguous: false,
         })
     }
 
-    /// Commands judged so far.
+    /// Commands so far: those that were judged, and those that nobody heard.
     pub fn commands(&self) -> usize {
         self.commands
     }
@@ -260,7 +132,13 @@ impl<'a> Session<'a> {
             return Ok(client);
         }
         let connection = self.target.open()?;
-        let client = Client { connection, id: ClientId(connection.0), quiet: false, reply_mode: ReplyMode::On };
+        let client = Client {
+            connection,
+            id: ClientId(connection.0),
+            quiet: false,
+            reply_mode: ReplyMode::On,
+            waits_for_replicas: false,
+        };
         self.model.connect(client.id, self.target.peer(connection));
         self.clients[index] = Some(client);
         Ok(client)
@@ -276,13 +154,20 @@ impl<'a> Session<'a> {
         let first_command = self.commands;
         self.databases.clear();
         let mut rest = batch;
+        if self.is_blocked(slot) {
+            // Its requests would wait until it is served, so they are not sent at all.
+            self.commands += batch.len();
+            return Ok(());
+        }
+        self.await_deadlines()?;
         while let Some(first) = rest.first() {
             let at = |command: usize, request: &Request, wrong: Wrong| {
                 Box::new(Finding { command, client: slot, request: request.clone(), wrong })
             };
             let client = self.open(slot).map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
             // How many answers an open-ended command brings is only known by waiting, so nothing may follow it.
-            let open_ended = |sent: &Sent| client.quiet || is_open_ended(&sent.request);
+            let monitors = self.model.is_monitor(client.id);
+            let open_ended = |sent: &Sent| client.quiet || monitors || is_open_ended(&sent.request);
             let together = match rest.iter().position(open_ended) {
                 Some(0) => 1,
                 Some(length) => length,
@@ -308,6 +193,9 @@ impl<'a> Session<'a> {
             // Which command of a pipeline it was that the target did not survive is not known: it may be the last.
             let last = now.last().unwrap_or(first);
             sent.map_err(|error| at(self.commands + now.len() - 1, &last.request, Wrong::Target(error)))?;
+            if self.paused_until_ms > i64::MIN {
+                self.outlast_pause(slot)?;
+            }
             let wait = if !open_ended(first) {
                 Wait::Reply
             } else if ends_connection(&first.request) {
@@ -335,18 +223,26 @@ impl<'a> Session<'a> {
                 };
                 self.databases.push(self.model.selected_db(client.id));
                 self.judge(slot, understood, closed).map_err(|wrong| at(command, request, wrong))?;
+                self.deliveries.expect(command, self.model.take_due());
                 answered(request, &self.replies);
                 if closed {
-                    self.target.close(client.connection);
-                    self.model.disconnect(client.id);
-                    self.clients[slot as usize] = None;
+                    self.forget(slot);
+                } else {
+                    self.note_own_state(slot, request);
+                }
+                // Nobody hears what follows a closed connection, and nothing is sent behind a command that blocks.
+                if closed || self.replies.is_empty() && self.model.is_blocked(client.id) {
+                    if let Some(client) = self.clients[slot as usize].as_mut() {
+                        client.waits_for_replicas = request.is(0, "wait");
+                    }
+                    self.commands += now.len() - 1 - index + rest.len();
                     rest = &[];
                     break;
                 }
-                self.note_reply_mode(slot, request);
             }
         }
         self.compare_encodings(slot, batch, first_command)?;
+        self.deliver(Some(slot), batch, first_command)?;
         self.compare_propagation(slot, batch)
     }
 
@@ -418,7 +314,30 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Follows CLIENT REPLY.
+    /// Follows what a client says about itself, and CLIENT PAUSE.
+    fn note_own_state(&mut self, slot: Slot, request: &Request) {
+        if !request.is(0, "client") {
+            if let Some(client) = self.clients[slot as usize].as_mut()
+                && client.reply_mode == ReplyMode::SkipsNext
+            {
+                client.reply_mode = ReplyMode::On;
+                client.quiet = false;
+            }
+            return;
+        }
+        match self.replies.as_slice() {
+            [Reply::Integer(id)] if request.is(1, "id") => self.harvest.note_client_id(*id),
+            // Who asked for no replies is not told that it worked.
+            [] | [Reply::Status(_)] if request.is(1, "pause") => {
+                let ms = std::str::from_utf8(request.argument(2)).ok().and_then(|text| text.parse::<i64>().ok());
+                let until = self.target.now_ms().saturating_add(ms.unwrap_or(0));
+                self.paused_until_ms = self.paused_until_ms.max(until);
+            }
+            _ => {}
+        }
+        self.note_reply_mode(slot, request);
+    }
+
     fn note_reply_mode(&mut self, slot: Slot, request: &Request) {
         let Some(client) = self.clients[slot as usize].as_mut() else { return };
         let switches = request.len() == 3 && request.is(0, "client") && request.is(1, "reply");
@@ -437,6 +356,25 @@ impl<'a> Session<'a> {
     /// Has the client asked for no answers?
     pub fn is_quiet(&self, slot: Slot) -> bool {
         self.clients.get(slot as usize).copied().flatten().is_some_and(|client| client.quiet)
+    }
+
+    /// Does the client wait for a key?
+    pub fn is_blocked(&self, slot: Slot) -> bool {
+        self.client(slot).is_some_and(|client| self.model.is_blocked(client))
+    }
+
+    /// Does the client monitor the others?
+    pub fn is_monitor(&self, slot: Slot) -> bool {
+        self.client(slot).is_some_and(|client| self.model.is_monitor(client))
+    }
+
+    /// What the client's state makes of what it sends next.
+    pub fn mode(&self, slot: Slot) -> Mode {
+        match self.client(slot) {
+            Some(client) if self.model.in_transaction(client) => Mode::Transaction,
+            Some(client) if self.model.is_subscribed(client) => Mode::Subscribed,
+            _ => Mode::Plain,
+        }
     }
 
     fn judge(&mut self, slot: Slot, request: &Request, closed: bool) -> Result<(), Wrong> {
@@ -477,92 +415,47 @@ impl<'a> Session<'a> {
     }
 
     /// Lets time pass.
-    pub fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
-        self.target.pass(ms)?;
+    pub fn pass(&mut self, ms: u64) -> Result<(), Box<Finding>> {
+        self.pass_before(None, ms)
+    }
+
+    /// Lets time pass while a client waits for its answers.
+    fn pass_before(&mut self, waiting: Option<Slot>, ms: u64) -> Result<(), Box<Finding>> {
+        self.target.pass(ms).map_err(|error| {
+            let request = Request::from(&[b"(time passes)"][..]);
+            Box::new(Finding { command: self.commands, client: 0, request, wrong: Wrong::Target(error) })
+        })?;
         if let Some(ledger) = &mut self.ledger {
             ledger.handed_on(self.target.take_handed_on());
         }
-        Ok(())
+        self.deliver(waiting, &[], self.commands)
     }
 
-    /// Questions about everything the model knows, so that no difference stays hidden at the end.
-    pub fn audit(&self, most_keys: usize) -> Vec<Sent> {
-        let mut questions: Vec<Sent> = Vec::new();
-        let mut ask = |words: &[&[u8]]| questions.push(Sent { request: words.into(), inline: false });
-        let mut database = None;
-        for record in self.model.dataset(self.target.span()).take(most_keys) {
-            if database != Some(record.db) {
-                database = Some(record.db);
-                ask(&[b"SELECT", record.db.to_string().as_bytes()]);
-                ask(&[b"DBSIZE"]);
-            }
-            ask(&[b"TYPE", record.key]);
-            ask(&[b"PTTL", record.key]);
-            let kind = record.entry.map_or(Kind::String, |entry| entry.value.kind());
-            match kind {
-                Kind::String => ask(&[b"GET", record.key]),
-                Kind::List => ask(&[b"LRANGE", record.key, b"0", b"-1"]),
-                Kind::Set => ask(&[b"SMEMBERS", record.key]),
-                Kind::Zset => ask(&[b"ZRANGE", record.key, b"0", b"-1", b"WITHSCORES"]),
-                Kind::Hash => ask(&[b"HGETALL", record.key]),
-                Kind::Stream => {
-                    ask(&[b"XRANGE", record.key, b"-", b"+"]);
-                    ask(&[b"XINFO", b"STREAM", record.key]);
-                    ask(&[b"XINFO", b"GROUPS", record.key]);
-                    let groups = self.model.stream(record.db, record.key).into_iter().flat_map(|stream| &stream.groups);
-                    for (name, _) in groups {
-                        ask(&[b"XPENDING", record.key, name, b"-", b"+", b"1000000"]);
-                        ask(&[b"XINFO", b"CONSUMERS", record.key, name]);
-                    }
-                }
-            }
-            ask(&[b"OBJECT", b"ENCODING", record.key]);
-        }
-        questions
-    }
-
-    /// Checks what no client can see: the target's invariants, and that its AOF holds the dataset.
-    pub fn conclude(&mut self) -> Result<(), Box<Finding>> {
-        let at_end = |wrong: Wrong, request: &Request| {
-            Box::new(Finding { command: self.commands, client: 0, request: request.clone(), wrong })
+    /// A client closes its connection; where a request is given it sends so many of its bytes first.
+    pub fn leave(&mut self, slot: Slot, begun: Option<(usize, &Request)>) -> Result<(), Box<Finding>> {
+        let at = |error: TargetError, command: usize| {
+            let request = Request::from(&[b"(connection closed)"][..]);
+            Box::new(Finding { command, client: slot, request, wrong: Wrong::Target(error) })
         };
-        let end = Request::from(&[b"(end)"][..]);
-        self.target.validate().map_err(|text| at_end(Wrong::Invariant(text), &end))?;
-        if self.file_is_ambiguous {
+        if self.client(slot).is_none() && begun.is_none() {
             return Ok(());
         }
-        let restarted = self.target.restarted_from_aof();
-        let restarted = restarted.map_err(|error| at_end(Wrong::File(error.to_string()), &end))?;
-        let Some(mut second) = restarted else { return Ok(()) };
-        // Encodings may differ: a value that came in pieces is written to the file as one. DBSIZE may too, because a key
-        // that has expired is still in the file; KEYS hides it.
-        let mut questions: Vec<Sent> =
-            self.audit(AOF_KEYS).into_iter().filter(|sent| is_in_file(&sent.request)).collect();
-        for question in questions.iter_mut().filter(|sent| sent.request.is(0, "dbsize")) {
-            question.request = ["KEYS", "*"].iter().collect();
+        let client = self.open(slot).map_err(|error| at(error, self.commands))?;
+        if let Some((bytes, request)) = begun {
+            self.outgoing.clear();
+            request.encode(&mut self.outgoing);
+            self.outgoing.truncate(bytes.min(self.outgoing.len().saturating_sub(1)));
+            self.target.send(client.connection, &self.outgoing).map_err(|error| at(error, self.commands))?;
         }
-        let mut uncounted = Coverage::default();
-        let mut session = Session {
-            target: &mut *second,
-            model: self.model.clone(),
-            coverage: &mut uncounted,
-            harvest: Harvest::default(),
-            clients: Vec::new(),
-            commands: 0,
-            outgoing: Vec::new(),
-            replies: Vec::new(),
-            ledger: None,
-            databases: Vec::new(),
-            sees_encodings: false,
-            file_is_ambiguous: false,
-        };
-        for batch in questions.chunks(32) {
-            session.batch(1, batch, |_, _| {}).map_err(|finding| {
-                let text = format!("after loading the AOF {} answers {}", finding.request, finding.received());
-                at_end(Wrong::File(text), &end)
-            })?;
-        }
-        Ok(())
+        self.forget(slot);
+        self.deliver(None, &[], self.commands)
+    }
+
+    /// Ends a connection on our side.
+    fn forget(&mut self, slot: Slot) {
+        let Some(client) = self.clients.get_mut(slot as usize).and_then(Option::take) else { return };
+        self.target.close(client.connection);
+        self.model.disconnect(client.id);
     }
 
     /// When the next command will have run, for the generator: the middle of what is known.
@@ -573,50 +466,19 @@ impl<'a> Session<'a> {
 
 /// Is the number of answers not fixed at one, or may connections end?
 fn is_open_ended(request: &Request) -> bool {
-    const OPEN_ENDED: [&str; 6] = ["quit", "post", "host:", "client", "shutdown", "debug"];
+    let name = request.name();
     // Names are compared often, so by their length first.
-    matches!(request.name().len(), 4 | 5 | 6 | 8) && OPEN_ENDED.into_iter().any(|name| request.is(0, name))
-}
-
-impl Harvest {
-    const MOST: usize = 8;
-
-    /// The cursor that this command of the SCAN family last answered for this key.
-    pub fn cursor(&self, command: &[u8], key: &[u8]) -> Option<&[u8]> {
-        let same = |entry: &&(Vec<u8>, Vec<u8>, Vec<u8>)| entry.0.eq_ignore_ascii_case(command) && entry.1 == key;
-        self.cursors.iter().find(same).map(|(_, _, cursor)| cursor.as_slice())
-    }
-
-    fn collect(&mut self, request: &Request, reply: &Reply) {
-        match reply {
-            Reply::Bulk(payload) if request.is(0, "dump") => {
-                if self.payloads.len() == Self::MOST {
-                    self.payloads.remove(0);
-                }
-                self.payloads.push(payload.clone());
-            }
-            Reply::Array(parts) if matches!(request.name().len(), 4 | 5) => {
-                let key = match request.name().to_ascii_lowercase().as_slice() {
-                    b"scan" => b"".as_slice(),
-                    b"sscan" | b"hscan" | b"zscan" => request.argument(1),
-                    _ => return,
-                };
-                if let Some(Reply::Bulk(cursor)) = parts.first() {
-                    self.note_cursor(request.name(), key, cursor);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn note_cursor(&mut self, command: &[u8], key: &[u8], cursor: &[u8]) {
-        self.cursors.retain(|entry| !(entry.0.eq_ignore_ascii_case(command) && entry.1 == key));
-        if cursor == b"0" {
-            return;
-        }
-        if self.cursors.len() == Self::MOST {
-            self.cursors.remove(0);
-        }
-        self.cursors.push((command.to_vec(), key.to_vec(), cursor.to_vec()));
-    }
+    let names: &[&str] = match name.len() {
+        4 => &["quit", "post", "wait"],
+        5 => &["debug", "blpop", "brpop", "host:", "xread"],
+        6 => &["client"],
+        7 => &["monitor"],
+        8 => &["bzpopmin", "bzpopmax", "shutdown"],
+        9 => &["subscribe"],
+        10 => &["brpoplpush", "psubscribe", "xreadgroup"],
+        11 => &["unsubscribe"],
+        12 => &["punsubscribe"],
+        _ => return false,
+    };
+    names.iter().any(|open_ended| name.eq_ignore_ascii_case(open_ended.as_bytes()))
 }

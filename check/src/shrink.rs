@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::coverage::{command_index, grammar_at};
 use crate::request::{Request, append_integer};
 use crate::runner::cut;
-use crate::script::{Script, Step};
+use crate::script::{Script, Slot, Step};
 use crate::session::{Finding, Fingerprint};
 
 /// How much shrinking may cost.
@@ -150,7 +150,7 @@ impl Shrinker<'_> {
 
     /// Keeps what shares a key with the failing command, transitively, and what has no key.
     fn slice(&mut self) {
-        let mut keys: BTreeSet<Vec<u8>> = request_keys(&self.finding.request);
+        let mut keys: BTreeSet<Vec<u8>> = self.keys_of_finding();
         loop {
             let before = keys.len();
             for step in &self.best.steps {
@@ -187,6 +187,64 @@ impl Shrinker<'_> {
         }
     }
 
+    /// The keys of the failing command. EXEC's are those of the commands that it runs.
+    fn keys_of_finding(&self) -> BTreeSet<Vec<u8>> {
+        let mut keys = request_keys(&self.finding.request);
+        if self.finding.request.is(0, "exec") {
+            let own = self.best.steps.iter().rev().filter_map(|step| match step {
+                Step::Command { client, request, .. } if *client == self.finding.client => Some(request),
+                _ => None,
+            });
+            keys.extend(own.take_while(|request| !request.is(0, "multi")).flat_map(request_keys));
+        }
+        keys
+    }
+
+    /// Lets clients go, one by one: all that one does, or another does it in its place.
+    fn fewer_clients(&mut self) {
+        let mut clients: Vec<Slot> = self.best.steps.iter().filter_map(client_of).collect();
+        clients.sort_unstable();
+        clients.dedup();
+        if clients.len() < 2 {
+            return;
+        }
+        for &client in clients.iter().rev() {
+            let mut candidate = self.best.clone();
+            candidate.steps.retain(|step| client_of(step) != Some(client));
+            if !candidate.steps.is_empty() && candidate.steps.len() < self.best.steps.len() && self.accepts(candidate) {
+                continue;
+            }
+            for &other in clients.iter().take_while(|&&other| other < client) {
+                let mut candidate = self.best.clone();
+                for_clients(&mut candidate, |slot| {
+                    if *slot == client {
+                        *slot = other;
+                    }
+                });
+                if candidate != self.best && self.accepts(candidate) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes commands out of their transactions: MULTI goes, and the EXEC or DISCARD that belongs to it.
+    fn unwrap_transactions(&mut self) {
+        let mut index = 0;
+        while index < self.best.steps.len() {
+            let end = transaction_end(&self.best.steps, index);
+            if let Some(end) = end {
+                let mut candidate = self.best.clone();
+                candidate.steps.remove(end);
+                candidate.steps.remove(index);
+                if !candidate.steps.is_empty() && self.accepts(candidate) {
+                    continue;
+                }
+            }
+            index += 1;
+        }
+    }
+
     /// Drops everything around the commands, one by one.
     fn unwrap(&mut self) {
         let mut attempt = |change: &dyn Fn(&mut Script)| {
@@ -199,9 +257,11 @@ impl Shrinker<'_> {
         attempt(&|script| script.chunked = None);
         attempt(&|script| script.seed = 0);
         attempt(&|script| script.config.clear());
-        attempt(&|script| for_commands(script, |_, pipelined, _| *pipelined = false));
-        attempt(&|script| for_commands(script, |_, _, inline| *inline = false));
-        attempt(&|script| for_commands(script, |client, _, _| *client = 1));
+        attempt(&|script| for_commands(script, |pipelined, _| *pipelined = false));
+        attempt(&|script| for_commands(script, |_, inline| *inline = false));
+        attempt(&|script| for_clients(script, |client| *client = 1));
+        self.fewer_clients();
+        self.unwrap_transactions();
     }
 
     /// Deletes chunks of steps: halves, quarters, … down to single steps.
@@ -259,7 +319,12 @@ impl Shrinker<'_> {
                         }
                     }
                 }
-                Step::Reload | Step::Replay => {}
+                Step::Cut { client, .. } => {
+                    let mut candidate = self.best.clone();
+                    candidate.steps[step] = Step::Close(client);
+                    self.accepts(candidate);
+                }
+                Step::Reload | Step::Replay | Step::Close(_) => {}
             }
             step += 1;
         }
@@ -372,8 +437,21 @@ impl Shrinker<'_> {
         candidate != self.best && self.accepts(candidate)
     }
 
-    /// Gives keys plain names.
+    /// Gives keys plain names, and clients numbers from 1 on.
     fn rename(&mut self) {
+        let mut clients: Vec<Slot> = Vec::new();
+        for client in self.best.steps.iter().filter_map(client_of) {
+            if !clients.contains(&client) {
+                clients.push(client);
+            }
+        }
+        let mut candidate = self.best.clone();
+        for_clients(&mut candidate, |client| {
+            *client = clients.iter().zip(1..).find(|(known, _)| *known == client).map_or(*client, |(_, number)| number);
+        });
+        if candidate != self.best {
+            self.accepts(candidate);
+        }
         for (index, key) in self.keys().into_iter().enumerate() {
             let name = if index == 0 { b"k".to_vec() } else { format!("k{}", index + 1).into_bytes() };
             self.replaces_word(&key, &name);
@@ -381,19 +459,68 @@ impl Shrinker<'_> {
     }
 }
 
-fn for_commands(script: &mut Script, change: impl Fn(&mut u32, &mut bool, &mut bool)) {
+fn for_commands(script: &mut Script, change: impl Fn(&mut bool, &mut bool)) {
     for step in &mut script.steps {
-        if let Step::Command { client, pipelined, inline, .. } = step {
-            change(client, pipelined, inline);
+        if let Step::Command { pipelined, inline, .. } = step {
+            change(pipelined, inline);
         }
     }
 }
 
+fn for_clients(script: &mut Script, change: impl Fn(&mut Slot)) {
+    for step in &mut script.steps {
+        match step {
+            Step::Command { client, .. } | Step::Close(client) | Step::Cut { client, .. } => change(client),
+            Step::Pass(_) | Step::Reload | Step::Replay => {}
+        }
+    }
+}
+
+fn client_of(step: &Step) -> Option<Slot> {
+    match step {
+        Step::Command { client, .. } | Step::Close(client) | Step::Cut { client, .. } => Some(*client),
+        Step::Pass(_) | Step::Reload | Step::Replay => None,
+    }
+}
+
+/// Where the transaction ends that begins with the step of that index, if one does.
+fn transaction_end(steps: &[Step], begin: usize) -> Option<usize> {
+    let Some(Step::Command { client, request, .. }) = steps.get(begin) else { return None };
+    if !request.is(0, "multi") {
+        return None;
+    }
+    let ends = |step: &Step| match step {
+        Step::Command { client: of, request, .. } => {
+            of == client && (request.is(0, "exec") || request.is(0, "discard"))
+        }
+        _ => false,
+    };
+    Some(begin + 1 + steps[begin + 1..].iter().position(ends)?)
+}
+
 /// Commands without keys that later ones depend on.
 fn changes_state(request: &Request) -> bool {
-    ["select", "config", "swapdb", "flushall", "flushdb", "debug", "client", "auth"]
-        .into_iter()
-        .any(|name| request.is(0, name))
+    const NAMES: [&str; 18] = [
+        "auth",
+        "client",
+        "config",
+        "debug",
+        "discard",
+        "exec",
+        "flushall",
+        "flushdb",
+        "monitor",
+        "multi",
+        "psubscribe",
+        "publish",
+        "punsubscribe",
+        "select",
+        "subscribe",
+        "swapdb",
+        "unsubscribe",
+        "unwatch",
+    ];
+    NAMES.into_iter().any(|name| request.is(0, name))
 }
 
 fn request_keys(request: &Request) -> BTreeSet<Vec<u8>> {
@@ -483,6 +610,44 @@ mod tests {
         assert!(shrunk.script.steps.len() <= 3, "{}", shrunk.script);
         assert_eq!(shrunk.finding.fingerprint(), finding.fingerprint());
         assert!(shrunk.script.to_string().contains("> SET k v"), "{}", shrunk.script);
+    }
+
+    /// Finds something wrong with an EXEC of a client that watched `k`, if another client ran DEL on it after that.
+    fn broken_watch(script: &Script) -> Option<Box<Finding>> {
+        let (mut watching, mut touched, mut commands) = (None, false, 0);
+        for step in &script.steps {
+            match step {
+                Step::Command { client, request, .. } => {
+                    match request.name() {
+                        b"WATCH" if request.is(1, "k") => watching = Some(*client),
+                        b"DEL" if request.is(1, "k") => touched |= watching.is_some_and(|who| who != *client),
+                        b"EXEC" if touched && watching == Some(*client) => {
+                            let wrong = Wrong::Invariant("ran".to_owned());
+                            let request = request.clone();
+                            return Some(Box::new(Finding { command: commands, client: *client, request, wrong }));
+                        }
+                        _ => {}
+                    }
+                    commands += 1;
+                }
+                Step::Close(client) | Step::Cut { client, .. } if watching == Some(*client) => watching = None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn watchers_and_those_who_touch_stay_while_bystanders_and_other_transactions_go() {
+        let mut text = String::new();
+        for index in 0..60 {
+            text.push_str(&format!("{}> SET other{index} x\n4> MULTI\n4> GET k\n4> EXEC\n", index % 3 + 5));
+        }
+        text.push_str("3> WATCH k\n@cut 4 9 GET k\n6> DEL k\n3> MULTI\n3> SET a b\n5> GET k\n3> EXEC\n");
+        let long = script::parse(&text).unwrap().script;
+        let finding = broken_watch(&long).unwrap();
+        let shrunk = shrink(&long, &finding, Budget::EMBEDDED, &mut broken_watch);
+        assert_eq!(shrunk.script.to_string(), "1> WATCH k\n2> DEL k\n1> EXEC\n");
     }
 
     #[test]

@@ -5,11 +5,13 @@
 
 mod chunked;
 mod embedded;
+pub(crate) mod link;
 mod live;
 
 pub use chunked::Chunked;
 pub use embedded::Embedded;
-pub use live::{Live, LiveError, Url};
+pub use link::{LiveError, Place, Url};
+pub use live::Live;
 
 use tally_model::{Peer, Reply, Span, StreamHabits};
 
@@ -132,6 +134,11 @@ pub trait Target {
     /// When the command ran whose reply was received last: exact in virtual time.
     fn span(&self) -> Span;
 
+    /// The time now, Unix milliseconds.
+    fn now_ms(&self) -> i64 {
+        self.span().latest_ms
+    }
+
     /// Lets time pass, in milliseconds.
     fn pass(&mut self, ms: u64) -> Result<(), TargetError>;
 
@@ -165,6 +172,14 @@ pub trait Target {
     fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
         Ok(None)
     }
+
+    /// A second target that has executed everything which this one handed on to replicas; none where that is not recorded.
+    ///
+    /// # Errors
+    /// When a command of the stream is answered by an error.
+    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        Ok(None)
+    }
 }
 
 impl<T: Target + ?Sized> Target for Box<T> {
@@ -196,6 +211,10 @@ impl<T: Target + ?Sized> Target for Box<T> {
         (**self).span()
     }
 
+    fn now_ms(&self) -> i64 {
+        (**self).now_ms()
+    }
+
     fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
         (**self).pass(ms)
     }
@@ -222,6 +241,10 @@ impl<T: Target + ?Sized> Target for Box<T> {
 
     fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
         (**self).restarted_from_aof()
+    }
+
+    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        (**self).replica()
     }
 }
 
@@ -254,6 +277,10 @@ impl<T: Target + ?Sized> Target for &mut T {
         (**self).span()
     }
 
+    fn now_ms(&self) -> i64 {
+        (**self).now_ms()
+    }
+
     fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
         (**self).pass(ms)
     }
@@ -276,5 +303,9 @@ impl<T: Target + ?Sized> Target for &mut T {
 
     fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
         (**self).restarted_from_aof()
+    }
+
+    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        (**self).replica()
     }
 }

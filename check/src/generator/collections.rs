@@ -111,7 +111,7 @@ impl<V: View> Terms<'_, V> {
             }
             drawn = match (present, absent) {
                 (Some(present), Some(absent)) => {
-                    if choice.ratio(1, 8) {
+                    if choice.ratio(want.absent_of_8(), 8) {
                         absent
                     } else {
                         present

@@ -176,6 +176,9 @@ impl<V: View> Terms<'_, V> {
             }
             Argument::Bit => into.push(if choice.ratio(1, 2) { b"1" } else { b"0" }),
             Argument::Pattern => self.pattern(choice, into),
+            Argument::Channel | Argument::ChannelPattern | Argument::EventClasses => {
+                self.channel_leaf(choice, argument, into);
+            }
             Argument::CommandName => {
                 let count = grammar::all().count() as u32;
                 if let Some(grammar) = grammar::all().nth(choice.below(count) as usize) {
@@ -256,7 +259,18 @@ impl<V: View> Terms<'_, V> {
                 into.push_integer(database);
             }
             Argument::SmallNumber => into.push_integer(choice.int(-2..=300)),
-            Argument::ClientId => into.push_integer(choice.int(1_000_000_000..=1_000_000_009)),
+            Argument::ClientId => {
+                let nobody = choice.int(1_000_000_000..=1_000_000_009);
+                let known = self.view.client_ids();
+                let drawn =
+                    if choice.ratio(7, 8) { known.get(choice.below(known.len() as u32) as usize) } else { None };
+                into.push_integer(drawn.copied().unwrap_or(nobody));
+            }
+            Argument::BlockTimeout => into.push_integer(self.block_timeout(choice)),
+            Argument::PauseMilliseconds => {
+                let most = if self.swarm.real_time { 20 } else { 2000 };
+                into.push_integer(choice.int(0..=most));
+            }
             Argument::ClientName => {
                 let names: [&[u8]; 5] = [b"worker", b"a", b"", b"with space", b"\xc3\xa9"];
                 into.push(names[choice.below(5) as usize]);
@@ -294,6 +308,17 @@ impl<V: View> Terms<'_, V> {
         match choice.below(14) {
             12 | 13 => self.key(choice, Want::Existing, false, into),
             index => into.push(patterns[index as usize]),
+        }
+    }
+
+    /// Seconds that a command waits: in real time mostly for ever, because the time is spent.
+    fn block_timeout(&self, choice: &mut impl Choice) -> i64 {
+        match choice.below(16) {
+            0 => 1,
+            1..=4 if !self.swarm.real_time => choice.int(1..=6),
+            5 | 6 => choice.int(100..=200),
+            7 => -1,
+            _ => 0,
         }
     }
 

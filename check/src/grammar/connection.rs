@@ -1,6 +1,8 @@
 //! What clients say about their own connection, and of each other.
 
-use super::Argument::{Address, ClientId, ClientName, OneOf, Optional, Options, Password, Value, Word};
+use super::Argument::{
+    Address, ClientId, ClientName, OneOf, Optional, Options, Password, PauseMilliseconds, Value, Word,
+};
 use super::Family::Connection;
 use super::Grammar;
 
@@ -15,6 +17,11 @@ pub(super) const COMMANDS: &[Grammar] = &[
             &[Word("GETNAME")],
             &[Word("SETNAME"), ClientName],
             &[Word("ID")],
+            &[Word("ID")],
+            &[Word("UNBLOCK"), ClientId, OneOf(&[&[], &[Word("TIMEOUT")], &[Word("ERROR")]])],
+            &[Word("UNBLOCK"), ClientId, OneOf(&[&[], &[Word("TIMEOUT")], &[Word("ERROR")]])],
+            &[Word("PAUSE"), PauseMilliseconds],
+            &[Word("KILL"), Word("ID"), ClientId],
             &[
                 Word("LIST"),
                 Optional(&[Word("TYPE"), OneOf(&[&[Word("normal")], &[Word("replica")], &[Word("pubsub")]])]),
@@ -38,6 +45,7 @@ pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new("echo", Connection, 5, &[Value]),
     // Browsers that are tricked into talking to the port: both close the connection.
     Grammar::new("host:", Connection, 1, &[Optional(&[Value])]).alone(),
+    Grammar::new("monitor", Connection, 1, &[]).alone(),
     Grammar::new("ping", Connection, 5, &[Optional(&[Value])]),
     Grammar::new("post", Connection, 1, &[Optional(&[Value])]).alone(),
     Grammar::new("quit", Connection, 1, &[]).alone(),

@@ -3,17 +3,20 @@
 //! One definition serves the generator, the key positions that the shrinker slices by, and the synopses of `tally spec`.
 //! A grammar says what *fits*; the generator strays from it on purpose.
 
+mod blocking;
 mod connection;
 mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
 mod lists;
+mod pubsub;
 mod server;
 mod sets;
 mod sort;
 mod streams;
 mod strings;
+mod transactions;
 mod zsets;
 
 use std::fmt;
@@ -57,11 +60,17 @@ pub enum Family {
     Sort,
     /// Streams.
     Streams,
+    /// MULTI, EXEC, WATCH.
+    Transactions,
+    /// Commands that wait.
+    Blocking,
+    /// Channels.
+    PubSub,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Strings,
         Self::Bits,
         Self::Keys,
@@ -78,6 +87,9 @@ impl Family {
         Self::Geo,
         Self::Sort,
         Self::Streams,
+        Self::Transactions,
+        Self::Blocking,
+        Self::PubSub,
     ];
 
     /// As the command line spells it.
@@ -99,6 +111,9 @@ impl Family {
             Self::Geo => "geo",
             Self::Sort => "sort",
             Self::Streams => "streams",
+            Self::Transactions => "transactions",
+            Self::Blocking => "blocking",
+            Self::PubSub => "pubsub",
         }
     }
 
@@ -134,6 +149,10 @@ pub enum Want {
     AnySet,
     /// What SORT takes: a list, a set or a sorted set, or nothing.
     Sortable,
+    /// A list to wait for: as often nothing.
+    AwaitedList,
+    /// A sorted set to wait for: as often nothing.
+    AwaitedZset,
     /// Anything that exists.
     Existing,
     /// Anything, also nothing.
@@ -145,15 +164,20 @@ impl Want {
     pub fn fits(self, kind: Kind) -> bool {
         match self {
             Self::String => kind == Kind::String,
-            Self::List => kind == Kind::List,
+            Self::List | Self::AwaitedList => kind == Kind::List,
             Self::Set => kind == Kind::Set,
-            Self::Zset => kind == Kind::Zset,
+            Self::Zset | Self::AwaitedZset => kind == Kind::Zset,
             Self::Hash => kind == Kind::Hash,
             Self::Stream => kind == Kind::Stream,
             Self::AnySet => matches!(kind, Kind::Set | Kind::Zset),
             Self::Sortable => matches!(kind, Kind::List | Kind::Set | Kind::Zset),
             Self::Existing | Self::Any => true,
         }
+    }
+
+    /// Of 8 keys, so many should not be there.
+    pub fn absent_of_8(self) -> u32 {
+        if matches!(self, Self::AwaitedList | Self::AwaitedZset) { 5 } else { 1 }
     }
 }
 
@@ -213,6 +237,16 @@ pub enum Argument {
     ClientName,
     /// A connection's id.
     ClientId,
+    /// How long a command waits, in seconds; 0 for ever.
+    BlockTimeout,
+    /// How long all clients wait, in milliseconds.
+    PauseMilliseconds,
+    /// A channel.
+    Channel,
+    /// A glob-style pattern over channels.
+    ChannelPattern,
+    /// Classes of events in `notify-keyspace-events`.
+    EventClasses,
     /// `ip:port`.
     Address,
     /// The serialization that DUMP answers.
@@ -317,7 +351,8 @@ impl Grammar {
                 }
                 Argument::Many(body) if matches!(body.first(), Some(Argument::Key(_))) => {
                     let first = found.map_or(position, |(first, ..)| first);
-                    return (first, -1, body.len() as i64);
+                    let behind = self.arguments.len() as i64 - position;
+                    return (first, -1 - behind, body.len() as i64);
                 }
                 Argument::Optional(_)
                 | Argument::Many(_)
@@ -366,6 +401,9 @@ pub fn all() -> impl Iterator<Item = &'static Grammar> {
         geo::COMMANDS,
         sort::COMMANDS,
         streams::COMMANDS,
+        transactions::COMMANDS,
+        blocking::COMMANDS,
+        pubsub::COMMANDS,
         connection::COMMANDS,
         server::COMMANDS,
     ]
@@ -403,6 +441,11 @@ impl fmt::Display for Argument {
             Self::Database => "db",
             Self::ClientName => "name",
             Self::ClientId => "client-id",
+            Self::BlockTimeout => "timeout",
+            Self::PauseMilliseconds => "milliseconds",
+            Self::Channel => "channel",
+            Self::ChannelPattern => "pattern",
+            Self::EventClasses => "classes",
             Self::Address => "ip:port",
             Self::Payload => "serialized-value",
             Self::Password => "password",
@@ -500,6 +543,9 @@ mod tests {
         assert_eq!(keys("object encoding k"), [2]);
         assert_eq!(keys("rename a b"), [1, 2]);
         assert_eq!(keys("set a 1 ex 2"), [1]);
+        assert_eq!(keys("blpop a b 0"), [1, 2]);
+        assert_eq!(keys("brpoplpush a b 0"), [1, 2]);
+        assert_eq!(keys("watch a b"), [1, 2]);
         assert_eq!(keys("ping"), [] as [usize; 0]);
         assert_eq!(keys("get"), [] as [usize; 0]);
         assert_eq!(keys("xread count 2 streams a b 0 0"), [4, 5]);

@@ -1,7 +1,7 @@
 //! Introspection, configuration, DEBUG, and the dataset's way through files.
 
 use super::Argument::{
-    CommandName, Count, Index, Key, ListFill, Many, OneOf, Optional, Pattern, Threshold, Value, Word,
+    CommandName, Count, EventClasses, Index, Key, ListFill, Many, OneOf, Optional, Pattern, Threshold, Value, Word,
 };
 use super::Family::{Debug, Server};
 use super::Want::{Any, Existing};
@@ -44,9 +44,10 @@ pub(super) const COMMANDS: &[Grammar] = &[
             &[Word("SET"), Word("list-max-ziplist-size"), ListFill],
             &[Word("SET"), Word("list-compress-depth"), Threshold],
             &[Word("SET"), Word("slowlog-max-len"), Count],
+            &[Word("SET"), Word("slowlog-log-slower-than"), OneOf(&[&[Word("0")], &[Word("-1")], &[Word("10000")]])],
             &[Word("SET"), Word("lfu-decay-time"), Count],
             &[Word("SET"), Word("activerehashing"), YES_NO],
-            &[Word("SET"), Word("notify-keyspace-events"), OneOf(&[&[Word("KEA")], &[Word("Kg$x")], &[Word("")]])],
+            &[Word("SET"), Word("notify-keyspace-events"), EventClasses],
             &[Word("SET"), Word("maxmemory-policy"), OneOf(&[&[Word("noeviction")], &[Word("allkeys-lfu")]])],
             &[Word("RESETSTAT")],
             &[Word("HELP")],
@@ -80,6 +81,27 @@ pub(super) const COMMANDS: &[Grammar] = &[
         ])],
     ),
     Grammar::new("module", Server, 1, &[OneOf(&[&[Word("LIST")], &[Word("UNLOAD"), Value], &[Word("HELP")]])]),
+    Grammar::new(
+        "latency",
+        Server,
+        2,
+        &[OneOf(&[
+            &[Word("LATEST")],
+            &[Word("HISTORY"), EVENT],
+            &[Word("GRAPH"), EVENT],
+            &[Word("RESET")],
+            &[Word("RESET"), EVENT],
+            &[Word("DOCTOR")],
+            &[Word("HELP")],
+        ])],
+    ),
+    Grammar::new("role", Server, 1, &[]),
+    Grammar::new(
+        "slowlog",
+        Server,
+        3,
+        &[OneOf(&[&[Word("GET")], &[Word("GET"), Index], &[Word("LEN")], &[Word("RESET")], &[Word("HELP")]])],
+    ),
     Grammar::new("time", Server, 2, &[]),
     Grammar::new(
         "debug",
@@ -105,6 +127,9 @@ pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new("save", Debug, 1, &[]).alone(),
     Grammar::new("shutdown", Debug, 1, &[Optional(&[OneOf(&[&[Word("NOSAVE")], &[Word("SAVE")]])])]).alone(),
 ];
+
+/// What LATENCY keeps apart.
+const EVENT: Argument = OneOf(&[&[Word("command")], &[Word("fast-command")], &[Word("fork")], &[Value]]);
 
 /// Patterns over directives.
 const CONFIG_PATTERN: Argument = OneOf(&[

@@ -7,6 +7,7 @@ pub mod aof;
 pub mod commands;
 pub mod config;
 pub mod dict;
+pub mod held;
 pub mod hyperloglog;
 pub mod intset;
 pub mod listpack;

@@ -43,6 +43,10 @@ pub fn redis_cli(script: &Script) -> Vec<String> {
             Step::Pass(ms) => format!("# {ms} ms pass"),
             Step::Reload => "DEBUG RELOAD".to_owned(),
             Step::Replay => "DEBUG LOADAOF".to_owned(),
+            Step::Close(client) => format!("# client {client} closes its connection"),
+            Step::Cut { client, bytes, request } => {
+                format!("# the connection of client {client} ends after {bytes} bytes of: {request}")
+            }
         });
     }
     lines
@@ -137,6 +141,9 @@ fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     if report.withheld > 0 {
         writeln!(text, "  withheld as lethal or wasteful: {}", plural(report.withheld, "command"))?;
+    }
+    if report.undecided > 0 {
+        writeln!(text, "  rounds that were too much to judge: {}", grouped(report.undecided))?;
     }
     if !report.errata.is_empty() {
         let errata: Vec<String> =

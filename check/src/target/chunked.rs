@@ -60,6 +60,10 @@ impl<T: Target> Target for Chunked<T> {
         self.inner.span()
     }
 
+    fn now_ms(&self) -> i64 {
+        self.inner.now_ms()
+    }
+
     fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
         self.inner.pass(ms)
     }
@@ -86,5 +90,9 @@ impl<T: Target> Target for Chunked<T> {
 
     fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
         self.inner.restarted_from_aof()
+    }
+
+    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        self.inner.replica()
     }
 }

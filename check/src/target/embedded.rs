@@ -13,10 +13,11 @@ use std::sync::Once;
 
 use tally_engine::config::Config;
 use tally_engine::{Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, World};
-use tally_model::Span;
+use tally_model::{Reply, Span};
 
 use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
 use crate::reply_reader::ReplyReader;
+use crate::request::Request;
 
 /// When virtual time begins: 2023-11-14 22:13:20 UTC.
 const BEGINNING_MS: i64 = 1_700_000_000_000;
@@ -122,6 +123,10 @@ pub struct Embedded {
     /// Effects being executed; kept for its memory.
     effects: Vec<Effect>,
     records: bool,
+    /// What was handed on and not yet taken.
+    handed_on: Vec<HandedOn>,
+    /// What was handed on to replicas since the beginning, each with its time: durations count from there.
+    stream: Vec<(i64, HandedOn)>,
     /// Why the engine can be asked no more.
     dead: Option<String>,
 }
@@ -143,6 +148,8 @@ impl Embedded {
             unfinished: false,
             effects: Vec::new(),
             records: false,
+            handed_on: Vec::new(),
+            stream: Vec::new(),
             dead: None,
         }
     }
@@ -164,9 +171,27 @@ impl Embedded {
         if let Err(text) = outcome {
             self.dead = Some(text);
         }
+        if self.records {
+            self.note_handed_on();
+        }
         match &self.dead {
             Some(reason) => Err(TargetError::Crashed(reason.clone())),
             None => Ok(()),
+        }
+    }
+
+    fn note_handed_on(&mut self) {
+        for command in self.engine.take_propagated() {
+            let command = HandedOn {
+                aof: command.targets.aof,
+                replicas: command.targets.replicas,
+                db: command.db,
+                arguments: command.arguments,
+            };
+            if command.replicas {
+                self.stream.push((self.world.unix_us, command.clone()));
+            }
+            self.handed_on.push(command);
         }
     }
 
@@ -391,14 +416,7 @@ impl Target for Embedded {
     }
 
     fn take_handed_on(&mut self) -> Vec<HandedOn> {
-        let taken = self.engine.take_propagated();
-        let handed_on = taken.into_iter().map(|command| HandedOn {
-            aof: command.targets.aof,
-            replicas: command.targets.replicas,
-            db: command.db,
-            arguments: command.arguments,
-        });
-        handed_on.collect()
+        std::mem::take(&mut self.handed_on)
     }
 
     fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
@@ -427,5 +445,36 @@ impl Target for Embedded {
             Some(reason) => Err(TargetError::Connection(format!("the AOF cannot be loaded: {reason}"))),
             None => Ok(Some(Box::new(second))),
         }
+    }
+
+    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+        if !self.records {
+            return Ok(None);
+        }
+        let mut config = self.engine.config().clone();
+        config.appendonly = false;
+        let mut second = Self { engine: Engine::new(config, 0), ..Self::new() };
+        second.drive(|this| this.engine.start(&mut this.world))?;
+        let connection = second.open()?;
+        let mut db = 0;
+        for (unix_us, command) in &self.stream {
+            second.world.unix_us = *unix_us;
+            let mut bytes = Vec::new();
+            if command.db != db {
+                db = command.db;
+                Request::from(&["SELECT".to_owned(), db.to_string()][..]).encode(&mut bytes);
+            }
+            let request = Request::from(command.arguments.as_slice());
+            request.encode(&mut bytes);
+            second.send(connection, &bytes)?;
+            while let Received::Reply(reply) = second.receive(connection, Wait::Poll)? {
+                if let Reply::Error(line) = reply {
+                    let line = String::from_utf8_lossy(&line).into_owned();
+                    return Err(TargetError::Connection(format!("{request}, handed on to replicas, answers {line}")));
+                }
+            }
+        }
+        second.world = self.world.clone();
+        Ok(Some(Box::new(second)))
     }
 }
