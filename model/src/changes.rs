@@ -51,7 +51,11 @@ impl Model {
                 if makes_ready {
                     let overwrites = matches!(command, "sort" | "georadius" | "georadiusbymember") && before.is_some();
                     let after = self.kind(*db, key, span);
-                    if after.is_some() && (!edits || before.is_none()) && !(overwrites && self.has(Erratum::E_95)) {
+                    let appears = (!edits || before.is_none()) && !(overwrites && self.has(Erratum::E_95));
+                    // Readers of a stream are served by XADD alone, whatever else puts a stream there. [XREAD-12]
+                    let ready =
+                        if after == Some(Kind::Stream) { command == "xadd" } else { after.is_some() && appears };
+                    if ready {
                         self.make_ready(*db, key);
                     }
                 }

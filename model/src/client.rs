@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::keyspace::{Deadline, Fate};
 use crate::list::End;
 use crate::reply::Bytes;
+use crate::stream::Reading;
 
 /// A connection's number in the run; the model does not demand that CLIENT ID answers it. Later connections have higher numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -147,6 +148,8 @@ pub enum Wait {
         /// The sorted sets.
         keys: Vec<Bytes>,
     },
+    /// XREAD and XREADGROUP: entries of streams.
+    Stream(Reading),
     /// WAIT: replicas that do not exist.
     Replicas,
 }

@@ -35,7 +35,7 @@ impl Model {
         let blocked = self.clients.get(&client)?.blocked.as_ref()?;
         Some(match blocked.wait {
             Wait::Replicas => Reply::Integer(0),
-            Wait::List { .. } | Wait::Movement { .. } | Wait::Zset { .. } => Reply::NilArray,
+            Wait::List { .. } | Wait::Movement { .. } | Wait::Zset { .. } | Wait::Stream(_) => Reply::NilArray,
         })
     }
 

@@ -12,6 +12,7 @@ use crate::plan::Expiry;
 use crate::propagation::Propagated;
 use crate::reply::{Bytes, Reply};
 use crate::span::Span;
+use crate::stream::{Reading, StreamEdit, Woken};
 use crate::value::{Kind, Value};
 use crate::zsets;
 
@@ -25,6 +26,7 @@ impl Wait {
         let named: &[Bytes] = match self {
             Self::List { keys, .. } | Self::Zset { keys, .. } => keys,
             Self::Movement { from, .. } => std::slice::from_ref(from),
+            Self::Stream(reading) => &reading.keys(),
             Self::Replicas => &[],
         };
         for key in named {
@@ -40,6 +42,7 @@ impl Wait {
         match self {
             Self::List { .. } | Self::Movement { .. } => Some(Kind::List),
             Self::Zset { .. } => Some(Kind::Zset),
+            Self::Stream(_) => Some(Kind::Stream),
             Self::Replicas => None,
         }
     }
@@ -105,6 +108,7 @@ impl Model {
                 Wait::List { end, .. } => self.serve_pop(client, db, key, end),
                 Wait::Movement { to, .. } => self.serve_movement(client, db, key, &to, span),
                 Wait::Zset { highest, .. } => self.serve_member(client, db, key, highest),
+                Wait::Stream(reading) => self.serve_reader(client, db, key, &reading, span),
                 Wait::Replicas => false,
             };
             if served {
@@ -113,6 +117,7 @@ impl Model {
             }
         }
         if let Some(Slot::Known(entry)) = self.keyspace.slot(db, key)
+            && matches!(kind, Kind::List | Kind::Zset)
             && entry.value.is_empty()
         {
             self.keyspace.set_slot(db, key, None);
@@ -131,7 +136,7 @@ impl Model {
             blocked.is_some_and(|blocked| blocked.wait.kind() == Some(kind))
         };
         let turns: Vec<ClientId> = waiting.iter().copied().filter(fits).collect();
-        if self.has(Erratum::E_94) {
+        if self.has(Erratum::E_94) && kind != Kind::Stream {
             let elements = match self.keyspace.slot(db, key) {
                 Some(Slot::Known(entry)) => entry.value.len(),
                 _ => 0,
@@ -240,6 +245,31 @@ impl Model {
         let parts = vec![Reply::bulk(key), Reply::Bulk(member), zsets::score_reply(score)];
         self.answer(client, Clause::BLOCK_13, Reply::Array(parts));
         true
+    }
+
+    /// [XREAD-13] [XREADGROUP-11] [XREADGROUP-13]
+    fn serve_reader(&mut self, client: ClientId, db: usize, key: &[u8], reading: &Reading, span: Span) -> bool {
+        let Some(Value::Stream(stream)) = self.keyspace.entry_mut(db, key).map(|entry| &mut entry.value) else {
+            return false;
+        };
+        match reading.wake(key, stream, span) {
+            Woken::Waits => false,
+            Woken::Refused(refusal) => {
+                self.answer(client, refusal.clause, Reply::Error(refusal.line.into_owned()));
+                false
+            }
+            Woken::Served(served) => {
+                if let (Some(group), Some((name, _))) = (served.group, &reading.group) {
+                    stream.apply(StreamEdit::Group(name.clone(), Some(group)));
+                }
+                for command in &served.commands {
+                    let words: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+                    self.hand_on_command(db, &words);
+                }
+                self.answer(client, Clause::XREAD_13, served.reply);
+                true
+            }
+        }
     }
 
     /// The pop is a change of its own, of which real servers think that the one before it was told. [WATCH-9]

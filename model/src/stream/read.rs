@@ -8,9 +8,11 @@ use super::{naming, set_id_command, syntax_error, words};
 use crate::allowed::Allowed;
 use crate::call::Call;
 use crate::clause::Clause;
+use crate::client::{Blocked, Wait};
 use crate::erratum::Erratum;
+use crate::keyspace::Deadline;
 use crate::numbers::parse_integer;
-use crate::plan::{Plan, Propagation, Refusal};
+use crate::plan::{Change, Plan, Propagation, Refusal};
 use crate::reply::{Bytes, Reply};
 use crate::span::Span;
 
@@ -252,11 +254,16 @@ fn serve_all(call: &Call<'_>, reading: &Reading, rules: Rules) -> Result<Plan, R
 /// Only readers of new entries come here with a group, since a history is answered even if it is empty.
 fn unserved(call: &Call<'_>, reading: &Reading) -> Plan {
     match reading.block_ms {
-        None => Plan::reply(Clause::XREAD_2, Reply::NilArray),
-        Some(_) => {
+        Some(ms) if !call.model.executing => {
             call.cite(Clause::XREADGROUP_11);
-            Plan::new(Clause::XREAD_12, Allowed::Nothing)
+            let later = |now: i64| now.saturating_add(ms);
+            let (earliest_ms, latest_ms) = (later(call.span.earliest_ms), later(call.span.latest_ms));
+            let deadline = (ms > 0).then_some(Deadline { earliest_ms, latest_ms });
+            let blocked = Blocked { wait: Wait::Stream(reading.clone()), deadline };
+            Plan::new(Clause::XREAD_12, Allowed::Nothing).with(Change::Block(blocked))
         }
+        Some(_) => Plan::reply(Clause::XREAD_14, Reply::NilArray),
+        None => Plan::reply(Clause::XREAD_2, Reply::NilArray),
     }
 }
 
@@ -282,6 +289,11 @@ fn clause(call: &Call<'_>, reading: &Reading) -> Clause {
 }
 
 impl Reading {
+    /// The keys that it names.
+    pub(crate) fn keys(&self) -> Vec<Bytes> {
+        self.streams.iter().map(|(key, _)| key.clone()).collect()
+    }
+
     /// What becomes of a reader that waits, now that an entry was added to the stream at a key. [XREAD-12] [XREAD-13]
     /// [XREADGROUP-11] [XREADGROUP-13]
     pub fn wake(&self, key: &[u8], stream: &StreamValue, now: Span) -> Woken {
