@@ -1,26 +1,29 @@
 //! Clients that wait for keys: who waits for what, which keys became ready, and who is served first.
 //!
 //! ```text
-//!   BLPOP …  ─► block_for_keys ─► waiting: database ─► key ─► kind ─► ticket ─► client
+//!   BLPOP …  ─► block ─► waiting: database ─► key ─► kind ─► ticket ─► client
 //!   a key appears ─► signal ─► ready ─► (when the command is over) serve ─► unblocked ─► (end of the batch) its input
 //! ```
 //!
 //! Nobody is served while a command or a transaction runs: when it is over, each key that appeared meanwhile is looked
 //! at, in the order in which they did, and those who wait for a value of its type are served in the order in which they
-//! came. A client waits once per key, however often it names it.
+//! came. A client waits once per key, however often it names it. Lists and sorted sets are consumed by those who are
+//! served, until nothing is left; a stream is looked at for each of its readers.
 //!
 //! Invariants: the keys of a client's [`Blocked`] are those under which its ticket stands; a deadline stands in
 //! `deadlines` exactly for the clients that have one; a key stands in `ready` at most once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::client::{Client, ClientTable, Waiting};
+use crate::commands::stream_read::{Served, WaitingReader};
 use crate::event::ClientId;
 use crate::faults::{self, Fault};
 use crate::number::I64_TEXT_MAX;
 use crate::object::{ObjectRef, Type};
 use crate::propagation::Targets;
-use crate::resp::Reply;
+use crate::resp::{OwnedArgs, Reply};
 use crate::state::Server;
 use crate::structures::quicklist::End;
 use crate::values::{Collection, List};
@@ -37,6 +40,8 @@ pub(crate) enum Wanted {
     },
     /// The member of a sorted set with the least or the greatest score.
     Member(Extreme),
+    /// Entries of a stream.
+    Entries(Box<WaitingReader>),
     /// That replicas have caught up. There are none, so only time ends it.
     Replicas,
 }
@@ -65,6 +70,7 @@ impl Extreme {
 enum Kind {
     List,
     Zset,
+    Stream,
 }
 
 impl Wanted {
@@ -72,6 +78,16 @@ impl Wanted {
         match self {
             Wanted::Element(_) | Wanted::Moved { .. } | Wanted::Replicas => Kind::List,
             Wanted::Member(_) => Kind::Zset,
+            Wanted::Entries(_) => Kind::Stream,
+        }
+    }
+
+    /// Bytes that it takes beside itself, about.
+    fn memory(&self) -> usize {
+        match self {
+            Wanted::Moved { destination } => destination.capacity(),
+            Wanted::Entries(reader) => reader.memory(),
+            Wanted::Element(_) | Wanted::Member(_) | Wanted::Replicas => 0,
         }
     }
 
@@ -99,7 +115,9 @@ pub(crate) struct Blocked {
 impl Blocked {
     /// Bytes that it takes, about.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + self.keys.iter().map(|key| key.capacity() + size_of::<Vec<u8>>()).sum::<usize>()
+        size_of::<Self>()
+            + self.wanted.memory()
+            + self.keys.iter().map(|key| key.capacity() + size_of::<Vec<u8>>()).sum::<usize>()
     }
 }
 
@@ -108,6 +126,7 @@ impl Blocked {
 struct Queue {
     lists: BTreeMap<u64, ClientId>,
     zsets: BTreeMap<u64, ClientId>,
+    streams: BTreeMap<u64, ClientId>,
     /// It stands in the list of keys that are ready.
     ready: bool,
 }
@@ -117,11 +136,12 @@ impl Queue {
         match kind {
             Kind::List => &mut self.lists,
             Kind::Zset => &mut self.zsets,
+            Kind::Stream => &mut self.streams,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.lists.is_empty() && self.zsets.is_empty()
+        self.lists.is_empty() && self.zsets.is_empty() && self.streams.is_empty()
     }
 }
 
@@ -234,6 +254,18 @@ impl Blocking {
         one.map(|(_, client)| *client)
     }
 
+    /// The reader of the stream at the key whose turn comes after `ticket`, or the first, with its own ticket.
+    fn next_reader(&mut self, db: usize, key: &[u8], ticket: Option<u64>) -> Option<(u64, ClientId)> {
+        let queue = &self.waiting.get(&db)?.get(key)?.streams;
+        let next = match (ticket, faults::is(Fault::BlockedServedLastFirst)) {
+            (None, false) => queue.first_key_value(),
+            (None, true) => queue.last_key_value(),
+            (Some(ticket), false) => queue.range((Bound::Excluded(ticket), Bound::Unbounded)).next(),
+            (Some(ticket), true) => queue.range(..ticket).next_back(),
+        };
+        next.map(|(ticket, client)| (*ticket, *client))
+    }
+
     /// Checks the invariants.
     ///
     /// # Panics
@@ -244,7 +276,7 @@ impl Blocking {
             assert!(!queues.is_empty(), "a database for whose keys nobody waits is not kept");
             for queue in queues.values() {
                 assert!(!queue.is_empty(), "a key for which nobody waits is not kept");
-                tickets += queue.lists.len() + queue.zsets.len();
+                tickets += queue.lists.len() + queue.zsets.len() + queue.streams.len();
             }
         }
         let blocked: Vec<&Client> = clients.iter().filter(|client| client.blocked.is_some()).collect();
@@ -257,31 +289,45 @@ impl Blocking {
 }
 
 impl Server {
-    /// A key has a new value: whoever waits for one of its type is served when the command is over.
+    /// A key has a new value: whoever waits for one of its type is served when the command is over. Those who wait for
+    /// entries are not: only what is added to a stream is news of it, see [`Server::stream_is_ready`].
     #[inline]
     pub(crate) fn key_is_ready(&mut self, db: usize, key: &[u8]) {
         if !self.blocking.waiting.is_empty() && !self.loading {
-            self.signal_ready(db, key);
+            match self.awaited_kind(db, key) {
+                None | Some(Kind::Stream) => {}
+                Some(kind) => self.blocking.signal(db, key, kind),
+            }
         }
     }
 
-    #[cold]
-    fn signal_ready(&mut self, db: usize, key: &[u8]) {
-        let entry = self.keyspace.db(db).keys.peek(key);
-        let kind = match entry.map(|entry| ObjectRef::new(entry).kind()) {
-            Some(Type::List) => Kind::List,
-            Some(Type::Zset) => Kind::Zset,
-            _ => return,
-        };
-        self.blocking.signal(db, key, kind);
+    /// An entry was added to a stream: its readers are served when the command is over.
+    #[inline]
+    pub(crate) fn stream_is_ready(&mut self, db: usize, key: &[u8]) {
+        if !self.blocking.waiting.is_empty() && !self.loading {
+            self.blocking.signal(db, key, Kind::Stream);
+        }
     }
 
-    /// The keys of a database are others than before.
+    /// What clients may wait for in the value at a key.
+    #[cold]
+    fn awaited_kind(&self, db: usize, key: &[u8]) -> Option<Kind> {
+        match ObjectRef::new(self.keyspace.db(db).keys.peek(key)?).kind() {
+            Type::List => Some(Kind::List),
+            Type::Zset => Some(Kind::Zset),
+            Type::Stream => Some(Kind::Stream),
+            Type::String | Type::Set | Type::Hash => None,
+        }
+    }
+
+    /// The keys of a database are others than before, its streams among them. [BLOCK-15]
     pub(crate) fn keys_are_ready(&mut self, db: usize) {
         let Some(queues) = self.blocking.waiting.get(&db) else { return };
         let keys: Vec<Vec<u8>> = queues.keys().cloned().collect();
         for key in keys {
-            self.signal_ready(db, &key);
+            if let Some(kind) = self.awaited_kind(db, &key) {
+                self.blocking.signal(db, &key, kind);
+            }
         }
     }
 
@@ -295,6 +341,7 @@ impl Server {
                 }
                 self.serve_list(current.as_deref_mut(), db, &key);
                 self.serve_zset(current.as_deref_mut(), db, &key);
+                self.serve_stream(db, &key);
                 self.hand_on_expired(current.as_deref_mut());
             }
         }
@@ -453,6 +500,39 @@ impl Server {
                 reply.bulk(&member);
                 crate::commands::zsets::write_score(reply, score);
             });
+        }
+    }
+
+    /// Serves each reader for whom the stream at the key has something, in the order in which they came. [BLOCK-10]
+    fn serve_stream(&mut self, db: usize, key: &[u8]) {
+        let mut last = None;
+        while let Some((ticket, id)) = self.blocking.next_reader(db, key, last) {
+            last = Some(ticket);
+            let now_ms = self.clock.unix_ms();
+            // Out of the table, because the answer is written from the stream itself.
+            let Some(mut client) = self.clients.take(id) else { continue };
+            let mark = client.output.mark();
+            let mut commands = Vec::new();
+            let served = match client.blocked.as_deref() {
+                Some(Blocked { wanted: Wanted::Entries(reader), .. }) => {
+                    let object = self.find(db, key, now_ms);
+                    let mut hand_on = |command: &[&[u8]]| commands.push(OwnedArgs::new(command.iter().copied()));
+                    reader.serve(key, object, now_ms, &mut client.output.reply(), &mut hand_on)
+                }
+                _ => Served::Not,
+            };
+            if client.unanswered {
+                client.output.truncate(mark);
+            }
+            self.clients.put(client);
+            for command in commands {
+                self.hand_on(Targets::ALL, db, command.as_args().iter());
+            }
+            match served {
+                Served::Not => {}
+                Served::Yes => self.answer_blocked(id, |_, _| {}),
+                Served::NoStream => return,
+            }
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) enum Waiting {
     LoadAof,
     /// CONFIG REWRITE: the end of the rewrite.
     ConfigRewrite,
-    /// BLPOP and its like, WAIT: what [`Client::blocked`] says.
+    /// BLPOP and its like, XREAD with BLOCK, WAIT: what [`Client::blocked`] says.
     Blocked,
 }
 

@@ -6,12 +6,14 @@
 //!              an id: the consumer's own history above it          times and numbers of deliveries change
 //! ```
 //!
-//! A reader for whom nothing is there and who named a time to wait becomes a [`WaitingReader`]: who keeps those that
-//! wait calls [`WaitingReader::serve`] when a key was changed.
+//! A reader for whom nothing is there and who named a time to wait becomes a [`WaitingReader`], which waits as
+//! [`crate::blocking`] says and is served from each stream that gets new entries.
 
+use super::blocking::deadline;
 use super::streams::{parse_count, parse_id, write_entries, write_entry, write_id};
 use super::{Context, Refusal, SILENT, until_nul};
-use crate::number::{I64_TEXT_MAX, format_i64, parse_i64};
+use crate::blocking::Wanted;
+use crate::number::{I64_TEXT_MAX, format_i64};
 use crate::object::{ObjectMut, ObjectRef};
 use crate::propagation::Targets;
 use crate::resp::{Args, Reply};
@@ -28,8 +30,8 @@ struct Options<'a> {
     no_ack: bool,
     /// 0 for any number.
     count: usize,
-    /// How long to wait, milliseconds, 0 for ever.
-    block_ms: Option<i64>,
+    /// To wait, until a moment in Unix milliseconds or for ever.
+    block: Option<Option<i64>>,
     /// Where the first key stands.
     keys: usize,
     /// How many there are.
@@ -38,17 +40,13 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// Judges the options from left to right. [XREAD-6] [XREADGROUP-7]
-    fn parse(args: &'a Args<'a>, grouped: bool) -> Result<Options<'a>, Refusal> {
-        let mut options = Options { group: None, no_ack: false, count: 0, block_ms: None, keys: 0, len: 0 };
+    fn parse(args: &'a Args<'a>, grouped: bool, now_ms: i64) -> Result<Options<'a>, Refusal> {
+        let mut options = Options { group: None, no_ack: false, count: 0, block: None, keys: 0, len: 0 };
         let mut at = 1;
         while at < args.len() {
             let more = args.len() - at - 1;
             if args.is(at, "block") && more > 0 {
-                let timeout = parse_i64(&args[at + 1]).ok_or("ERR timeout is not an integer or out of range")?;
-                if timeout < 0 {
-                    return Err("ERR timeout is negative".into());
-                }
-                options.block_ms = Some(timeout);
+                options.block = Some(deadline(&args[at + 1], 1, now_ms)?);
                 at += 1;
             } else if args.is(at, "count") && more > 0 {
                 options.count = parse_count(&args[at + 1])?;
@@ -152,12 +150,12 @@ fn no_group(key: &[u8], group: &[u8]) -> Refusal {
 
 /// `XREAD [COUNT count] [BLOCK milliseconds] STREAMS key… id…`.
 pub(crate) fn xread(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    read(cx, args, &Options::parse(args, false)?)
+    read(cx, args, &Options::parse(args, false, cx.now_ms)?)
 }
 
 /// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key… id…`.
 pub(crate) fn xreadgroup(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    read(cx, args, &Options::parse(args, true)?)
+    read(cx, args, &Options::parse(args, true, cx.now_ms)?)
 }
 
 fn read(cx: &mut Context<'_>, args: &Args<'_>, options: &Options<'_>) -> Result<(), Refusal> {
@@ -218,13 +216,14 @@ fn read(cx: &mut Context<'_>, args: &Args<'_>, options: &Options<'_>) -> Result<
             cx.modified(key, SILENT);
         }
     }
-    match (place, options.block_ms) {
+    match (place, options.block) {
         (Some(place), _) => cx.reply().set_array(place, served),
-        (None, None) => cx.reply().nil_array(),
-        (None, Some(block_ms)) => {
+        (None, Some(deadline_ms)) if !cx.in_transaction() => {
             let reader = WaitingReader::new(cx, args, options);
-            wait(cx, reader, block_ms);
+            let keys = options.streams(args).map(|(key, _)| key);
+            cx.wait_for(Wanted::Entries(Box::new(reader)), keys, deadline_ms);
         }
+        (None, _) => cx.reply().nil_array(),
     }
     Ok(())
 }
@@ -375,7 +374,7 @@ pub(super) fn hand_on_claim(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WaitingReader {
     /// The keys, and behind which id of each; a group's reader goes by the group's last delivered id instead.
-    pub(crate) streams: Vec<(Vec<u8>, StreamId)>,
+    streams: Vec<(Vec<u8>, StreamId)>,
     group: Option<WaitingConsumer>,
     most: usize,
 }
@@ -391,12 +390,12 @@ struct WaitingConsumer {
 /// What came of trying to serve a reader who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
+    /// There is no stream at the key, for no reader: nothing was written.
+    NoStream,
     /// There is nothing for it: it waits on, and nothing was written.
     Not,
-    /// Its answer was written, and it waits no more; the stream's group was changed.
-    Changed,
     /// Its answer was written, and it waits no more.
-    Unchanged,
+    Yes,
 }
 
 impl WaitingReader {
@@ -419,9 +418,15 @@ impl WaitingReader {
         }
     }
 
-    /// Whether the value at `key`, one of [`WaitingReader::streams`], can serve the reader now; writes the whole answer if so.
-    /// `to` gets the commands to hand on in place of the reader's own. [XREAD-13] [XREADGROUP-13]
-    #[expect(dead_code, reason = "nobody keeps readers who wait yet")]
+    /// Bytes that it takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        let streams = self.streams.iter().map(|(key, _)| size_of::<(Vec<u8>, StreamId)>() + key.capacity());
+        let group = self.group.as_ref().map_or(0, |waiting| waiting.group.capacity() + waiting.consumer.capacity());
+        size_of::<Self>() + streams.sum::<usize>() + group
+    }
+
+    /// Whether the value at `key`, one of [`WaitingReader::streams`], can serve the reader now; writes the whole answer if
+    /// so. `to` gets the commands that do elsewhere what was done to the group. [XREAD-13] [XREADGROUP-13]
     pub(crate) fn serve(
         &self,
         key: &[u8],
@@ -430,8 +435,8 @@ impl WaitingReader {
         reply: &mut Reply<'_>,
         to: &mut dyn FnMut(&[&[u8]]),
     ) -> Served {
-        let Some(mut object) = object else { return Served::Not };
-        let Ok(mut stream) = object.stream() else { return Served::Not };
+        let Some(mut object) = object else { return Served::NoStream };
+        let Ok(mut stream) = object.stream() else { return Served::NoStream };
         let begin = |reply: &mut Reply<'_>| {
             reply.array(1);
             reply.array(2);
@@ -447,11 +452,11 @@ impl WaitingReader {
             }
             begin(reply);
             write_entries(reply, above);
-            return Served::Unchanged;
+            return Served::Yes;
         };
         let Some((entries, group)) = stream.group_mut(&waiting.group) else {
             reply.error(b"NOGROUP the consumer group this client was blocked on no longer exists");
-            return Served::Unchanged;
+            return Served::Yes;
         };
         let mut reading = Reading { entries, group, most: self.most, now_ms };
         if !reading.has_new() {
@@ -461,12 +466,6 @@ impl WaitingReader {
         let changes = reading.deliver(&waiting.consumer, waiting.no_ack, reply);
         drop(reading);
         changes.hand_on(key, &waiting.group, &waiting.consumer, to);
-        Served::Changed
+        Served::Yes
     }
-}
-
-/// Where a reader begins to wait. Nobody keeps readers yet: each is answered as one whose time is over.
-fn wait(cx: &mut Context<'_>, reader: WaitingReader, block_ms: i64) {
-    let _ = (reader, block_ms);
-    cx.reply().nil_array();
 }

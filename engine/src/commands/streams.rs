@@ -156,6 +156,7 @@ pub(crate) fn xadd(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal>
             added
         }
     };
+    cx.server.stream_is_ready(cx.client.db, key);
     cx.modified(key, "xadd");
     if trimmed > 0 {
         cx.touched(key, "xtrim");
