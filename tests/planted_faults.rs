@@ -33,23 +33,16 @@ fn commands_needed(fault: Fault) -> usize {
     }
 }
 
-/// The family that a fault is looked for in, as `--family` would: by the words of its name, all where they say none.
+/// The family that a fault is looked for in, as `--family` would: by the first word of its name, all where that says none.
 fn families(fault: Fault) -> Vec<Family> {
     let name = format!("{fault:?}");
     match () {
         () if name.starts_with("Hll") => vec![Family::HyperLogLog],
         () if name.starts_with("Geo") => vec![Family::Geo],
         () if name.starts_with("Sort") => vec![Family::Sort],
-        () if ["Blocked", "Ready", "Unblock"].iter().any(|word| name.contains(word)) => vec![Family::Blocking],
-        () if ["Watch", "Touch", "Transaction", "Discard", "Exec", "Multi", "Queue"]
-            .iter()
-            .any(|word| name.contains(word)) =>
-        {
-            vec![Family::Transactions]
-        }
-        () if ["Numpat", "Publish", "Subscri", "Event", "Notif", "Monitor"].iter().any(|word| name.contains(word)) => {
-            vec![Family::PubSub]
-        }
+        () if name.starts_with("Transaction") => vec![Family::Transactions],
+        () if name.starts_with("Blocked") => vec![Family::Blocking],
+        () if name.starts_with("Pubsub") || name.starts_with("Notify") => vec![Family::PubSub],
         () => Vec::new(),
     }
 }

@@ -111,7 +111,8 @@ impl Gathering {
             table.clear();
         } else if !limits.families.is_empty() {
             // Those who watch or listen need others who do anything.
-            for grammar in grammar::all().filter(|grammar| !grammar.alone && known(grammar.name).is_some()) {
+            let plain = |grammar: &&Grammar| !grammar.alone || grammar.family == Family::Blocking;
+            for grammar in grammar::all().filter(plain).filter(|grammar| known(grammar.name).is_some()) {
                 table.extend(std::iter::repeat_n(grammar, usize::from(grammar.weight).div_ceil(4)));
             }
         }
