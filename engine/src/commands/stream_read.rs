@@ -38,13 +38,14 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// Judges the options from left to right. [XREAD-6] [XREADGROUP-7]
-    fn parse(args: &'a Args<'a>, grouped: bool) -> Result<Options<'a>, Refusal> {
+    fn parse(args: &'a Args<'a>, grouped: bool, now_ms: i64) -> Result<Options<'a>, Refusal> {
         let mut options = Options { group: None, no_ack: false, count: 0, block_ms: None, keys: 0, len: 0 };
         let mut at = 1;
         while at < args.len() {
             let more = args.len() - at - 1;
             if args.is(at, "block") && more > 0 {
-                let timeout = parse_i64(&args[at + 1]).ok_or("ERR timeout is not an integer or out of range")?;
+                let timeout = parse_i64(&args[at + 1]).filter(|ms| ms.checked_add(now_ms).is_some());
+                let timeout = timeout.ok_or("ERR timeout is not an integer or out of range")?;
                 if timeout < 0 {
                     return Err("ERR timeout is negative".into());
                 }
@@ -152,12 +153,12 @@ fn no_group(key: &[u8], group: &[u8]) -> Refusal {
 
 /// `XREAD [COUNT count] [BLOCK milliseconds] STREAMS key… id…`.
 pub(crate) fn xread(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    read(cx, args, &Options::parse(args, false)?)
+    read(cx, args, &Options::parse(args, false, cx.now_ms)?)
 }
 
 /// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key… id…`.
 pub(crate) fn xreadgroup(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
-    read(cx, args, &Options::parse(args, true)?)
+    read(cx, args, &Options::parse(args, true, cx.now_ms)?)
 }
 
 fn read(cx: &mut Context<'_>, args: &Args<'_>, options: &Options<'_>) -> Result<(), Refusal> {
