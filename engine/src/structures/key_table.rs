@@ -211,7 +211,7 @@ impl KeyTable {
                 }
                 Stored::Bytes(_) => {}
                 Stored::Collection(collection) => {
-                    assert!(!collection.is_empty(), "an empty collection stays in no keyspace");
+                    assert!(!collection.is_void(), "an empty collection stays in no keyspace");
                     collection.validate();
                 }
             }
