@@ -234,6 +234,9 @@ impl<V> Rax<V> {
 /// The last child first, without recursion: keys from outside can make a tree as deep as there are keys.
 impl<V> Drop for Rax<V> {
     fn drop(&mut self) {
+        if matches!(self.root.edges, Edges::None) {
+            return;
+        }
         let mut waiting = vec![std::mem::replace(&mut self.root.edges, Edges::None)];
         while let Some(edges) = waiting.pop() {
             match edges {
