@@ -119,6 +119,7 @@ fn clause_of(event: (u8, &str)) -> Clause {
         (_, "rename_from" | "rename_to") => Clause::NOTIFY_10,
         (_, "expire") => Clause::NOTIFY_11,
         (b'$', _) => Clause::NOTIFY_7,
+        (b't', _) => Clause::NOTIFY_16,
         _ => Clause::NOTIFY_8,
     }
 }

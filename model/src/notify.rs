@@ -10,6 +10,7 @@ use crate::plan::{Change, Expiry};
 use crate::reply::{Bytes, Reply};
 use crate::set::SetEdit;
 use crate::span::Span;
+use crate::stream::StreamEdit;
 use crate::value::Value;
 
 /// What `notify-keyspace-events` asks for. [NOTIFY-1] [NOTIFY-2]
@@ -140,6 +141,7 @@ pub(crate) fn events(command: &str, line: &[&[u8]], change: &Change) -> Vec<(usi
                 ("rpoplpush" | "brpoplpush", Edit::List(ListEdit::Rotate)) => &[(b'l', "lpush"), (b'l', "rpop")],
                 ("smove", Edit::Set(SetEdit::Remove(_))) => &[(b's', "srem")],
                 ("smove", Edit::Set(SetEdit::Add(_))) => &[(b's', "sadd")],
+                (_, Edit::Stream(edit)) => stream_events(command, line, edit),
                 _ => &[],
             };
             match told {
@@ -163,6 +165,23 @@ pub(crate) fn events(command: &str, line: &[&[u8]], change: &Change) -> Vec<(usi
         _ => {}
     }
     events
+}
+
+/// The events of a change of a stream. What XACK, XCLAIM and XREADGROUP do to a group is not told. [NOTIFY-16]
+fn stream_events(command: &str, line: &[&[u8]], edit: &StreamEdit) -> &'static [Event] {
+    match edit {
+        StreamEdit::Add { .. } => &[(b't', "xadd")],
+        StreamEdit::Trim(_) => &[(b't', "xtrim")],
+        StreamEdit::Delete(_) => &[(b't', "xdel")],
+        StreamEdit::SetLastId(_) => &[(b't', "xsetid")],
+        StreamEdit::Group(..) if command == "xgroup" => match line[1].to_ascii_lowercase().as_slice() {
+            b"create" => &[(b't', "xgroup-create")],
+            b"setid" => &[(b't', "xgroup-setid")],
+            b"destroy" => &[(b't', "xgroup-destroy")],
+            _ => &[(b't', "xgroup-delconsumer")],
+        },
+        StreamEdit::Group(..) | StreamEdit::Make => &[],
+    }
 }
 
 /// ZADD that increments. [ZADD-6]

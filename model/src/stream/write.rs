@@ -141,8 +141,11 @@ pub(crate) fn xadd(call: &Call<'_>) -> Result<Plan, Refusal> {
     call.cite(Clause::PROPAGATION_20);
     if let Some(given) = head.given {
         call.cite(Clause::XADD_7);
-        plan = plan.with(call.edit_stream(key, StreamEdit::Trim(given.trim)));
-        let left = stream.len() + 1 - stream.trimmed(given.trim, Some(Added { new_node }));
+        let removed = stream.trimmed(given.trim, Some(Added { new_node }));
+        if removed > 0 {
+            plan = plan.with(call.edit_stream(key, StreamEdit::Trim(given.trim)));
+        }
+        let left = stream.len() + 1 - removed;
         exact_length(call, &mut command, given, left);
     }
     plan.propagation = propagated(vec![command]);

@@ -182,7 +182,7 @@ impl Model {
             let line: Vec<&[u8]> = line.iter().map(Vec::as_slice).collect();
             if !began && is_handed_on(line[0]) {
                 began = true;
-                pieces.push(self.marker("MULTI", client));
+                pieces.push(self.marker(b"MULTI", client));
             }
             let pushes = self.pushes_at_front(client, items);
             let (count, closes) = self.replies_due(client, &line, span, items.get(pushes));
@@ -196,7 +196,8 @@ impl Model {
         }
         if began {
             self.witness(Clause::EXEC_10);
-            pieces.push(self.marker("EXEC", client));
+            // As it came, while MULTI is the server's own word.
+            pieces.push(self.marker(name, client));
         }
         self.gather(pieces);
         self.unsilence(client, silent);
@@ -240,8 +241,8 @@ impl Model {
     }
 
     /// MULTI or EXEC as it is handed on.
-    fn marker(&self, name: &str, client: ClientId) -> Propagated {
-        let commands = vec![vec![name.as_bytes().to_vec()]];
+    fn marker(&self, name: &[u8], client: ClientId) -> Propagated {
+        let commands = vec![vec![name.to_vec()]];
         let db = self.selected_db(client);
         Propagated { db, aof: commands.clone(), replicas: commands, ..Propagated::default() }
     }
