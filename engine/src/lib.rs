@@ -13,6 +13,8 @@
 
 pub mod aof;
 mod blocking;
+#[cfg(test)]
+mod blocking_tests;
 mod chance;
 mod client;
 pub mod commands;
