@@ -82,6 +82,11 @@ fn recorded_answers_to_geo_commands_are_accepted() {
     replay("geo", 5000);
 }
 
+#[test]
+fn recorded_answers_to_stream_commands_are_accepted() {
+    replay("streams", 7900);
+}
+
 //= SPEC.md#exec
 //# [EXEC-1] (wire) EXEC MUST execute the queued commands in their order, no command of another client between them, answer an array of their replies, the empty array if there are none, and end the transaction.
 #[test]

@@ -157,7 +157,6 @@ impl Replay {
             self.now_ms = self.now_ms.max(ms);
             return self.judge(client, &command, &reply, line);
         }
-        let chosen = ["MEMORY", "OBJECT", "RANDOMKEY", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "SPOP", "SRANDMEMBER"];
         let chosen = [
             "MEMORY",
             "OBJECT",
