@@ -294,8 +294,8 @@ impl ClaimOptions {
 #[derive(Default)]
 struct Claimed {
     moved_on: bool,
-    /// The arguments that were claimed, and what is known of them now.
-    entries: Vec<(usize, Pending)>,
+    /// What was claimed, and what is known of it now.
+    entries: Vec<(StreamId, Pending)>,
     last_id: StreamId,
 }
 
@@ -311,8 +311,9 @@ pub(crate) fn xclaim(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
     let claimed = claim(args, &options, now_ms, entries, group, &mut reply);
     drop(stream);
     let mut to = |command: &[&[u8]]| cx.server.propagation.instead(Targets::ALL, command);
-    for (place, pending) in &claimed.entries {
-        hand_on_claim([key, name, consumer, &args[*place]], pending, claimed.last_id, &mut to);
+    for (id, pending) in &claimed.entries {
+        let mut text = [0; ID_TEXT_MAX];
+        hand_on_claim([key, name, consumer, id.text(&mut text)], pending, claimed.last_id, &mut to);
     }
     if claimed.moved_on && claimed.entries.is_empty() {
         let mut text = [0; ID_TEXT_MAX];
@@ -358,7 +359,7 @@ fn claim(
         };
         let pending = Pending { consumer, delivered_ms: options.delivered_ms, deliveries };
         group.set_pending(id, pending);
-        claimed.entries.push((at, pending));
+        claimed.entries.push((id, pending));
         match entries.get(id) {
             _ if options.just_id => write_id(reply, id),
             Some(entry) => write_entry(reply, &entry),

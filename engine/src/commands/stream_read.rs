@@ -218,7 +218,7 @@ fn read(cx: &mut Context<'_>, args: &Args<'_>, options: &Options<'_>) -> Result<
     }
     match (place, options.block) {
         (Some(place), _) => cx.reply().set_array(place, served),
-        (None, Some(deadline_ms)) if !cx.in_transaction() => {
+        (None, Some(deadline_ms)) if cx.may_block() => {
             let reader = WaitingReader::new(cx, args, options);
             let keys = options.streams(args).map(|(key, _)| key);
             cx.wait_for(Wanted::Entries(Box::new(reader)), keys, deadline_ms);

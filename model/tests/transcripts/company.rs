@@ -36,7 +36,9 @@ fn without_script(line: &Line, reply: &serde_json::Value) -> Line {
         b"return redis.call(\"incr\",KEYS[1])" => &[b"INCR", key],
         _ => return line.clone(),
     };
-    if line.name() != "EVAL" || reply.get("i").is_none() {
+    // Lua's numbers are doubles, so of greater integers the last digits are lost in the reply.
+    let exact = reply.get("i").and_then(serde_json::Value::as_i64).is_some_and(|number| number.abs() < 1 << 53);
+    if line.name() != "EVAL" || !exact {
         return line.clone();
     }
     Line { command: command.iter().map(|word| word.to_vec()).collect(), ..line.clone() }
