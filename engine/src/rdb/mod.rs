@@ -31,7 +31,7 @@ mod writer;
 pub use error::{RdbError, RdbErrorKind};
 pub use load::LoadReport;
 pub use number::Length;
-pub use payload::{PayloadError, read_payload, string_payload};
+pub use payload::{PayloadError, collection_payload, read_payload, string_payload};
 pub(crate) use payload::{payload, restore, value_bytes};
 pub use reader::{Checksum, Entry, Forms, Reader, Record, Text, Value};
 pub use save::Held;

@@ -11,6 +11,7 @@ use super::writer::Writer;
 use super::{RdbError, RdbErrorKind, VERSION, first_version, value_out, value_type, write_text};
 use crate::crc64::crc64;
 use crate::object::ObjectRef;
+use crate::values::CollectionRef;
 
 /// Version and checksum.
 const FOOTER: usize = 10;
@@ -38,6 +39,18 @@ pub fn string_payload(bytes: &[u8], compress: bool) -> Vec<u8> {
 /// The payload of a value. [PAYLOAD-1]
 pub(crate) fn payload(object: ObjectRef<'_>, compress: bool) -> Vec<u8> {
     let mut payload = value_bytes(object, compress, vec![value_out::type_of(object)]);
+    close(&mut payload);
+    payload
+}
+
+/// The payload of a value that lies in no keyspace. [PAYLOAD-1]
+#[must_use]
+pub fn collection_payload(collection: CollectionRef<'_>, compress: bool) -> Vec<u8> {
+    let mut writer = Writer::bare(vec![value_out::collection_type(collection)], compress);
+    let mut payload = match writer.collection(collection).and_then(|()| writer.into_sink()) {
+        Ok(bytes) => bytes,
+        Err(_) => unreachable!("memory takes all that is written"),
+    };
     close(&mut payload);
     payload
 }

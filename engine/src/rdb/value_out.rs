@@ -18,7 +18,7 @@ pub(super) fn type_of(object: ObjectRef<'_>) -> u8 {
     }
 }
 
-fn collection_type(collection: CollectionRef<'_>) -> u8 {
+pub(super) fn collection_type(collection: CollectionRef<'_>) -> u8 {
     match collection {
         CollectionRef::List(_) => value_type::LIST_QUICKLIST,
         CollectionRef::Hash(hash) if hash.as_ziplist().is_some() => value_type::HASH_ZIPLIST,
@@ -50,7 +50,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn collection(&mut self, collection: CollectionRef<'_>) -> io::Result<()> {
+    pub(super) fn collection(&mut self, collection: CollectionRef<'_>) -> io::Result<()> {
         match collection {
             CollectionRef::List(list) => self.list(list),
             CollectionRef::Hash(hash) => self.hash(hash),
