@@ -1,7 +1,7 @@
 //! Makes the changes that a plan asks for.
 
-use crate::client::ClientId;
 use crate::clause::Clause;
+use crate::client::ClientId;
 use crate::commands::Command;
 use crate::delivery::Manner;
 use crate::keyspace::{Access, Entry, Fate, Slot};
@@ -198,4 +198,3 @@ impl Change {
         one.into_iter().chain(other)
     }
 }
-

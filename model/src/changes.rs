@@ -5,7 +5,7 @@ use crate::client::{ClientId, Touched};
 use crate::delivery::Manner;
 use crate::edit::Edit;
 use crate::erratum::Erratum;
-use crate::keyspace::{Fate, Slot};
+use crate::keyspace::{Deadline, Fate, Slot};
 use crate::model::Model;
 use crate::notify;
 use crate::plan::{Change, Plan, Propagation};
@@ -61,6 +61,16 @@ impl Model {
                 let is_gone = event.1 == "del";
                 let before = keys.iter().zip(&before).find(|((of, name), _)| *of == db && *name == key);
                 if is_gone && before.is_none_or(|(_, kind)| kind.is_none()) {
+                    continue;
+                }
+                // What real servers make of a deadline beyond all time may be one that has passed (E-2).
+                let doubtful = event.1 == "expire"
+                    && matches!(self.keyspace.slot(db, &key), Some(Slot::Known(entry))
+                        if entry.deadline.is_some_and(Deadline::is_unknown));
+                if doubtful {
+                    let manner = Manner { optional: true, ..Manner::surely(Clause::NOTIFY_11) };
+                    self.notify(db, &key, event, manner);
+                    self.notify(db, &key, (b'g', "del"), manner);
                     continue;
                 }
                 let again = told.contains(&(db, key.clone(), event.1)) && !matches!(command, "mset" | "msetnx");

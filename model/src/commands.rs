@@ -7,8 +7,8 @@ use crate::client::{ClientChange, Killed};
 use crate::numbers::parse_integer;
 use crate::plan::{Change, Plan, Refusal};
 use crate::{
-    bitfield, bits, blocking, connection, dump, expire, geo, hash, hyperloglog, keys, list, monitor, object, pubsub, scan,
-    server, sets, sort, strings, transaction, zsets,
+    bitfield, bits, blocking, connection, dump, expire, geo, hash, hyperloglog, keys, list, monitor, object, pubsub,
+    scan, server, sets, sort, strings, transaction, zsets,
 };
 
 /// A command: what COMMAND tells of it, and its handler.

@@ -275,5 +275,8 @@ pub(crate) fn rpoplpush(call: &Call<'_>) -> Result<Plan, Refusal> {
         return Ok(Plan::reply(Clause::RPOPLPUSH_3, reply).with(call.edit_list(from, ListEdit::Rotate)).verbatim());
     }
     let push = call.edit_list(to, ListEdit::Push(End::Head, vec![item.clone()]));
-    Ok(Plan::reply(Clause::RPOPLPUSH_1, reply).with(push).with(call.edit_list(from, ListEdit::Pop(End::Tail))).verbatim())
+    Ok(Plan::reply(Clause::RPOPLPUSH_1, reply)
+        .with(push)
+        .with(call.edit_list(from, ListEdit::Pop(End::Tail)))
+        .verbatim())
 }

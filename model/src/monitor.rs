@@ -56,7 +56,9 @@ impl Judge for Line {
         let rest = rest.strip_suffix(']').ok_or("no bracket before the words")?;
         let address = rest.strip_prefix(&format!("{} ", self.db)).ok_or_else(|| format!("not database {}", self.db))?;
         match &self.address {
-            Some(known) if known.contains(&b':') && !known.starts_with(b"/") && address.as_bytes() != known.as_slice() => {
+            Some(known)
+                if known.contains(&b':') && !known.starts_with(b"/") && address.as_bytes() != known.as_slice() =>
+            {
                 Err(format!("{address} is another's address"))
             }
             _ => Ok(()),

@@ -167,9 +167,10 @@ pub(crate) fn events(command: &str, line: &[&[u8]], change: &Change) -> Vec<(usi
 
 /// ZADD that increments. [ZADD-6]
 fn has_incr(line: &[&[u8]]) -> bool {
-    let options = line.iter().skip(2).take_while(|word| {
-        [b"nx".as_slice(), b"xx", b"ch", b"incr"].contains(&word.to_ascii_lowercase().as_slice())
-    });
+    let options = line
+        .iter()
+        .skip(2)
+        .take_while(|word| [b"nx".as_slice(), b"xx", b"ch", b"incr"].contains(&word.to_ascii_lowercase().as_slice()));
     options.into_iter().any(|word| word.eq_ignore_ascii_case(b"incr"))
 }
 

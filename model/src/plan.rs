@@ -122,7 +122,14 @@ pub struct Plan {
 impl Plan {
     /// These answers are acceptable, and nothing changes.
     pub fn new(clause: Clause, allowed: Allowed) -> Self {
-        Self { clause, allowed, changes: Vec::new(), propagation: Propagation::Nothing, errata: Vec::new(), executed: true }
+        Self {
+            clause,
+            allowed,
+            changes: Vec::new(),
+            propagation: Propagation::Nothing,
+            errata: Vec::new(),
+            executed: true,
+        }
     }
 
     /// Only this reply is acceptable.
@@ -167,7 +174,8 @@ impl Plan {
             [b"blpop".as_slice(), b"brpop", b"brpoplpush", b"bzpopmin", b"bzpopmax"]
                 .contains(&name.to_ascii_lowercase().as_slice())
         };
-        matches!(self.propagation, Propagation::Instead { .. } | Propagation::Unspecified) || line.first().is_some_and(pops)
+        matches!(self.propagation, Propagation::Instead { .. } | Propagation::Unspecified)
+            || line.first().is_some_and(pops)
     }
 
     /// A real server may also answer this, by mistake.

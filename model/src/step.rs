@@ -169,7 +169,13 @@ impl Model {
     }
 
     /// Judges the command in every world: each way the look-ups it makes may turn out.
-    pub(crate) fn worlds(&self, client_id: ClientId, command: &[&[u8]], span: Span, answer: Option<&Reply>) -> Vec<World> {
+    pub(crate) fn worlds(
+        &self,
+        client_id: ClientId,
+        command: &[&[u8]],
+        span: Span,
+        answer: Option<&Reply>,
+    ) -> Vec<World> {
         let (Some(client), Some(_)) = (self.clients.get(&client_id), command.first()) else {
             return Vec::new();
         };

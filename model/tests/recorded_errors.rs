@@ -59,7 +59,15 @@ fn judge(model: &mut Model, command: &str, reply: &Reply) -> Option<Result<(), B
     if commands::find(words[0]).is_none() && recorded.contains(&format!("\"{name}\"")) {
         return None;
     }
-    Some(model.step(ME, &words, &Outcome::reply(reply), NOW).map(|_| ()))
+    if name == "wait" && model.allowed(ME, &words, NOW).to_string() == "no reply" {
+        // The reply came when the timeout had passed.
+        model.step(ME, &words, &Outcome { replies: &[], closed: false }, NOW).unwrap();
+        assert_eq!(model.timeout_reply(ME).as_ref(), Some(reply));
+        let later = Span::at(model.blocked_until(ME).unwrap());
+        return Some(model.timed_out(ME, later));
+    }
+    let outcome = Outcome { replies: std::slice::from_ref(reply), closed: name == "quit" };
+    Some(model.step(ME, &words, &outcome, NOW).map(|_| ()))
 }
 
 fn unescaped(line: &str) -> Vec<u8> {

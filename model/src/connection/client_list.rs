@@ -49,12 +49,8 @@ pub(crate) struct Line {
 impl Line {
     /// What it says of a connection, which may be the one that asks, within EXEC or not.
     pub(crate) fn of(client: &Client, own: bool, executing: bool) -> Self {
-        let mut flags = vec![
-            ('O', client.monitors),
-            ('P', client.is_subscribed()),
-            ('b', client.blocked.is_some()),
-            ('N', false),
-        ];
+        let mut flags =
+            vec![('O', client.monitors), ('P', client.is_subscribed()), ('b', client.blocked.is_some()), ('N', false)];
         let queued = client.queued().map_or(-1, length);
         let unspecial = !client.monitors && !client.is_subscribed() && client.blocked.is_none();
         let mut known = true;

@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::clause::Clause;
 use crate::client::{Client, ClientChange, ClientId};
 use crate::delivery::Manner;
+use crate::erratum::Erratum;
 use crate::glob::Pattern;
 use crate::model::Model;
 use crate::plan::{Change, Plan, Propagation, Refusal};
@@ -117,8 +118,11 @@ pub(crate) fn punsubscribe(call: &Call<'_>) -> Result<Plan, Refusal> {
     Ok(one_by_one(call, form, &names, ClientChange::UnsubscribeFromPattern))
 }
 
-/// A pattern as the profile's server reads it.
+/// A pattern as the profile's server reads it: to real servers asterisks alone do not match the empty channel (E-10).
 fn reading(profile: &Profile, text: &[u8]) -> Pattern {
+    if text == b"*" && profile.errata.contains(&Erratum::E_10) {
+        return Pattern::new(b"*?");
+    }
     match Pattern::misread(text, false) {
         Some((erratum, pattern)) if profile.errata.contains(&erratum) => pattern,
         _ => Pattern::new(text),

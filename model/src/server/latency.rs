@@ -64,8 +64,10 @@ impl Judge for Shape {
         for row in rows {
             let Reply::Array(parts) = row else { return Err(format!("{row} is no row")) };
             match (self, parts.as_slice()) {
-                (Self::Latest, [Reply::Bulk(_), Reply::Integer(_), Reply::Integer(latest), Reply::Integer(longest)])
-                    if latest <= longest => {}
+                (
+                    Self::Latest,
+                    [Reply::Bulk(_), Reply::Integer(_), Reply::Integer(latest), Reply::Integer(longest)],
+                ) if latest <= longest => {}
                 (Self::History, [Reply::Integer(time), Reply::Integer(_)]) if *time > last => last = *time,
                 _ => return Err(format!("{row} is no row")),
             }

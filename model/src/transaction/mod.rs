@@ -111,9 +111,8 @@ impl Model {
                 Allowed::Error(text) => Some(Reply::Error(text.to_vec())),
                 _ => None,
             };
-            known = reply.is_some_and(|reply| {
-                copy.judge_with_pushes(client, &line, &Outcome::reply(&reply), span).is_ok()
-            });
+            known =
+                reply.is_some_and(|reply| copy.judge_with_pushes(client, &line, &Outcome::reply(&reply), span).is_ok());
             elements.push(allowed);
         }
         Allowed::Elements(elements)
@@ -269,7 +268,8 @@ impl Model {
 
 /// Whether a command begins what is handed on of its transaction. [EXEC-10]
 fn is_handed_on(name: &[u8]) -> bool {
-    commands::find(name).is_some_and(|command| !command.flags.split(' ').any(|flag| matches!(flag, "readonly" | "admin")))
+    commands::find(name)
+        .is_some_and(|command| !command.flags.split(' ').any(|flag| matches!(flag, "readonly" | "admin")))
 }
 
 impl Client {

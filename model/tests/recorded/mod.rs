@@ -19,6 +19,7 @@ pub(crate) fn text(path: &str) -> String {
 }
 
 /// One line of a transcript.
+#[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) number: usize,
     pub(crate) connection: u64,
@@ -30,6 +31,27 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn name(&self) -> String {
         String::from_utf8_lossy(&self.command[0]).to_ascii_uppercase()
+    }
+
+    /// The client is blocked by it.
+    pub(crate) fn blocks(&self) -> bool {
+        self.reply.get("blocked").is_some()
+    }
+
+    /// The answer is an error.
+    pub(crate) fn fails(&self) -> bool {
+        self.reply.get("e").is_some()
+    }
+
+    /// The replies behind the first one.
+    pub(crate) fn more(&self) -> Vec<Reply> {
+        self.flags["more"].as_array().into_iter().flatten().filter_map(reply).collect()
+    }
+
+    /// What other connections received.
+    pub(crate) fn pushes(&self) -> Vec<(u64, Reply)> {
+        let pushes = self.flags["pushes"].as_array().into_iter().flatten();
+        pushes.filter_map(|push| Some((push["conn"].as_u64()?, reply(&push["reply"])?))).collect()
     }
 
     pub(crate) fn flag(&self, name: &str) -> bool {
