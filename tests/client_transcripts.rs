@@ -269,10 +269,8 @@ impl Replay {
         }
         let more = line["more"].as_array().map(Vec::as_slice).unwrap_or_default();
         let Some((first, others)) = replies.split_first() else { return false };
-        if more.is_empty() || ["unsubscribe", "punsubscribe"].contains(&self.lines[at].name.as_str()) {
-            if others.len() != more.len() {
-                return false;
-            }
+        if others.len() != more.len() {
+            return false;
         }
         if self.lines[at].name == "unsubscribe" && self.lines[at].arguments.len() == 1 {
             // The channels come in any order, each with the number that is left.

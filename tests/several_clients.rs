@@ -504,3 +504,80 @@ fn whatever_connections_did_nothing_is_held_when_they_are_gone() {
         "{most:?}"
     );
 }
+
+#[test]
+fn a_blocking_command_in_a_file_blocks_nobody() {
+    let mut all = Conversation::new();
+    let file = b"*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n*3\r\n$5\r\nRPUSH\r\n$1\r\nk\r\n$1\r\nx\r\n";
+    all.engine.load_aof(&mut all.world, &mut &file[..]).unwrap();
+    assert_eq!(all.tell(0, "LRANGE k 0 -1"), "*1|$1|x|");
+    assert_eq!(all.engine.held().blocked_clients, 0);
+    all.engine.validate();
+}
+
+#[test]
+fn what_several_clients_hand_on_leads_to_the_same_dataset() {
+    const LINES: &[&str] = &[
+        "MULTI",
+        "EXEC",
+        "EXEC",
+        "RPUSH a 1 2",
+        "LPUSH b 3",
+        "RPUSH c 4 5 6",
+        "ZADD b 1 x 2 y",
+        "ZADD d 3 z",
+        "BLPOP a b 0",
+        "BRPOPLPUSH a b 0",
+        "BRPOPLPUSH c c 0",
+        "BZPOPMIN b d 0",
+        "BZPOPMAX d 0",
+        "DEL a b",
+        "RENAME a b",
+        "MOVE a 1",
+        "SELECT 1",
+        "SELECT 0",
+        "SWAPDB 0 1",
+        "SADD s 1 2 3",
+        "SPOP s",
+        "PFADD p a b",
+        "PFCOUNT p",
+        "SET e v PX 40",
+        "GET e",
+        "PUBLISH c m",
+        "INCRBYFLOAT f 0.5",
+    ];
+    for seed in 0..60 {
+        let mut dice = Dice(seed);
+        let mut all = Conversation::new();
+        all.engine.record_propagation();
+        for _ in 0..120 {
+            let number = dice.below(6);
+            let line = LINES[dice.below(LINES.len() as u64) as usize];
+            if dice.below(10) == 0 {
+                all.wait_ms(30);
+            }
+            all.tell(number, line);
+        }
+        let propagated = all.engine.take_propagated();
+        for aof in [true, false] {
+            let mut copy = Conversation::new();
+            let mut open = false;
+            for one in propagated.iter().filter(|one| if aof { one.targets.aof } else { one.targets.replicas }) {
+                let wraps = |name: &[u8]| one.arguments[0].eq_ignore_ascii_case(name);
+                assert_eq!(wraps(b"MULTI"), !open && wraps(b"MULTI"), "MULTI within MULTI");
+                assert!(open || !wraps(b"EXEC"), "EXEC without MULTI");
+                open = wraps(b"MULTI") || open && !wraps(b"EXEC");
+                // A copy runs nothing by its own clock.
+                copy.world.unix_us = BEGIN_MS * 1000;
+                copy.tell(0, &format!("SELECT {}", one.db));
+                copy.exchange(&one.arguments.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            }
+            assert!(!open, "EXEC is missing");
+            let digest = |conversation: &mut Conversation| {
+                conversation.wait_ms(1_000_000);
+                conversation.tell(99, "DEBUG DIGEST")
+            };
+            assert_eq!(digest(&mut all), digest(&mut copy), "seed {seed}, AOF {aof}");
+        }
+    }
+}

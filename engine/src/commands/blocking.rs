@@ -65,7 +65,7 @@ pub(crate) fn brpoplpush(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Re
         }
         return Ok(());
     }
-    if cx.in_transaction() {
+    if !cx.may_block() {
         cx.reply().nil();
         return Ok(());
     }
@@ -109,7 +109,7 @@ fn pop_member(cx: &mut Context<'_>, args: &Args<'_>, extreme: Extreme) -> Result
 
 /// The client waits for all keys between the command's name and its timeout. A transaction does not wait.
 fn wait_for_keys(cx: &mut Context<'_>, args: &Args<'_>, wanted: Wanted, deadline: Option<i64>) {
-    if cx.in_transaction() {
+    if !cx.may_block() {
         cx.reply().nil_array();
         return;
     }

@@ -166,9 +166,9 @@ impl Context<'_> {
         self.server.changed(Some(self.client), db, key, event);
     }
 
-    /// Whether EXEC runs the command: nothing in it may wait for others.
-    pub(crate) fn in_transaction(&self) -> bool {
-        self.client.transaction.is_some()
+    /// Whether the command may wait for others: not when EXEC runs it, nor when a file is loaded.
+    pub(crate) fn may_block(&self) -> bool {
+        self.client.transaction.is_none() && !self.server.loading
     }
 
     /// Hands this command on to `targets` in place of the command that runs: called several times, all are handed on, in

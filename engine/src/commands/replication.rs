@@ -20,7 +20,7 @@ pub(crate) fn role(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refusal
 pub(crate) fn wait(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     let replicas = parse_i64(&args[1]).ok_or(Refusal::NOT_AN_INTEGER)?;
     let deadline = deadline(&args[2], 1, cx.now_ms)?;
-    if replicas <= 0 || cx.in_transaction() {
+    if replicas <= 0 || !cx.may_block() {
         cx.reply().integer(0);
         return Ok(());
     }
