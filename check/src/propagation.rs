@@ -197,10 +197,14 @@ impl Ledger {
     }
 }
 
-/// Is it the same command? MULTI and EXEC belong to no database.
-fn is_same(one: &Command, other: &Command) -> bool {
-    let frames = matches!(one.1.as_slice(), [name] if name == b"MULTI" || name == b"EXEC");
-    one.1 == other.1 && (frames || one.0 == other.0)
+/// Is it the same command? MULTI and EXEC belong to no database, and EXEC may be written as it came. (E-46)
+fn is_same(received: &Command, expected: &Command) -> bool {
+    match (received.1.as_slice(), expected.1.as_slice()) {
+        ([received], [expected]) if expected == b"MULTI" || expected == b"EXEC" => {
+            received.eq_ignore_ascii_case(expected)
+        }
+        (arguments, expected_arguments) => arguments == expected_arguments && received.0 == expected.0,
+    }
 }
 
 /// The key that a command deletes, if it is what expiry hands on.

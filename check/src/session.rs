@@ -94,6 +94,10 @@ impl<'a> Session<'a> {
         let ledger = target.can().propagation.then(Ledger::default);
         model.record_propagation(ledger.is_some());
         let sees_encodings = target.can().encodings;
+        let mut deliveries = Deliveries::default();
+        if target.can().live {
+            deliveries.time_passed();
+        }
         Ok(Self {
             target,
             model,
@@ -104,7 +108,7 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             replies: Vec::new(),
             ledger,
-            deliveries: Deliveries::default(),
+            deliveries,
             errors,
             paused_until_ms: i64::MIN,
             databases: Vec::new(),
@@ -193,7 +197,8 @@ impl<'a> Session<'a> {
             // Which command of a pipeline it was that the target did not survive is not known: it may be the last.
             let last = now.last().unwrap_or(first);
             sent.map_err(|error| at(self.commands + now.len() - 1, &last.request, Wrong::Target(error)))?;
-            if self.paused_until_ms > i64::MIN {
+            // Monitors are not paused.
+            if self.paused_until_ms > i64::MIN && !monitors {
                 self.outlast_pause(slot)?;
             }
             let wait = if !open_ended(first) {
@@ -224,6 +229,7 @@ impl<'a> Session<'a> {
                 self.databases.push(self.model.selected_db(client.id));
                 self.judge(slot, understood, closed).map_err(|wrong| at(command, request, wrong))?;
                 self.deliveries.expect(command, self.model.take_due());
+                self.deliveries.note_listening(client.id, request);
                 answered(request, &self.replies);
                 if closed {
                     self.forget(slot);
@@ -416,19 +422,20 @@ impl<'a> Session<'a> {
 
     /// Lets time pass.
     pub fn pass(&mut self, ms: u64) -> Result<(), Box<Finding>> {
-        self.pass_before(None, ms)
+        self.let_pass(ms)?;
+        self.deliver(None, &[], self.commands)
     }
 
-    /// Lets time pass while a client waits for its answers.
-    fn pass_before(&mut self, waiting: Option<Slot>, ms: u64) -> Result<(), Box<Finding>> {
+    fn let_pass(&mut self, ms: u64) -> Result<(), Box<Finding>> {
         self.target.pass(ms).map_err(|error| {
             let request = Request::from(&[b"(time passes)"][..]);
             Box::new(Finding { command: self.commands, client: 0, request, wrong: Wrong::Target(error) })
         })?;
+        self.deliveries.time_passed();
         if let Some(ledger) = &mut self.ledger {
             ledger.handed_on(self.target.take_handed_on());
         }
-        self.deliver(waiting, &[], self.commands)
+        Ok(())
     }
 
     /// A client closes its connection; where a request is given it sends so many of its bytes first.

@@ -4,6 +4,8 @@
 //! blocked client's time is over and the one at which an expired key is deleted: the active cycle may do that, and publish
 //! it, before a command finds the key.
 
+use std::collections::BTreeSet;
+
 use tally_model::{Allowed, ClientId, Due, ErrorPolicy, Reply};
 
 use super::{Client, Sent, Session, Wrong};
@@ -36,6 +38,15 @@ pub(super) struct Deliveries {
     due: Vec<(usize, Due)>,
     /// What was due and need not have come: it may at any time.
     optional: Vec<Due>,
+    /// What came before what it belongs to was judged.
+    ahead: Vec<(ClientId, Reply)>,
+    /// Time has passed.
+    passed: bool,
+    /// Clients that began to listen, or heard of other events, after some time had passed: an expiry may have been told
+    /// before.
+    late: BTreeSet<ClientId>,
+    /// Other events are told than before some time had passed.
+    events_changed: bool,
     /// Everything that came since somebody asked.
     came: Vec<Delivered>,
 }
@@ -46,6 +57,21 @@ impl Deliveries {
         self.due.extend(due.into_iter().map(|due| (command, due)));
     }
 
+    /// Time passes: the active cycle may delete what has expired, and tell whoever listens then.
+    pub(super) fn time_passed(&mut self) {
+        self.passed = true;
+    }
+
+    /// Follows who listens from when on.
+    pub(super) fn note_listening(&mut self, client: ClientId, request: &Request) {
+        if self.passed && (request.is(0, "subscribe") || request.is(0, "psubscribe")) {
+            self.late.insert(client);
+        }
+        if request.is(0, "config") && request.is(2, "notify-keyspace-events") {
+            self.events_changed |= self.passed;
+        }
+    }
+
     /// The first that is due to a client.
     fn next(&self, client: ClientId) -> Option<usize> {
         self.due.iter().position(|(_, due)| due.client == client)
@@ -53,13 +79,14 @@ impl Deliveries {
 
     /// What is due to the client and admits the reply: the next, behind those that need not come; or one that may come early.
     fn admitting(&self, client: ClientId, reply: &Reply, errors: ErrorPolicy) -> Option<usize> {
+        let late = self.events_changed || self.late.contains(&client);
         let mut in_turn = true;
         self.due.iter().position(|(_, due)| {
             if due.client != client {
                 return false;
             }
             let admits = (in_turn || due.early) && due.admits(reply, errors);
-            in_turn &= due.optional;
+            in_turn &= due.optional || due.early && late;
             admits
         })
     }
@@ -71,7 +98,8 @@ impl Deliveries {
 
     /// Puts off what need not come.
     fn put_off(&mut self, client: ClientId) {
-        let optional = |(_, due): &mut (usize, Due)| due.client == client && due.optional;
+        let late = self.events_changed || self.late.contains(&client);
+        let optional = |(_, due): &mut (usize, Due)| due.client == client && (due.optional || due.early && late);
         self.optional.extend(self.due.extract_if(.., optional).map(|(_, due)| due));
     }
 }
@@ -92,6 +120,17 @@ impl Moment<'_> {
         let sent = command.checked_sub(self.first_command).and_then(|index| self.batch.get(index));
         let request = sent.map_or_else(|| Request::from(&[b"(time passes)"][..]), |sent| sent.request.clone());
         Box::new(Finding { command, client: self.sender.unwrap_or(0), request, wrong })
+    }
+}
+
+impl Client {
+    /// Is it what it receives when it has waited long enough?
+    fn times_out_with(&self, reply: &Reply) -> bool {
+        match reply {
+            Reply::NilArray => !self.waits_for_replicas,
+            Reply::Integer(0) => self.waits_for_replicas,
+            _ => false,
+        }
     }
 }
 
@@ -148,6 +187,11 @@ impl Session<'_> {
     }
 
     fn deliver_to(&mut self, slot: Slot, client: Client, wait: Wait, moment: Moment<'_>) -> Result<(), Box<Finding>> {
+        let came: Vec<Reply> =
+            self.deliveries.ahead.extract_if(.., |(id, _)| *id == client.id).map(|(_, reply)| reply).collect();
+        for reply in came {
+            self.message(slot, client, reply, moment)?;
+        }
         let mut wait = wait;
         let mut patient = self.target.can().live;
         loop {
@@ -193,11 +237,7 @@ impl Session<'_> {
             self.deliveries.optional.remove(index);
         } else if self.deliveries.next(client.id).is_none()
             && self.model.is_blocked(client.id)
-            && match reply {
-                Reply::NilArray => !client.waits_for_replicas,
-                Reply::Integer(0) => client.waits_for_replicas,
-                _ => false,
-            }
+            && client.times_out_with(&reply)
         {
             self.model.timed_out(client.id, span).map_err(|deviation| {
                 let delivery = Delivery {
@@ -326,9 +366,34 @@ impl Session<'_> {
             return Ok(());
         }
         self.paused_until_ms = i64::MIN;
-        match u64::try_from(left_ms) {
-            Ok(ms) if !self.target.can().live => self.pass_before(Some(waiting), ms + 1),
-            _ => Ok(()),
+        if self.target.can().live || left_ms < 0 {
+            return Ok(());
         }
+        // Up to the last millisecond of the pause nothing of the batch is executed: what comes has other reasons.
+        self.let_pass(u64::try_from(left_ms).unwrap_or(0))?;
+        self.deliver(Some(waiting), &[], self.commands)?;
+        self.let_pass(1)?;
+        self.take_timeouts(waiting)
+    }
+
+    /// Clients may have given up waiting just before what was held back is executed, and so before it is judged.
+    fn take_timeouts(&mut self, waiting: Slot) -> Result<(), Box<Finding>> {
+        let moment = Moment { sender: Some(waiting), batch: &[], first_command: self.commands };
+        for slot in 0..self.clients.len() as Slot {
+            let Some(client) = self.clients[slot as usize].filter(|client| self.model.is_blocked(client.id)) else {
+                continue;
+            };
+            let over = self.model.blocked_until(client.id).is_some_and(|deadline| deadline <= self.target.now_ms());
+            if !over {
+                continue;
+            }
+            let received = self.target.receive(client.connection, Wait::Poll);
+            match received.map_err(|error| moment.finding(None, Wrong::Target(error)))? {
+                Received::Reply(reply) if client.times_out_with(&reply) => self.message(slot, client, reply, moment)?,
+                Received::Reply(reply) => self.deliveries.ahead.push((client.id, reply)),
+                Received::Nothing | Received::Closed => {}
+            }
+        }
+        Ok(())
     }
 }
