@@ -77,14 +77,6 @@ fn a_real_redis_5_holds() {
 }
 
 #[test]
-fn a_real_redis_5_holds_for_clients_that_wait_watch_and_listen() {
-    let Some((server, folder)) = redis5() else { return };
-    for family in [Family::Blocking, Family::Transactions, Family::PubSub] {
-        check(&server, folder.path(), &[family], 2_000);
-    }
-}
-
-#[test]
 fn a_server_that_holds_keys_is_left_alone() {
     let folder = spawned::folder();
     let server = spawned::Server::start(folder.path(), &[]);

@@ -40,9 +40,7 @@ fn families(fault: Fault) -> Vec<Family> {
         () if name.starts_with("Hll") => vec![Family::HyperLogLog],
         () if name.starts_with("Geo") => vec![Family::Geo],
         () if name.starts_with("Sort") => vec![Family::Sort],
-        () if name.starts_with("Transaction") => vec![Family::Transactions],
-        () if name.starts_with("Blocked") => vec![Family::Blocking],
-        () if name.starts_with("Pubsub") || name.starts_with("Notify") => vec![Family::PubSub],
+        () if name.starts_with("Stream") || name.starts_with("Listpack") => vec![Family::Streams],
         () => Vec::new(),
     }
 }
@@ -53,7 +51,18 @@ fn processor_time() -> Duration {
     Duration::try_from(time).unwrap()
 }
 
+/// Faults of what several clients do to each other: runs over these families are not silent yet without a fault, so what
+/// they find proves nothing. Transcripts show these faults meanwhile. This may only shrink.
+fn is_not_looked_for_yet(fault: Fault) -> bool {
+    let name = format!("{fault:?}");
+    ["Transaction", "Blocked", "Pubsub", "Notify"].iter().any(|family| name.starts_with(family))
+}
+
 fn finds(fault: Fault) {
+    if is_not_looked_for_yet(fault) {
+        println!("{fault:?}: skipped, not looked for yet");
+        return;
+    }
     faults::select(Some(fault));
     let began = processor_time();
     let profile = Version::REDIS_5_0.model(false, false);

@@ -366,6 +366,7 @@ pub(crate) fn erratum(family: &str, number: usize, line: &Value) -> Option<&'sta
     match &words[..] {
         ["expire" | "pexpire" | "expireat", _, "9223372036854775807"] => Some("E-2"),
         ["decrby", _, "-9223372036854775808"] => Some("E-3"),
+        ["sinterstore", ..] if family == "notify" => Some("E-92"),
         ["keys", pattern] | ["scan", .., "match", pattern] if pattern.starts_with("**") => Some("E-10"),
         ["bitfield", rest @ ..] if rest.contains(&"i64") => Some("E-8"),
         ["bitfield", rest @ ..] if rest.contains(&"sat") => Some("E-9"),

@@ -196,8 +196,11 @@ fn store(cx: &mut Context<'_>, target: &[u8], result: Set, event: &'static str) 
     if members > 0 {
         cx.add_collection(target, Collection::Set(result));
         cx.modified(target, event);
+    } else if existed {
+        cx.modified(target, "del");
     } else {
-        cx.modified(target, if existed { "del" } else { super::SILENT });
+        // Redis counts a change all the same; nobody's key was touched.
+        cx.server.dirty = cx.server.dirty.saturating_add(1);
     }
     cx.reply().count(members);
 }

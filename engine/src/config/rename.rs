@@ -7,15 +7,8 @@ use crate::commands::table::Renames;
 /// commands works unchanged.
 #[rustfmt::skip] // A list of words.
 pub const COMMANDS_TO_COME: &[&str] = &[
-    "bgrewriteaof", "eval", "evalsha",
-
-    "migrate", "psync",
-    "replconf", "replicaof", "restore-asking", "script", "slaveof",
-    "sync", "xack", "xadd", "xclaim", "xdel", "xgroup",
-    "xinfo", "xlen", "xpending", "xrange", "xread", "xreadgroup", "xrevrange", "xsetid", "xtrim",
-
-
-
+    "bgrewriteaof", "eval", "evalsha", "migrate", "psync", "replconf",
+    "replicaof", "restore-asking", "script", "slaveof", "sync",
 ];
 
 impl Config {
