@@ -25,6 +25,8 @@ fn commands_needed(fault: Fault) -> usize {
     match fault {
         // A dict must be made to grow first, which takes five keys, and be looked at during the move.
         Fault::RehashMisplacesChainTail | Fault::ScanForgetsLargerTable => 30,
+        // A stream, a group, a delivery, a second consumer, and a look.
+        Fault::StreamPendingForTwo | Fault::StreamNodeCountsDeleted | Fault::StreamSavesOneDelivery => 8,
         // A third level is there once a dozen members are, or fewer.
         Fault::SkiplistLosesSteps => 12,
         // Other commands move the random numbers by which members are chosen.

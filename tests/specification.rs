@@ -12,7 +12,6 @@ const AWAITING: &[(&str, &str)] = &[
     ("SPOP-6", "sets in the engine"),
     ("SRANDMEMBER-6", "sets in the engine"),
     ("BGSAVE-3", "AOF rewriting by a child"),
-    ("PROPAGATION-27", "streams in the engine"),
     ("AUTH-8", "a measure of time that does not depend on the machine"),
 ];
 

@@ -354,6 +354,8 @@ pub(crate) fn erratum(family: &str, number: usize, line: &Value) -> Option<&'sta
         ("hashes", 4879) => return Some("E-50"),
         // The last run is cut off.
         ("hll", 862) => return Some("E-71"),
+        // The destination that E-92 is about was removed there without a word, and here with one.
+        ("notify", 5476) => return Some("E-92"),
         _ => {}
     }
     let words: Vec<String> = line["cmd"]
