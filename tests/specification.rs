@@ -11,6 +11,7 @@ use tally_check::{citations, specification};
 const AWAITING: &[(&str, &str)] = &[
     ("SPOP-6", "sets in the engine"),
     ("SRANDMEMBER-6", "sets in the engine"),
+    ("NOTIFY-5", "eviction"),
     ("BGSAVE-3", "AOF rewriting by a child"),
     ("AUTH-8", "a measure of time that does not depend on the machine"),
 ];

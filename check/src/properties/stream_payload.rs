@@ -13,6 +13,9 @@ use tally_model::Reply;
 use crate::generator::serialize;
 use crate::target::{Connection, Embedded, Received, Target, Wait};
 
+/// Entries by id, with their fields and values.
+type EntryMap = BTreeMap<StreamId, Vec<(Vec<u8>, Vec<u8>)>>;
+
 /// The number of the type in payloads.
 const STREAM: u8 = 15;
 
@@ -90,7 +93,7 @@ const GROUP: &[u8] = b"group";
 /// What a stream should hold.
 #[derive(Default)]
 struct Wanted {
-    entries: BTreeMap<StreamId, Vec<(Vec<u8>, Vec<u8>)>>,
+    entries: EntryMap,
     last_id: StreamId,
     /// Consumer and deliveries.
     pending: BTreeMap<StreamId, (u8, u64)>,
@@ -208,7 +211,7 @@ fn texts(entry: &Entry<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Every way to read a stream shows these entries.
-fn holds(stream: &Stream, wanted: &BTreeMap<StreamId, Vec<(Vec<u8>, Vec<u8>)>>) {
+fn holds(stream: &Stream, wanted: &EntryMap) {
     let entries = stream.entries();
     let held: Vec<_> = entries.all().map(|entry| (entry.id, texts(&entry))).collect();
     assert!(held.iter().map(|(id, fields)| (id, fields)).eq(wanted), "{held:?}");
@@ -370,8 +373,7 @@ fn say(target: &mut Embedded, connection: Connection, words: &[&[u8]]) -> Reply 
 
 /// Reads and changes all of a stream.
 fn change(stream: &mut Stream) {
-    let held: BTreeMap<StreamId, Vec<(Vec<u8>, Vec<u8>)>> =
-        stream.entries().all().map(|entry| (entry.id, texts(&entry))).collect();
+    let held: EntryMap = stream.entries().all().map(|entry| (entry.id, texts(&entry))).collect();
     holds(stream, &held);
     let limits = StreamLimits { bytes: 200, entries: 3 };
     let fields: [&[u8]; 2] = [b"f", b"v"];

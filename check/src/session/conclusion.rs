@@ -114,5 +114,5 @@ impl Session<'_> {
 
 /// Does the AOF hold what the question is about? It holds no encodings, and not when consumers were last seen.
 fn is_in_file(question: &Request) -> bool {
-    !question.is(0, "object") && !(question.is(0, "xinfo") && question.is(1, "consumers"))
+    !(question.is(0, "object") || question.is(0, "xinfo") && question.is(1, "consumers"))
 }
