@@ -137,7 +137,8 @@ mod tests {
             assert_eq!(parse(text).as_deref(), Some(id), "{text}");
         }
         let long = format!("{:0>128}", 5);
-        for text in ["", "-", "+", "-5", "5-", "5-6-7", "5--6", "18446744073709551616", "a", "5-a", "5 ", "\x005", &long]
+        for text in
+            ["", "-", "+", "-5", "5-", "5-6-7", "5--6", "18446744073709551616", "a", "5-a", "5 ", "\x005", &long]
         {
             assert_eq!(parse(text), None, "{text}");
         }
