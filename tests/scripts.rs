@@ -85,28 +85,25 @@ fn is_lethal(request: &Request) -> bool {
 }
 
 /// What each step led to, in the order in which files hold it: its answer, then what other clients received.
-struct Answers<'a> {
-    script: &'a Script,
+struct Answers {
     lines: BTreeMap<usize, Vec<Expectation>>,
 }
 
-impl<'a> Answers<'a> {
-    fn new(script: &'a Script) -> Self {
+impl Answers {
+    fn new(script: &Script) -> Self {
         let commands = script.steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Command { .. }));
         // What follows a closed connection in its pipeline is never answered, nor is what a blocked client sends.
         let unanswered = |step| vec![Expectation { step, client: None, reply: "(not sent)".to_owned() }];
-        Self { script, lines: commands.map(|(step, _)| (step, unanswered(step))).collect() }
+        Self { lines: commands.map(|(step, _)| (step, unanswered(step))).collect() }
     }
 }
 
-impl Observer for Answers<'_> {
+impl Observer for Answers {
     fn answered(&mut self, step: usize, replies: &[Reply]) {
         let reply = match replies {
             [] => "(no reply)".to_owned(),
             replies => replies.iter().map(ToString::to_string).collect::<Vec<_>>().join(" then "),
         };
-        let free = matches!(&self.script.steps[step], Step::Command { request, .. } if is_free(request));
-        let reply = if free { "*".to_owned() } else { reply };
         self.lines.insert(step, vec![Expectation { step, client: None, reply }]);
     }
 
@@ -127,6 +124,21 @@ fn run(
     let mut answers = Answers::new(script);
     let outcome = run_script_for(target, script, profile, &mut Coverage::default(), &mut answers);
     outcome.map(|()| answers.lines).map_err(|finding| finding.to_string())
+}
+
+/// The answers as a file should have them: `*` for one that is the target's own affair, unless the file names this one.
+fn settled(
+    mut answers: BTreeMap<usize, Vec<Expectation>>,
+    script: &Script,
+    said: &[Expectation],
+) -> BTreeMap<usize, Vec<Expectation>> {
+    for answer in answers.values_mut().flatten().filter(|answer| answer.client.is_none()) {
+        let free = matches!(&script.steps[answer.step], Step::Command { request, .. } if is_free(request));
+        if free && !said.contains(answer) {
+            "*".clone_into(&mut answer.reply);
+        }
+    }
+    answers
 }
 
 /// The file with the answers written behind its steps.
@@ -166,6 +178,7 @@ fn every_script_is_answered_by_the_engine_as_its_file_says() {
             }
         };
         if env::var_os("TALLY_BLESS").is_some() {
+            let answers = settled(answers, &file.script, &file.expectations);
             fs::write(&path, blessed(&text, &answers)).unwrap();
             continue;
         }
