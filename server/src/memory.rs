@@ -84,8 +84,9 @@ unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
         // SAFETY: the size is not 0 and the alignment a power of two, as the caller warrants.
-        let pointer =
-            unsafe { if align <= NATURAL_ALIGNMENT { mi::mi_malloc(size) } else { mi::mi_malloc_aligned(size, align) } };
+        let pointer = unsafe {
+            if align <= NATURAL_ALIGNMENT { mi::mi_malloc(size) } else { mi::mi_malloc_aligned(size, align) }
+        };
         if !pointer.is_null() {
             count(footprint(size));
         }
@@ -103,8 +104,9 @@ unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
         // SAFETY: as in `alloc`.
-        let pointer =
-            unsafe { if align <= NATURAL_ALIGNMENT { mi::mi_zalloc(size) } else { mi::mi_zalloc_aligned(size, align) } };
+        let pointer = unsafe {
+            if align <= NATURAL_ALIGNMENT { mi::mi_zalloc(size) } else { mi::mi_zalloc_aligned(size, align) }
+        };
         if !pointer.is_null() {
             count(footprint(size));
         }
