@@ -334,7 +334,7 @@ fn read(payload: &[u8]) -> Result<Value, rdb::PayloadError> {
             collection.view().validate();
             Value::from(collection.view())
         }
-        rdb::Value::Other(shape) => panic!("a value that is not held was handed over: {shape:?}"),
+        rdb::Value::Module(name) => panic!("a value of a module was handed over: {name:?}"),
     })
 }
 
