@@ -3,6 +3,7 @@
 //! A value is written in the form of its encoding, and its encoding is decided anew when it is loaded, by rules that
 //! differ a little from those of the commands: a structure that is loaded whole is only asked for the number of its
 //! elements, one that is loaded element by element for their sizes too. [LOADENC-1] to [LOADENC-6]
+//! A list is its elements alone, so that it does not matter in which nodes it came. [LOADENC-7]
 
 use std::collections::BTreeSet;
 
@@ -48,15 +49,15 @@ fn encoding(value: &Value, form: ValueType, limits: &Thresholds) -> Encoding {
         Value::Zset(zset) => {
             let small = zset.scores.len() <= limits.zset_ziplist_entries;
             let short = |member: &Bytes| member.len() <= limits.zset_ziplist_value;
-            let fits = || form == ValueType::ZSET_ZIPLIST || zset.scores.keys().all(short);
+            let whole = matches!(form, ValueType::ZSET_ZIPLIST | ValueType::ZSET_LISTPACK);
+            let fits = || whole || zset.scores.keys().all(short);
             choose(small && fits(), Encoding::Ziplist, Encoding::Skiplist)
         }
         Value::Hash(hash) => {
             let small = hash.fields.len() <= limits.hash_ziplist_entries;
             let short = |bytes: &Bytes| bytes.len() <= limits.hash_ziplist_value;
-            let fits = || {
-                form == ValueType::HASH_ZIPLIST || hash.fields.iter().all(|(field, value)| short(field) && short(value))
-            };
+            let whole = matches!(form, ValueType::HASH_ZIPLIST | ValueType::HASH_LISTPACK);
+            let fits = || whole || hash.fields.iter().all(|(field, value)| short(field) && short(value));
             choose(small && fits(), Encoding::Ziplist, Encoding::Hashtable)
         }
     }

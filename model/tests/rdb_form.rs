@@ -128,9 +128,9 @@ fn the_smallest_file_is_a_beginning_and_an_end() {
     assert_eq!(refusal(b"REDIS0005\xff").0, 10);
     for (beginning, wrong) in [
         (b"RODIS0009\xff".as_slice(), (0, RdbErrorKind::Magic)),
-        (b"REDIS0000\xff", (5, RdbErrorKind::Version)),
-        (b"REDIS0010\xff", (5, RdbErrorKind::Version)),
-        (b"REDIS00x9\xff", (5, RdbErrorKind::Version)),
+        (b"REDIS0000\xff", (5, RdbErrorKind::Version(Some(0)))),
+        (b"REDIS0012\xff", (5, RdbErrorKind::Version(Some(12)))),
+        (b"REDIS00x9\xff", (5, RdbErrorKind::Version(None))),
     ] {
         assert_eq!(refusal(beginning), wrong);
     }
