@@ -7,8 +7,10 @@ use std::path::Path;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use tally_check::properties::rdb::{Dataset, Held, Loader, Value};
-use tally_check::properties::{lzf, rdb, restore_payload};
+use tally_check::properties::{lzf, rdb, rdb_dataset, rdb_mutation, restore_payload};
 use tally_engine::rdb::{RdbErrorKind, Writer};
 use tally_model::rdb::{self as naive, Forms};
 
@@ -261,4 +263,23 @@ fn every_recorded_dump_of_held_types_loads_as_recorded_and_every_other_is_refuse
         }
     }
     assert_eq!(loaded, 27, "two dumps of 29 hold a module's data");
+}
+
+#[test]
+fn files_that_are_whole_but_for_one_change_are_judged_as_the_model_judges_them() {
+    let mut choice = ChaCha8Rng::seed_from_u64(7);
+    let mut loader = Loader::default();
+    let (mut loaded, mut refused) = (0, 0);
+    for round in 0..300 {
+        let (dataset, forms) = rdb_dataset::draw(&mut choice);
+        let mut file = rdb::written_by_the_model(&dataset, forms);
+        for step in 0..10 {
+            let seed = round * 10 + step;
+            let mut tweaks = ChaCha8Rng::seed_from_u64(seed);
+            file = rdb_mutation::mutated(&file, seed, &mut |bytes| rdb_mutation::tweaked(bytes, &mut tweaks));
+            if loader.judges_as_the_model(&file) { loaded += 1 } else { refused += 1 }
+        }
+    }
+    // Both must happen often, or the mutation does nothing or nothing but damage.
+    assert!(loaded > 500 && refused > 500, "{loaded} loaded, {refused} refused");
 }

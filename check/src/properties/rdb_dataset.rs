@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arbitrary::Unstructured;
 use tally_model::Span;
 use tally_model::rdb::Forms;
 use tally_model::stream::{Consumer, Group, Item, Node, Pending, StreamId, StreamValue};
 
 use crate::choice::Choice;
-use crate::properties::rdb::{Dataset, Held, Value};
+use crate::properties::rdb::{Dataset, Held, Value, files_keep_their_dataset};
 
 /// Keys of a dataset at most.
 const KEYS: u32 = 8;
@@ -35,6 +36,15 @@ pub fn draw(choice: &mut impl Choice) -> (Dataset, Forms) {
     (dataset, forms)
 }
 
+/// Draws a dataset from any bytes and holds both halves to it: [`files_keep_their_dataset`].
+///
+/// # Panics
+/// When one of them loses something.
+pub fn any_dataset_is_kept(bytes: &[u8]) {
+    let (dataset, forms) = draw(&mut Unstructured::new(bytes));
+    files_keep_their_dataset(&dataset, forms);
+}
+
 /// Integers at the edges of their widths, runs that compress, and anything.
 fn text(choice: &mut impl Choice) -> Vec<u8> {
     match choice.below(6) {
@@ -51,8 +61,7 @@ fn text(choice: &mut impl Choice) -> Vec<u8> {
 }
 
 fn score(choice: &mut impl Choice) -> u64 {
-    const EDGES: [f64; 8] =
-        [0.0, -0.0, 1.5, -1e300, 5e-324, f64::INFINITY, f64::NEG_INFINITY, 9_007_199_254_740_993.0];
+    const EDGES: [f64; 8] = [0.0, -0.0, 1.5, -1e300, 5e-324, f64::INFINITY, f64::NEG_INFINITY, 9_007_199_254_740_993.0];
     let score = match choice.below(3) {
         0 => EDGES[choice.below(EDGES.len() as u32) as usize],
         1 => f64::from(choice.below(40)) - 20.0,
@@ -95,8 +104,7 @@ fn stream(choice: &mut impl Choice, entries: u32) -> StreamValue {
             stream.nodes.extend(node.take());
         }
         let (_, node) = node.get_or_insert_with(|| (id, Node::default()));
-        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> =
-            node.fields().map(|field| (field.clone(), Vec::new())).collect();
+        let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = node.fields().map(|field| (field.clone(), Vec::new())).collect();
         if pairs.is_empty() || choice.ratio(1, 3) {
             pairs = (0..=choice.below(3)).map(|_| (text(choice), Vec::new())).collect();
         }
@@ -141,7 +149,6 @@ fn group(choice: &mut impl Choice, ids: &[StreamId]) -> Group {
 
 #[cfg(test)]
 mod tests {
-    use arbitrary::Unstructured;
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng;
 
