@@ -135,7 +135,15 @@ mod tests {
     use crate::value::Encoding;
 
     fn encoding(content: Content, form: ValueType) -> Encoding {
-        loaded(content, form, &Thresholds::default(), true).encoding()
+        let limits = Thresholds {
+            hash_ziplist_entries: 512,
+            hash_ziplist_value: 64,
+            zset_ziplist_entries: 128,
+            zset_ziplist_value: 64,
+            set_intset_entries: 512,
+            ..Thresholds::default()
+        };
+        loaded(content, form, &limits, true).encoding()
     }
 
     fn numbered(count: usize, length: usize) -> Vec<Vec<u8>> {
