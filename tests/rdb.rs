@@ -229,6 +229,8 @@ fn a_key_that_stands_twice_is_refused_and_the_dataset_stays_as_it_was() {
 
 //= SPEC.md#rdb-file
 //# [RDB-12] (file) A reader MUST refuse a file with another beginning, with version 0 and with a version above 11, naming which of these it is.
+//= SPEC.md#rdb-file
+//# [RDB-41] (file) A server MUST refuse a file that holds a value of a module it lacks, naming the module's type.
 #[test]
 fn every_recorded_dump_of_held_types_loads_as_recorded_and_every_other_is_refused_by_name() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb");

@@ -115,6 +115,25 @@ macro_rules! target {
     };
 }
 
+/// Makes libFuzzer change inputs as a function does that gets the buffer, the length of the input in it, the longest that
+/// a new one may be, and a seed, and returns the length of the new one.
+#[cfg(fuzzing)]
+#[macro_export]
+macro_rules! mutator {
+    ($mutator:expr) => {
+        libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+            $mutator(data, size, max_size, seed)
+        });
+    };
+}
+
+/// Nothing is changed where nothing is fuzzed.
+#[cfg(not(fuzzing))]
+#[macro_export]
+macro_rules! mutator {
+    ($mutator:expr) => {};
+}
+
 /// Makes a program of a property.
 #[cfg(not(fuzzing))]
 #[macro_export]

@@ -6,11 +6,20 @@ use std::collections::BinaryHeap;
 /// How many are shown.
 const SHOWN: usize = 10;
 
-/// A few largest of any number of keys: bytes, database, key; of equally large ones the first that came.
+/// A key, ordered by its bytes of memory; of equally large ones the one that came first is the larger.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Kept {
+    bytes: u64,
+    came: Reverse<u64>,
+    database: u64,
+    key: Vec<u8>,
+}
+
+/// A few largest of any number of keys.
 #[derive(Default)]
 pub(super) struct Largest {
     /// The smallest of them on top.
-    kept: BinaryHeap<Reverse<(u64, Reverse<u64>, u64, Vec<u8>)>>,
+    kept: BinaryHeap<Reverse<Kept>>,
     offered: u64,
 }
 
@@ -18,19 +27,19 @@ impl Largest {
     pub(super) fn offer(&mut self, bytes: u64, database: u64, key: &[u8]) {
         self.offered += 1;
         if self.kept.len() == SHOWN {
-            if self.kept.peek().is_some_and(|Reverse((least, ..))| *least >= bytes) {
+            if self.kept.peek().is_some_and(|Reverse(least)| least.bytes >= bytes) {
                 return;
             }
             self.kept.pop();
         }
-        self.kept.push(Reverse((bytes, Reverse(self.offered), database, key.to_vec())));
+        self.kept.push(Reverse(Kept { bytes, came: Reverse(self.offered), database, key: key.to_vec() }));
     }
 
-    /// From the largest on.
+    /// From the largest on: bytes, database, key.
     pub(super) fn descending(&self) -> Vec<(u64, u64, &[u8])> {
-        let mut all: Vec<_> = self.kept.iter().map(|Reverse(kept)| kept).collect();
+        let mut all: Vec<&Kept> = self.kept.iter().map(|Reverse(kept)| kept).collect();
         all.sort_by(|one, other| other.cmp(one));
-        all.into_iter().map(|(bytes, _, database, key)| (*bytes, *database, key.as_slice())).collect()
+        all.into_iter().map(|kept| (kept.bytes, kept.database, kept.key.as_slice())).collect()
     }
 }
 
