@@ -6,8 +6,8 @@
 use super::{
     Handler, bitfield, bits, blocking, client, cluster, command as introspection, config, connection, debug, dump,
     expire, geo, hashes, hyperloglog, increments, info, keys, latency, lists, lolwut, memory, object, pubsub,
-    replication, scan, scripting, server, set_algebra, sets, slowlog, sort, stream_groups, stream_info, stream_read, streams,
-    strings, transactions, zset_algebra, zset_ranges, zsets,
+    replication, scan, scripting, server, set_algebra, sets, slowlog, sort, stream_groups, stream_info, stream_read,
+    streams, strings, transactions, zset_algebra, zset_ranges, zsets,
 };
 
 /// Changes data.

@@ -90,7 +90,9 @@ impl Environment {
     fn define(&self, name: &[u8], chunk: &[u8]) -> mlua::Result<Result<Function, Vec<u8>>> {
         let (function, error): (Option<Function>, Option<LuaString>) =
             self.loadstring.call((self.lua.create_string(chunk)?, SCRIPT_CHUNK))?;
-        let words = |what: &[u8], why: &[u8]| [b"ERR Error ", what, b": ", super::super::commands::until_nul(why), b"\n"].concat();
+        let words = |what: &[u8], why: &[u8]| {
+            [b"ERR Error ", what, b": ", super::super::commands::until_nul(why), b"\n"].concat()
+        };
         let Some(function) = function else {
             let error = error.map(|error| error.as_bytes().to_vec()).unwrap_or_default();
             return Ok(Err(words(b"compiling script (new function)", &error)));
@@ -149,14 +151,12 @@ fn install_catching(lua: &Lua, globals: &Table, state: &Rc<ScriptState>) -> mlua
     globals.raw_set("load", load)?;
     coroutine.raw_set("resume", resume)?;
     let original: Function = globals.raw_get("loadstring")?;
-    let loadstring = lua.create_function(move |lua, arguments: MultiValue| {
-        match arguments.front() {
-            Some(Value::String(text)) if is_bytecode(&text.as_bytes()) => {
-                let refusal = lua.create_string("bytecode is not allowed")?;
-                Ok(MultiValue::from_iter([Value::Nil, Value::String(refusal)]))
-            }
-            _ => original.call::<MultiValue>(arguments),
+    let loadstring = lua.create_function(move |lua, arguments: MultiValue| match arguments.front() {
+        Some(Value::String(text)) if is_bytecode(&text.as_bytes()) => {
+            let refusal = lua.create_string("bytecode is not allowed")?;
+            Ok(MultiValue::from_iter([Value::Nil, Value::String(refusal)]))
         }
+        _ => original.call::<MultiValue>(arguments),
     })?;
     globals.raw_set("loadstring", loadstring)
 }
