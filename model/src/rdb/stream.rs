@@ -157,7 +157,7 @@ pub(super) fn write(stream: &StreamValue, form: ValueType, forms: Forms) -> Byte
     if form != ValueType::STREAM {
         let first = stream.entries().next().map_or(StreamId::LEAST, |(id, _)| id);
         let items = || stream.nodes.values().flat_map(|node| &node.entries);
-        let deleted = items().filter(|(_, item)| item.deleted).next_back().map_or(StreamId::LEAST, |(&id, _)| id);
+        let deleted = items().rfind(|(_, item)| item.deleted).map_or(StreamId::LEAST, |(&id, _)| id);
         for id in [first, deleted] {
             bytes.extend(number(id.ms));
             bytes.extend(number(id.seq));
