@@ -141,6 +141,16 @@ pub enum Fault {
     TransactionForgetsWrongArity,
     /// Nobody is told of a list that served its last element.
     NotifyServedListVanishes,
+    /// What the child of a rewrite did not get is not appended to its file.
+    RewriteDropsRest,
+    /// A rewritten file is renamed before what was appended to it is durable.
+    RewriteForgetsSync,
+    /// What waited to be written to the old file is written to the new one as well.
+    RewriteWritesTwice,
+    /// A rewrite's diff goes on in the database of the old file.
+    RewriteForgetsSelect,
+    /// The half of a transaction that comes after the fork is no transaction of its own.
+    RewriteSplitsTransaction,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -213,6 +223,20 @@ pub const ALL: &[Fault] = &[
     Fault::TransactionOverlooksDeadlines,
     Fault::TransactionForgetsWrongArity,
     Fault::NotifyServedListVanishes,
+    Fault::RewriteDropsRest,
+    Fault::RewriteForgetsSync,
+    Fault::RewriteWritesTwice,
+    Fault::RewriteForgetsSelect,
+    Fault::RewriteSplitsTransaction,
+];
+
+/// Those of saving, appending, rewriting and loading that only a crash, a failing disk or a child shows.
+pub const DURABILITY: &[Fault] = &[
+    Fault::RewriteDropsRest,
+    Fault::RewriteForgetsSync,
+    Fault::RewriteWritesTwice,
+    Fault::RewriteForgetsSelect,
+    Fault::RewriteSplitsTransaction,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -269,9 +269,10 @@ impl Model {
         let executed = world.plan.executed;
         let ends = world.command.is_some_and(|command| command.name == "exec") && self.in_transaction(client);
         let rewritten = world.plan.rewrites(command);
+        let who = self.clients.get(&client).map(|known| (known.peer.address.clone(), known.name.clone()));
         self.make_changes(client, command, world.plan, outcome, span);
-        if executed {
-            self.log_if_slow(client, command, rewritten, span);
+        if executed && let Some(who) = who {
+            self.log_if_slow(client, who, command, rewritten, span);
         }
         if ends {
             self.show_execution(client, command[0], span);

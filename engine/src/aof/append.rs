@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use super::rewrite::RewriteParent;
 use crate::config::AppendFsync;
 use crate::effect::{Effect, FileEffect, FileId, LogLevel};
 use crate::event::IoFailure;
@@ -121,11 +122,27 @@ impl AppendFile {
         *self = Self { enabled: true, beginning: true, delayed_syncs: self.delayed_syncs, ..Self::default() };
     }
 
-    /// The file is in place, open, and has `size` bytes.
-    pub(crate) fn ready(&mut self, size: u64, effects: &mut Vec<Effect>) {
+    /// A rewritten file of `size` bytes took the place of the one before and is open. It holds everything that waited to
+    /// be written to that one.
+    pub(crate) fn replaced(&mut self, size: u64, effects: &mut Vec<Effect>) {
         self.beginning = false;
         (self.size, self.base_size) = (size, size);
+        if !faults::is(Fault::RewriteWritesTwice) {
+            self.buffer.clear();
+        }
+        self.writing.clear();
+        (self.unsynced, self.failure, self.postponed_since_us) = (false, None, None);
         self.push(Step::SyncDirectory, FileEffect::SyncDirectory, effects);
+    }
+
+    /// Whether the first file is still being written.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.beginning
+    }
+
+    /// What is appended from now on must make sense without what came before.
+    pub(crate) fn forget_selected(&mut self) {
+        self.selected = None;
     }
 
     /// There will be no file.
@@ -182,11 +199,17 @@ impl AppendFile {
         self.enabled && self.always && !self.beginning && (!self.steps.is_empty() || self.buffered() > 0)
     }
 
-    /// Appends a command that works on `db`.
-    pub(crate) fn append<'a>(&mut self, db: usize, arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
+    /// Appends a command that works on `db`, to the diff of a rewrite as well if there is one. [HANDOFF-2]
+    pub(crate) fn append<'a>(
+        &mut self,
+        db: usize,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]>,
+        diff: Option<&mut RewriteParent>,
+    ) {
         if !self.enabled {
             return;
         }
+        let before = self.buffer.len();
         let stays = faults::is(Fault::AofForgetsSelect) && self.selected.is_some_and(|known| known > db);
         if self.selected != Some(db) && !stays {
             let number = db.to_string();
@@ -194,6 +217,13 @@ impl AppendFile {
             self.selected = Some(db);
         }
         encode_command(arguments, &mut self.buffer);
+        if let Some(diff) = diff {
+            diff.append(self.buffer.get(before..).unwrap_or_default());
+        }
+        if self.beginning {
+            // What comes before the fork is in the dataset, and what comes after it in the diff.
+            self.buffer.truncate(before);
+        }
     }
 
     /// Has what is buffered written, and synced as the policy says. Called at the end of each batch and by the cron.
@@ -376,7 +406,7 @@ mod tests {
     }
 
     fn set(file: &mut AppendFile, db: usize) {
-        file.append(db, [&b"SET"[..], b"k", b"v"].into_iter());
+        file.append(db, [&b"SET"[..], b"k", b"v"].into_iter(), None);
     }
 
     const WRITE: Effect = Effect::File(FileEffect::Write(FileId::Aof));

@@ -7,7 +7,7 @@ use crate::commands::table::Renames;
 /// commands works unchanged.
 #[rustfmt::skip] // A list of words.
 pub const COMMANDS_TO_COME: &[&str] = &[
-    "bgrewriteaof", "eval", "evalsha", "migrate", "psync", "replconf",
+    "eval", "evalsha", "migrate", "psync", "replconf",
     "replicaof", "restore-asking", "script", "slaveof", "sync",
 ];
 

@@ -84,7 +84,15 @@ fn shown(line: &[&[u8]]) -> Vec<Bytes> {
 
 impl Model {
     /// A command was executed. [SLOWLOG-1] [SLOWLOG-6]
-    pub(crate) fn log_if_slow(&mut self, client: ClientId, line: &[&[u8]], rewritten: bool, span: Span) {
+    /// `who` is the client's address and name, for one whose connection the command ended.
+    pub(crate) fn log_if_slow(
+        &mut self,
+        client: ClientId,
+        who: (Option<Vec<u8>>, Vec<u8>),
+        line: &[&[u8]],
+        rewritten: bool,
+        span: Span,
+    ) {
         if self.server.config.value("latency-monitor-threshold") != Some(b"0") {
             self.server.has_no_samples = false;
         }
@@ -102,8 +110,8 @@ impl Model {
         if !log.known || line.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
             return;
         }
-        let Some(client) = self.clients.get(&client) else { return };
-        let (address, name) = (client.peer.address.clone(), client.name.clone());
+        let client = self.clients.get(&client);
+        let (address, name) = client.map_or(who, |client| (client.peer.address.clone(), client.name.clone()));
         log.entries.push_front(Entry { line: shown(line), rewritten, address, name, span });
         log.latest_id = log.latest_id.and_then(|id| id.checked_add(1));
         let most = self.server.config.value("slowlog-max-len").and_then(parse_integer);
