@@ -258,8 +258,8 @@ impl Model {
     /// Makes the only world that explains the outcome the state.
     fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
         let failed = matches!(outcome.replies.first(), Some(Reply::Error(_)));
-        if world.plan.executed {
-            self.show_to_monitors(client, command, span);
+        if let (true, Some(spec)) = (world.plan.executed, world.command) {
+            self.show_to_monitors(client, spec, command, span);
         }
         self.settle(&world.choices, failed, span);
         if self.records_propagation {
@@ -267,11 +267,13 @@ impl Model {
         }
         self.use_keys(client, world.command, command, outcome, span);
         let executed = world.plan.executed;
-        let ends = world.command.is_some_and(|command| command.name == "exec") && self.in_transaction(client);
-        let rewritten = world.plan.rewrites(command);
-        let who = self.clients.get(&client).map(|known| (known.peer.address.clone(), known.name.clone()));
-        self.make_changes(client, command, world.plan, outcome, span);
-        if executed && let Some(who) = who {
+        let name = world.command.map_or("", |command| command.name);
+        let ends = name == "exec" && self.in_transaction(client);
+        let rewritten = world.plan.rewrites(name);
+        let who = self.clients.get(&client).filter(|_| outcome.closed);
+        let who = who.map(|known| (known.peer.address.clone(), known.name.clone()));
+        self.make_changes(client, name, command, world.plan, outcome, span);
+        if executed {
             self.log_if_slow(client, who, command, rewritten, span);
         }
         if ends {

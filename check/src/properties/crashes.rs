@@ -246,8 +246,8 @@ fn run(seed: u64, lives: &mut Lives) -> Result<(), String> {
     };
     for life in 0..4 {
         machine.left = u32::MAX;
-        let mut process =
-            Process::start(&mut machine, config.clone(), seed ^ life).map_err(|why| format!("it does not start: {why}"))?;
+        let mut process = Process::start(&mut machine, config.clone(), seed ^ life)
+            .map_err(|why| format!("it does not start: {why}"))?;
         let digest = process.digest(&mut machine);
         let least = std::mem::take(&mut oracle.saved);
         if life == 0 {
@@ -287,7 +287,12 @@ fn live(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives
         if switches && machine.chance.ratio(1, 20) {
             let on = oracle.off || machine.chance.ratio(1, 2);
             oracle.off |= !on;
-            send(machine, process, oracle, (format!("CONFIG SET appendonly {}", if on { "yes" } else { "no" }), 1, false));
+            send(
+                machine,
+                process,
+                oracle,
+                (format!("CONFIG SET appendonly {}", if on { "yes" } else { "no" }), 1, false),
+            );
         }
         for _ in 0..machine.chance.below(4) {
             if machine.left > 0 && !process.exited {

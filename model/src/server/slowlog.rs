@@ -84,21 +84,21 @@ fn shown(line: &[&[u8]]) -> Vec<Bytes> {
 
 impl Model {
     /// A command was executed. [SLOWLOG-1] [SLOWLOG-6]
-    /// `who` is the client's address and name, for one whose connection the command ended.
+    /// `who` is the client's address and name, where the command ended its connection.
     pub(crate) fn log_if_slow(
         &mut self,
         client: ClientId,
-        who: (Option<Vec<u8>>, Vec<u8>),
+        who: Option<(Option<Vec<u8>>, Vec<u8>)>,
         line: &[&[u8]],
         rewritten: bool,
         span: Span,
     ) {
-        if self.server.config.value("latency-monitor-threshold") != Some(b"0") {
+        let effects = self.server.config.effects();
+        if effects.samples_latency {
             self.server.has_no_samples = false;
         }
-        let limit = self.server.config.value("slowlog-log-slower-than").and_then(parse_integer);
         let log = &mut self.server.slowlog;
-        match limit {
+        match effects.slow_us {
             Some(..0) => return,
             Some(0) => {}
             Some(_) | None => {
@@ -110,8 +110,8 @@ impl Model {
         if !log.known || line.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
             return;
         }
-        let client = self.clients.get(&client);
-        let (address, name) = client.map_or(who, |client| (client.peer.address.clone(), client.name.clone()));
+        let known = self.clients.get(&client).map(|client| (client.peer.address.clone(), client.name.clone()));
+        let Some((address, name)) = known.or(who) else { return };
         log.entries.push_front(Entry { line: shown(line), rewritten, address, name, span });
         log.latest_id = log.latest_id.and_then(|id| id.checked_add(1));
         let most = self.server.config.value("slowlog-max-len").and_then(parse_integer);
