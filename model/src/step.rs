@@ -63,6 +63,10 @@ impl Model {
         }
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
+            if !self.is_killed(client) {
+                // Perhaps it was this command that ended the connection, and then it was logged.
+                self.server.slowlog.lose_track();
+            }
             self.release(client);
             return Ok(Verdict::default());
         }
@@ -270,11 +274,9 @@ impl Model {
         let name = world.command.map_or("", |command| command.name);
         let ends = name == "exec" && self.in_transaction(client);
         let rewritten = world.plan.rewrites(name);
-        let who = self.clients.get(&client).filter(|_| outcome.closed);
-        let who = who.map(|known| (known.peer.address.clone(), known.name.clone()));
         self.make_changes(client, name, command, world.plan, outcome, span);
         if executed {
-            self.log_if_slow(client, who, command, rewritten, span);
+            self.log_if_slow(client, command, rewritten, span);
         }
         if ends {
             self.show_execution(client, command[0], span);

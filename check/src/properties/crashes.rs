@@ -306,7 +306,8 @@ fn live(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives
         }
         process.turn(machine);
         oracle.hear(process, machine, lives)?;
-        pass(machine, 1 + u64::from(machine.chance.below(100_000)));
+        let us = 1 + u64::from(machine.chance.below(100_000));
+        pass(machine, us);
         if machine.chance.ratio(1, 30) {
             rest(machine, process, oracle, lives)?;
         }

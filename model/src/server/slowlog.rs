@@ -82,17 +82,17 @@ fn shown(line: &[&[u8]]) -> Vec<Bytes> {
     shown
 }
 
+impl Slowlog {
+    /// What is in it is not known any more, until it is emptied.
+    pub(crate) fn lose_track(&mut self) {
+        self.known = false;
+        self.latest_id = None;
+    }
+}
+
 impl Model {
     /// A command was executed. [SLOWLOG-1] [SLOWLOG-6]
-    /// `who` is the client's address and name, where the command ended its connection.
-    pub(crate) fn log_if_slow(
-        &mut self,
-        client: ClientId,
-        who: Option<(Option<Vec<u8>>, Vec<u8>)>,
-        line: &[&[u8]],
-        rewritten: bool,
-        span: Span,
-    ) {
+    pub(crate) fn log_if_slow(&mut self, client: ClientId, line: &[&[u8]], rewritten: bool, span: Span) {
         let effects = self.server.config.effects();
         if effects.samples_latency {
             self.server.has_no_samples = false;
@@ -102,16 +102,15 @@ impl Model {
             Some(..0) => return,
             Some(0) => {}
             Some(_) | None => {
-                log.known = false;
-                log.latest_id = None;
+                log.lose_track();
                 return;
             }
         }
         if !log.known || line.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")) {
             return;
         }
-        let known = self.clients.get(&client).map(|client| (client.peer.address.clone(), client.name.clone()));
-        let Some((address, name)) = known.or(who) else { return };
+        let Some(client) = self.clients.get(&client) else { return };
+        let (address, name) = (client.peer.address.clone(), client.name.clone());
         log.entries.push_front(Entry { line: shown(line), rewritten, address, name, span });
         log.latest_id = log.latest_id.and_then(|id| id.checked_add(1));
         let most = self.server.config.value("slowlog-max-len").and_then(parse_integer);
