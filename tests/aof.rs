@@ -272,6 +272,15 @@ fn under_always_a_reply_follows_the_write_and_the_sync() {
 }
 
 //= SPEC.md#aof-durability
+//# [DURABLE-11] (file) The name of a file that the server makes to append to MUST be forced to disk before what is appended counts as durable.
+#[test]
+fn the_name_of_a_new_file_is_durable_before_anything_is_answered() {
+    let server = Server::new("appendfsync always");
+    let wanted = [FileEffect::Open(FileId::Aof), FileEffect::SyncDirectory].map(Effect::File);
+    assert_eq!(server.done, wanted);
+}
+
+//= SPEC.md#aof-durability
 //# [DURABLE-7] (inside) A write or fsync that fails under `appendfsync always` MUST end the process, since a reply would promise what is not kept.
 #[test]
 fn under_always_a_failed_write_ends_the_process_and_nothing_is_answered() {

@@ -25,6 +25,8 @@ fn run_share(share: u64) {
 //# [DURABLE-1] (file) Under `appendfsync always` the commands of a batch MUST be written to the AOF file and forced to disk before any of their replies is sent.
 //= SPEC.md#aof-durability
 //# [DURABLE-2] (file) Under `appendfsync everysec` commands MUST be written to the file before their replies are sent, unless a fsync is still under way, and be forced to disk about once a second in the background.
+//= SPEC.md#aof-durability
+//# [DURABLE-11] (file) The name of a file that the server makes to append to MUST be forced to disk before what is appended counts as durable.
 //= SPEC.md#save
 //# [SAVE-4] (file) The RDB file MUST be written under another name in the same directory, forced to disk and renamed, so that a crash at any time leaves either the old or the new file whole.
 #[test]

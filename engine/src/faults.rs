@@ -151,6 +151,26 @@ pub enum Fault {
     RewriteForgetsSelect,
     /// The half of a transaction that comes after the fork is no transaction of its own.
     RewriteSplitsTransaction,
+    /// Under `always` replies leave before the sync is answered.
+    AofReleasesEarly,
+    /// Under `everysec` a write that no other follows is never synced.
+    AofForgetsLastSync,
+    /// A write that fell short is not cut back.
+    AofKeepsShortWrites,
+    /// The name of a new append-only file is not made durable.
+    AofForgetsDirectory,
+    /// What a failed sync should have made durable is not synced again.
+    AofForgivesSync,
+    /// A file that ends inside a transaction is cut behind its last whole command, MULTI included.
+    AofKeepsOpenMulti,
+    /// A file that ends inside a command is loaded but not cut.
+    AofGoesOnBehindTear,
+    /// Commands of a transaction without its EXEC are run when the file is loaded.
+    AofRunsOpenTransactions,
+    /// SAVE is answered before the dump is written.
+    SaveAnswersEarly,
+    /// Changes that came during a background save count as saved when it ends.
+    SaveForgetsChanges,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -228,6 +248,16 @@ pub const ALL: &[Fault] = &[
     Fault::RewriteWritesTwice,
     Fault::RewriteForgetsSelect,
     Fault::RewriteSplitsTransaction,
+    Fault::AofReleasesEarly,
+    Fault::AofForgetsLastSync,
+    Fault::AofKeepsShortWrites,
+    Fault::AofForgetsDirectory,
+    Fault::AofForgivesSync,
+    Fault::AofKeepsOpenMulti,
+    Fault::AofGoesOnBehindTear,
+    Fault::AofRunsOpenTransactions,
+    Fault::SaveAnswersEarly,
+    Fault::SaveForgetsChanges,
 ];
 
 /// Those of saving, appending, rewriting and loading that only a crash, a failing disk or a child shows.
@@ -237,6 +267,16 @@ pub const DURABILITY: &[Fault] = &[
     Fault::RewriteWritesTwice,
     Fault::RewriteForgetsSelect,
     Fault::RewriteSplitsTransaction,
+    Fault::AofReleasesEarly,
+    Fault::AofForgetsLastSync,
+    Fault::AofKeepsShortWrites,
+    Fault::AofForgetsDirectory,
+    Fault::AofForgivesSync,
+    Fault::AofKeepsOpenMulti,
+    Fault::AofGoesOnBehindTear,
+    Fault::AofRunsOpenTransactions,
+    Fault::SaveAnswersEarly,
+    Fault::SaveForgetsChanges,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -6,6 +6,7 @@
 use crate::client::Waiting;
 use crate::effect::{Effect, LogLevel, SnapshotMode};
 use crate::event::{ClientId, IoFailure};
+use crate::faults::{self, Fault};
 use crate::state::Server;
 
 /// Seconds to wait after a failed background save before a save point tries again.
@@ -239,7 +240,9 @@ impl Server {
         self.saving.last_ok = result.is_ok();
         match result {
             Ok(_) => {
-                self.dirty = self.dirty.saturating_sub(background.dirty_before);
+                let forgets = faults::is(Fault::SaveForgetsChanges);
+                let saved = if forgets { self.dirty } else { background.dirty_before };
+                self.dirty = self.dirty.saturating_sub(saved);
                 self.saving.last_save_s = now_s;
                 self.saving.last_copied = copied;
                 self.log(LogLevel::Notice, "Background saving terminated with success");

@@ -72,6 +72,8 @@ struct Oracle {
     saved: usize,
     /// That of the background save under way.
     forked: usize,
+    /// What the server began with.
+    loaded: usize,
     /// Nothing after this state is promised: the disk has failed since.
     cap: Option<usize>,
     /// The append-only file was switched off, and is not in place again.
@@ -158,12 +160,9 @@ impl Oracle {
         self.states.truncate(state + 1);
         self.unanswered.clear();
         self.replies = ReplyReader::default();
-        self.answered = vec![Answered { state, at_us: 0 }];
-        (self.saved, self.forked, self.cap, self.off) = (state, state, None, false);
-        if self.policy == Policy::Dumps || self.policy == Policy::No {
-            // What was read from the page cache need not be on the disk.
-            self.saved = 0;
-        }
+        // What was found need not be on the disk: a process that died alone leaves more than it promised.
+        self.answered = vec![Answered { state: least, at_us: 0 }];
+        (self.saved, self.forked, self.loaded, self.cap, self.off) = (least, least, state, None, false);
         Ok(())
     }
 }
@@ -241,6 +240,7 @@ fn run(seed: u64, lives: &mut Lives) -> Result<(), String> {
         answered: Vec::new(),
         saved: 0,
         forked: 0,
+        loaded: 0,
         cap: None,
         off: false,
     };
@@ -287,17 +287,13 @@ fn live(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives
         if switches && machine.chance.ratio(1, 20) {
             let on = oracle.off || machine.chance.ratio(1, 2);
             oracle.off |= !on;
-            send(
-                machine,
-                process,
-                oracle,
-                (format!("CONFIG SET appendonly {}", if on { "yes" } else { "no" }), 1, false),
-            );
+            let word = if on { "yes" } else { "no" };
+            send(machine, process, oracle, lives, (format!("CONFIG SET appendonly {word}"), 1, false))?;
         }
         for _ in 0..machine.chance.below(4) {
             if machine.left > 0 && !process.exited {
                 let request = request(&mut machine.chance, oracle.policy);
-                send(machine, process, oracle, request);
+                send(machine, process, oracle, lives, request)?;
             }
         }
         if machine.chance.ratio(1, 100) && process.has_child() {
@@ -331,16 +327,24 @@ fn rest(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives
         oracle.hear(process, machine, lives)?;
     }
     let latest = oracle.latest();
-    if oracle.policy == Policy::Dumps && !machine.failed && oracle.states[oracle.saved] != oracle.states[latest] {
-        return Err(format!("state {latest} is not saved although save points were reached; {} is", oracle.saved));
+    let kept = oracle.saved.max(oracle.loaded);
+    if oracle.policy == Policy::Dumps && !machine.failed && oracle.states[kept] != oracle.states[latest] {
+        return Err(format!("state {latest} is not saved although save points were reached; {kept} is"));
     }
     Ok(())
 }
 
-fn send(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, request: (String, usize, bool)) {
+fn send(
+    machine: &mut Machine,
+    process: &mut Process,
+    oracle: &mut Oracle,
+    lives: &mut Lives,
+    request: (String, usize, bool),
+) -> Result<(), String> {
     let (text, replies, saves) = request;
     process.feed(machine, format!("{text}\r\n").as_bytes());
     // What the process did when it died is not known to anybody, but the state it led to may be found.
     oracle.states.push(process.digest(machine));
     oracle.unanswered.push_back((replies, oracle.latest(), saves));
+    oracle.hear(process, machine, lives)
 }

@@ -105,6 +105,10 @@ impl AppendFile {
     pub(crate) fn open(&mut self, size: u64, effects: &mut Vec<Effect>) {
         *self = Self { enabled: true, size, base_size: size, delayed_syncs: self.delayed_syncs, ..Self::default() };
         self.push(Step::Open, FileEffect::Open(FileId::Aof), effects);
+        // A new file whose name is not durable would be gone with all that was ever synced to it.
+        if !faults::is(Fault::AofForgetsDirectory) {
+            self.push(Step::SyncDirectory, FileEffect::SyncDirectory, effects);
+        }
     }
 
     /// The file that is open was loaded, its first `size` bytes at least; what follows them is cut off when `cut`.
@@ -196,7 +200,8 @@ impl AppendFile {
 
     /// Whether replies must wait.
     pub(crate) fn holds_replies(&self) -> bool {
-        self.enabled && self.always && !self.beginning && (!self.steps.is_empty() || self.buffered() > 0)
+        let early = faults::is(Fault::AofReleasesEarly);
+        self.enabled && self.always && !self.beginning && !early && (!self.steps.is_empty() || self.buffered() > 0)
     }
 
     /// Appends a command that works on `db`, to the diff of a rewrite as well if there is one. [HANDOFF-2]
@@ -233,7 +238,9 @@ impl AppendFile {
             return;
         }
         if self.buffered() == 0 {
-            self.sync_in_background(flush, effects);
+            if !faults::is(Fault::AofForgetsLastSync) {
+                self.sync_in_background(flush, effects);
+            }
             return;
         }
         let every_second = flush.policy == AppendFsync::EverySec;
@@ -332,7 +339,7 @@ impl AppendFile {
             _ if self.always => return Next::Die,
             Some(Step::Write) => {
                 self.failure = Some(why.text.clone());
-                if written > 0 {
+                if written > 0 && !faults::is(Fault::AofKeepsShortWrites) {
                     let cut = FileEffect::Truncate(FileId::Aof, self.size);
                     self.push(Step::CutBack { written }, cut, effects);
                 }
@@ -345,7 +352,7 @@ impl AppendFile {
             Some(Step::Sync | Step::SyncDirectory | Step::Close) => {}
             None => {
                 self.background_sync = false;
-                self.unsynced = true;
+                self.unsynced |= !faults::is(Fault::AofForgivesSync);
             }
         }
         Next::Wait
@@ -401,6 +408,7 @@ mod tests {
         let mut file = AppendFile::default();
         let mut effects = Vec::new();
         file.open(0, &mut effects);
+        file.done(&mut effects);
         file.done(&mut effects);
         file
     }

@@ -3,6 +3,7 @@
 use super::{Context, Refusal};
 use crate::client::Waiting;
 use crate::effect::LogLevel;
+use crate::faults::{self, Fault};
 use crate::resp::Args;
 use crate::saving::SHUTDOWN_FAILED;
 
@@ -27,6 +28,11 @@ pub(crate) fn lastsave(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Ref
 pub(crate) fn save(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refusal> {
     if cx.server.saving.background.is_some() {
         return Err("ERR Background save already in progress".into());
+    }
+    if faults::is(Fault::SaveAnswersEarly) {
+        cx.server.save_for_nobody();
+        cx.reply().ok();
+        return Ok(());
     }
     cx.wait(Waiting::Save);
     cx.server.save_for(cx.client.id);
