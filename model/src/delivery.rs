@@ -192,8 +192,7 @@ impl Model {
 
     fn addressed(&mut self, to: ClientId, manner: Manner, allowed: Allowed) -> Option<Due> {
         let client = self.clients.get(&to)?;
-        let skips = self.delivery.issuing == Some(to) && client.replies == Replies::SkipNext;
-        if client.killed == Killed::Surely || client.replies == Replies::Off || skips {
+        if client.killed == Killed::Surely || client.replies != Replies::On {
             return None;
         }
         self.witness(manner.clause);

@@ -14,10 +14,12 @@ use crate::call::{Call, Choice};
 use crate::clause::Clause;
 use crate::client::{ClientId, Touched};
 use crate::commands::{self, Command};
+use crate::delivery::Manner;
 use crate::deviation::{Deviation, DeviationKind, Verdict};
 use crate::erratum::Erratum;
 use crate::keyspace::{Entry, Slot};
 use crate::model::Model;
+use crate::notify;
 use crate::plan::{ErratumPlan, Plan, Propagation};
 use crate::propagation::Propagated;
 use crate::reply::{Bytes, Reply};
@@ -261,13 +263,17 @@ impl Model {
         if world.plan.executed {
             self.show_to_monitors(client, command, span);
         }
-        self.settle(&world.choices, failed, span);
+        let in_turn = world.plan.executed && notify::tells_in_turn(command);
+        self.settle(&world.choices, command, failed, in_turn, span);
         if self.records_propagation {
             self.note_propagation(client, command, &world);
         }
-        self.use_keys(client, world.command, command, outcome, span);
         let executed = world.plan.executed;
-        let ends = world.command.is_some_and(|command| command.name == "exec") && self.in_transaction(client);
+        // What is queued or refused uses none.
+        if executed {
+            self.use_keys(client, world.command, command, outcome, span);
+        }
+        let ends = executed && world.command.is_some_and(|command| command.name == "exec") && self.in_transaction(client);
         let rewritten = world.plan.rewrites(command);
         self.make_changes(client, command, world.plan, outcome, span);
         if executed {
@@ -342,13 +348,23 @@ impl Model {
     }
 
     /// The look-ups turned out this way: removes keys that were found expired, narrows down what stays.
-    fn settle(&mut self, choices: &[Choice], failed: bool, span: Span) {
+    /// What is told of them awaits its turn where the command tells of each of its keys in turn.
+    fn settle(&mut self, choices: &[Choice], command: &[&[u8]], failed: bool, in_turn: bool, span: Span) {
         for choice in choices {
             let Some(slot) = self.keyspace.slot(choice.db, &choice.key) else { continue };
             let settled = slot.options(span).get(choice.taken).copied().flatten().cloned();
             if settled.is_none() {
-                if choice.removes {
-                    self.expire(choice.db, &choice.key, failed);
+                if choice.removes && in_turn {
+                    if self.remove_expired(choice.db, &choice.key) {
+                        self.untold.push((choice.db, choice.key.clone(), failed));
+                    }
+                } else if choice.removes {
+                    let silently = self.has(Erratum::E_160) && notify::stores_at(command, &choice.key);
+                    self.expire(choice.db, &choice.key, failed || silently);
+                    if silently {
+                        let manner = Manner { optional: true, ..Manner::surely(Clause::NOTIFY_9) };
+                        self.notify(choice.db, &choice.key, (b'g', "del"), manner);
+                    }
                 }
                 continue;
             }

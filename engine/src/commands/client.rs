@@ -97,7 +97,7 @@ fn list(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     for client in others.chain(std::iter::once(&*cx.client)) {
         if !client.refused && class.is_none_or(|class| Class::of(client) == class) {
             let runs = client.id == cx.client.id;
-            let dirty = cx.server.watches.is_dirty(client.id);
+            let dirty = cx.server.watches.changed(client.id, &cx.server.keyspace, cx.now_ms);
             lines.push((client.id, line(client, runs, dirty, cx.now_ms)));
         }
     }
