@@ -101,8 +101,8 @@ impl Model {
         Allowed::Judged(Arc::new(Line { db: self.selected_db(client), address, words, span }))
     }
 
-    /// Shows a command that is executed. [MONITOR-4] [MONITOR-5] [MONITOR-7]
-    pub(crate) fn show_to_monitors(&mut self, client: ClientId, line: &[&[u8]], span: Span) {
+    /// Shows a command that is executed, or perhaps is. [MONITOR-4] [MONITOR-5] [MONITOR-7]
+    pub(crate) fn show_to_monitors(&mut self, client: ClientId, line: &[&[u8]], perhaps: bool, span: Span) {
         let Some(command) = line.first().and_then(|name| commands::find(name)) else { return };
         let mut hidden = command.flags.split(' ').any(|flag| matches!(flag, "admin" | "skip_monitor"));
         // Early versions show passwords.
@@ -115,7 +115,7 @@ impl Model {
         }
         for monitor in self.monitors() {
             let shown = self.monitor_line(client, line, span);
-            let manner = Manner { clause: Clause::MONITOR_7, early: false, optional: doubtful };
+            let manner = Manner { clause: Clause::MONITOR_7, early: false, optional: doubtful || perhaps };
             self.send(monitor, manner, shown);
         }
     }

@@ -92,7 +92,11 @@ impl Model {
                 }
             }
             Observation::Closed(clients) => {
+                let nobody = matches!(reply, Some(Reply::Integer(0) | Reply::Error(_)));
                 for (id, killed) in clients {
+                    if nobody && killed == Killed::Perhaps {
+                        continue;
+                    }
                     if killed == Killed::Surely {
                         self.close(id);
                     }

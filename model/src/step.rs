@@ -65,6 +65,12 @@ impl Model {
         }
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
+            // What ends the connection by itself may have done so instead.
+            let ends = |name: &&[u8]| name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
+            if command.first().is_some_and(ends) && !self.is_killed(client) {
+                self.show_to_monitors(client, command, true, span);
+                self.server.forget_slowlog();
+            }
             self.release(client);
             return Ok(Verdict::default());
         }
@@ -261,7 +267,7 @@ impl Model {
     fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
         let failed = matches!(outcome.replies.first(), Some(Reply::Error(_)));
         if world.plan.executed {
-            self.show_to_monitors(client, command, span);
+            self.show_to_monitors(client, command, false, span);
         }
         let in_turn = world.plan.executed && notify::tells_in_turn(command);
         self.settle(&world.choices, command, failed, in_turn, span);

@@ -82,6 +82,14 @@ fn shown(line: &[&[u8]]) -> Vec<Bytes> {
     shown
 }
 
+impl super::Server {
+    /// Nobody knows what is in the slow log.
+    pub(crate) fn forget_slowlog(&mut self) {
+        self.slowlog.known = false;
+        self.slowlog.latest_id = None;
+    }
+}
+
 impl Model {
     /// A command was executed. [SLOWLOG-1] [SLOWLOG-6]
     pub(crate) fn log_if_slow(&mut self, client: ClientId, line: &[&[u8]], rewritten: bool, span: Span) {
