@@ -6,7 +6,7 @@ use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
 use crate::clause::Clause;
 use crate::client::{ClientChange, ClientId};
-use crate::commands;
+use crate::commands::Command;
 use crate::delivery::Manner;
 use crate::erratum::Erratum;
 use crate::model::Model;
@@ -102,8 +102,18 @@ impl Model {
     }
 
     /// Shows a command that is executed, or perhaps is. [MONITOR-4] [MONITOR-5] [MONITOR-7]
-    pub(crate) fn show_to_monitors(&mut self, client: ClientId, line: &[&[u8]], perhaps: bool, span: Span) {
-        let Some(command) = line.first().and_then(|name| commands::find(name)) else { return };
+    pub(crate) fn show_to_monitors(
+        &mut self,
+        client: ClientId,
+        command: &Command,
+        line: &[&[u8]],
+        perhaps: bool,
+        span: Span,
+    ) {
+        let monitors = self.monitors();
+        if monitors.is_empty() {
+            return;
+        }
         let mut hidden = command.flags.split(' ').any(|flag| matches!(flag, "admin" | "skip_monitor"));
         // Early versions show passwords.
         let doubtful = command.name == "auth" && self.has(Erratum::E_26);
@@ -113,7 +123,7 @@ impl Model {
         if hidden {
             return;
         }
-        for monitor in self.monitors() {
+        for monitor in monitors {
             let shown = self.monitor_line(client, line, span);
             let manner = Manner { clause: Clause::MONITOR_7, early: false, optional: doubtful || perhaps };
             self.send(monitor, manner, shown);

@@ -44,6 +44,11 @@ impl Flags {
         Self::CLASSES.iter().position(|&known| known == class).map_or(0, |place| 1 << place)
     }
 
+    /// Some event may be published.
+    pub(crate) fn asks_for_any(self) -> bool {
+        self.classes != 0 && (self.keyspace || self.keyevent)
+    }
+
     fn asks_for(self, class: u8) -> bool {
         self.classes & Self::bit(class) != 0
     }
@@ -186,10 +191,8 @@ fn stream_events(command: &str, line: &[&[u8]], edit: &StreamEdit) -> &'static [
 
 /// Whether a command deals with its keys one after the other, so that what it tells of one comes before it looks for the
 /// next. [NOTIFY-4]
-pub(crate) fn tells_in_turn(line: &[&[u8]]) -> bool {
-    line.first().is_some_and(|name| {
-        [b"del".as_slice(), b"unlink", b"mset"].into_iter().any(|other| name.eq_ignore_ascii_case(other))
-    })
+pub(crate) fn tells_in_turn(command: &str) -> bool {
+    matches!(command, "del" | "unlink" | "mset")
 }
 
 /// The keys of such a command.

@@ -66,9 +66,10 @@ impl Model {
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
             // What ends the connection by itself may have done so instead.
-            let ends = |name: &&[u8]| name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
-            if command.first().is_some_and(ends) && !self.is_killed(client) {
-                self.show_to_monitors(client, command, true, span);
+            let ends = |spec: &&Command| matches!(spec.name, "post" | "host:");
+            let spec = command.first().and_then(|name| commands::find(name)).filter(ends);
+            if let Some(spec) = spec.filter(|_| !self.is_killed(client)) {
+                self.show_to_monitors(client, spec, command, true, span);
                 self.server.forget_slowlog();
             }
             self.release(client);
@@ -266,10 +267,11 @@ impl Model {
     /// Makes the only world that explains the outcome the state.
     fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
         let failed = matches!(outcome.replies.first(), Some(Reply::Error(_)));
-        if world.plan.executed {
-            self.show_to_monitors(client, command, false, span);
+        if let (true, Some(spec)) = (world.plan.executed, world.command) {
+            self.show_to_monitors(client, spec, command, false, span);
         }
-        let in_turn = world.plan.executed && notify::tells_in_turn(command);
+        let name = world.command.map_or("", |command| command.name);
+        let in_turn = world.plan.executed && notify::tells_in_turn(name);
         self.settle(&world.choices, command, failed, in_turn, span);
         if self.records_propagation {
             self.note_propagation(client, command, &world);
@@ -279,9 +281,9 @@ impl Model {
         if executed {
             self.use_keys(client, world.command, command, outcome, span);
         }
-        let ends = executed && world.command.is_some_and(|command| command.name == "exec") && self.in_transaction(client);
-        let rewritten = world.plan.rewrites(command);
-        self.make_changes(client, command, world.plan, outcome, span);
+        let ends = executed && name == "exec" && self.in_transaction(client);
+        let rewritten = world.plan.rewrites(name);
+        self.make_changes(client, name, command, world.plan, outcome, span);
         if executed {
             self.log_if_slow(client, command, rewritten, span);
         }
