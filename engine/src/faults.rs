@@ -141,6 +141,16 @@ pub enum Fault {
     TransactionForgetsWrongArity,
     /// Nobody is told of a list that served its last element.
     NotifyServedListVanishes,
+    /// The removal of a destination that is over is handed on behind what a served client stores there, and so undoes it.
+    PropagationExpiryComesLate,
+    /// CLIENT UNBLOCK without a reason answers as with ERROR.
+    ClientUnblockIsAnError,
+    /// CLIENT KILL reaches the connection that sends it although SKIPME is not `no`.
+    ClientKillReachesItself,
+    /// CLIENT REPLY SKIP goes on while commands are queued.
+    ClientSkipOutlastsQueueing,
+    /// Lines of MONITOR name the first database, whichever the client works in.
+    ClientMonitorForgetsDatabase,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -213,6 +223,11 @@ pub const ALL: &[Fault] = &[
     Fault::TransactionOverlooksDeadlines,
     Fault::TransactionForgetsWrongArity,
     Fault::NotifyServedListVanishes,
+    Fault::PropagationExpiryComesLate,
+    Fault::ClientUnblockIsAnError,
+    Fault::ClientKillReachesItself,
+    Fault::ClientSkipOutlastsQueueing,
+    Fault::ClientMonitorForgetsDatabase,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -232,7 +232,7 @@ impl Model {
     fn is_push(&self, client: ClientId, reply: &Reply) -> bool {
         let Some(client) = self.clients.get(&client) else { return false };
         match reply {
-            Reply::Status(line) => client.monitors && line.first().is_some_and(u8::is_ascii_digit),
+            Reply::Status(line) => client.monitors && crate::monitor::is_line(line),
             Reply::Array(parts) if client.is_subscribed() => match parts.as_slice() {
                 [Reply::Bulk(kind), _, _] => kind == b"message",
                 [Reply::Bulk(kind), _, _, _] => kind == b"pmessage",

@@ -66,6 +66,15 @@ impl Judge for Line {
     }
 }
 
+/// Whether a status looks like a line of MONITOR: a time with decimals, and a bracket. DEBUG DIGEST answers a status of digits
+/// and letters alone.
+pub(crate) fn is_line(status: &[u8]) -> bool {
+    let end = status.iter().position(|&byte| byte == b' ').unwrap_or(0);
+    let (time, rest) = status.split_at(end);
+    let is_time = time.contains(&b'.') && time.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    is_time && rest.starts_with(b" [")
+}
+
 /// A word in double quotes. [MONITOR-3]
 fn in_quotes(word: &[u8]) -> String {
     let mut text = String::from("\"");
