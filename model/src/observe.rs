@@ -92,7 +92,8 @@ impl Model {
                 }
             }
             Observation::Closed(clients) => {
-                let nobody = matches!(reply, Some(Reply::Integer(0) | Reply::Error(_)));
+                // An answer that counts nobody settles it for those whose id or address the model does not know.
+                let nobody = matches!(reply, Some(Reply::Error(_) | Reply::Integer(0)));
                 for (id, killed) in clients {
                     if nobody && killed == Killed::Perhaps {
                         continue;

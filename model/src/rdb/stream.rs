@@ -1,7 +1,9 @@
 //! Streams as files hold them: nodes as listpacks, and groups. [RDBSTREAM-1] to [RDBSTREAM-5]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::item::ValueType;
 use super::listpack;
 use super::write::{Forms, length_bytes, string_bytes};
 use super::ziplist::Wrong;
@@ -13,20 +15,26 @@ use crate::stream::{Group, Item, Node, StreamId, StreamValue};
 const DELETED: i64 = 1;
 /// The flag of an entry with the fields that its node begins with. [STREAMENC-7]
 const SAME_FIELDS: i64 = 2;
+/// How many entries a group read, where nobody knows: -1 as real servers write it.
+const READ_UNKNOWN: u64 = u64::MAX;
 
-fn number(number: i64) -> Bytes {
-    number.to_string().into_bytes()
+fn number<'a>(number: i64) -> Cow<'a, [u8]> {
+    Cow::Owned(number.to_string().into_bytes())
 }
 
-fn count(count: usize) -> Bytes {
-    count.to_string().into_bytes()
+fn count<'a>(count: usize) -> Cow<'a, [u8]> {
+    Cow::Owned(count.to_string().into_bytes())
+}
+
+fn text(text: &Bytes) -> Cow<'_, [u8]> {
+    Cow::Borrowed(text)
 }
 
 /// The listpack of a node. [STREAMENC-5] [STREAMENC-6] [STREAMENC-7]
 pub fn listpack_of_node(id: StreamId, node: &Node) -> Bytes {
     let fields: Vec<&Bytes> = node.fields().collect();
     let mut elements = vec![count(node.len()), count(node.entries.len() - node.len()), count(fields.len())];
-    elements.extend(fields.iter().copied().cloned());
+    elements.extend(fields.iter().copied().map(text));
     elements.push(number(0));
     for (entry_id, item) in &node.entries {
         let same = item.pairs.iter().map(|(field, _)| field).eq(fields.iter().copied());
@@ -39,9 +47,9 @@ pub fn listpack_of_node(id: StreamId, node: &Node) -> Bytes {
         }
         for (field, value) in &item.pairs {
             if !same {
-                elements.push(field.clone());
+                elements.push(text(field));
             }
-            elements.push(value.clone());
+            elements.push(text(value));
         }
         elements.push(count(elements.len() - before));
     }
@@ -138,8 +146,9 @@ pub(super) fn nodes(nodes: Vec<(StreamId, Node)>, last_id: StreamId) -> Result<B
     Ok(nodes.into_iter().collect())
 }
 
-/// A stream in the one form that it has. [RDBSTREAM-1] to [RDBSTREAM-5]
-pub(super) fn write(stream: &StreamValue, forms: Forms) -> Bytes {
+/// A stream in one of its three forms, of which the later two tell what the model does not keep. [RDBSTREAM-1] to
+/// [RDBSTREAM-5] [RDBSTREAM-10] [RDBSTREAM-11]
+pub(super) fn write(stream: &StreamValue, form: ValueType, forms: Forms) -> Bytes {
     let number = |number: u64| length_bytes(number, forms);
     let size = |size: usize| number(size as u64);
     let mut bytes = size(stream.nodes.len());
@@ -150,19 +159,32 @@ pub(super) fn write(stream: &StreamValue, forms: Forms) -> Bytes {
     bytes.extend(size(stream.len()));
     bytes.extend(number(stream.last_id.ms));
     bytes.extend(number(stream.last_id.seq));
+    if form != ValueType::STREAM {
+        let first = stream.entries().next().map_or(StreamId::LEAST, |(id, _)| id);
+        let items = || stream.nodes.values().flat_map(|node| &node.entries);
+        let deleted = items().rfind(|(_, item)| item.deleted).map_or(StreamId::LEAST, |(&id, _)| id);
+        for id in [first, deleted] {
+            bytes.extend(number(id.ms));
+            bytes.extend(number(id.seq));
+        }
+        bytes.extend(size(items().count()));
+    }
     bytes.extend(size(stream.groups.len()));
     for (name, group) in &stream.groups {
         // Names are not looked at for being integers.
         bytes.extend(string_bytes(name, Forms { integers: false, ..forms }));
-        write_group(&mut bytes, group, forms);
+        write_group(&mut bytes, group, form, forms);
     }
     bytes
 }
 
-fn write_group(bytes: &mut Bytes, group: &Group, forms: Forms) {
+fn write_group(bytes: &mut Bytes, group: &Group, form: ValueType, forms: Forms) {
     let number = |number: u64| length_bytes(number, forms);
     bytes.extend(number(group.last_id.ms));
     bytes.extend(number(group.last_id.seq));
+    if form != ValueType::STREAM {
+        bytes.extend(number(READ_UNKNOWN));
+    }
     bytes.extend(number(group.pending.len() as u64));
     for (id, pending) in &group.pending {
         bytes.extend(id.to_bytes());
@@ -173,6 +195,9 @@ fn write_group(bytes: &mut Bytes, group: &Group, forms: Forms) {
     for (name, consumer) in &group.consumers {
         bytes.extend(string_bytes(name, Forms { integers: false, ..forms }));
         bytes.extend(consumer.seen.earliest_ms.to_le_bytes());
+        if form == ValueType::STREAM_3 {
+            bytes.extend(consumer.seen.earliest_ms.to_le_bytes());
+        }
         let own: Vec<StreamId> = group.pending_of(name).map(|(id, _)| id).collect();
         bytes.extend(number(own.len() as u64));
         for id in own {
