@@ -173,7 +173,7 @@ fn commands_about_connections_are_refused_as_recorded() {
 
 //= SPEC.md#client
 //# [CLIENT-19] (wire) CLIENT REPLY OFF MUST suppress its own reply and all that follow on the connection until CLIENT REPLY ON.
-//# [CLIENT-20] (wire) CLIENT REPLY SKIP MUST suppress its own reply and that of the next command, and has no effect while replies are off.
+//# [CLIENT-20] (wire) CLIENT REPLY SKIP MUST suppress its own reply, that of the next command and, until that is executed, whatever other clients make the server send to the connection, and has no effect while replies are off.
 //# [CLIENT-21] (wire) CLIENT REPLY ON MUST switch replies on and answer `+OK`, even where the reply was to be skipped.
 #[test]
 fn replies_can_be_switched_off_and_skipped() {

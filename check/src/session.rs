@@ -238,7 +238,7 @@ impl<'a> Session<'a> {
                     self.note_own_state(slot, request);
                 }
                 // Nobody hears what follows a closed connection, and nothing is sent behind a command that blocks.
-                if closed || self.replies.is_empty() && self.model.is_blocked(client.id) {
+                if closed || self.model.is_blocked(client.id) {
                     if let Some(client) = self.clients[slot as usize].as_mut() {
                         client.waits_for_replicas = request.is(0, "wait");
                     }

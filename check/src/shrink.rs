@@ -24,8 +24,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// For the embedded engine: a second or two.
-    pub const EMBEDDED: Self = Self { commands: 1_000_000, start: 4, attempts: 1 };
+    /// For the embedded engine: a few seconds.
+    pub const EMBEDDED: Self = Self { commands: 2_500_000, start: 4, attempts: 1 };
     /// For a live server.
     pub const LIVE: Self = Self { commands: 60_000, start: 40, attempts: 3 };
 }
@@ -148,9 +148,13 @@ impl Shrinker<'_> {
         false
     }
 
-    /// Keeps what shares a key with the failing command, transitively, and what has no key.
+    /// Keeps what shares a key with the failing command, and what has no key; where that is too little, what shares one
+    /// with it transitively.
     fn slice(&mut self) {
         let mut keys: BTreeSet<Vec<u8>> = self.keys_of_finding();
+        if self.slice_by(&keys) {
+            return;
+        }
         loop {
             let before = keys.len();
             for step in &self.best.steps {
@@ -164,6 +168,10 @@ impl Shrinker<'_> {
                 break;
             }
         }
+        self.slice_by(&keys);
+    }
+
+    fn slice_by(&mut self, keys: &BTreeSet<Vec<u8>>) -> bool {
         // First without what has no key at all, which is mostly irrelevant; then with it.
         for keep_keyless in [false, true] {
             let mut candidate = self.best.clone();
@@ -182,12 +190,13 @@ impl Shrinker<'_> {
                     }
             });
             if candidate.steps.len() < self.best.steps.len() && self.accepts(candidate) {
-                return;
+                return true;
             }
         }
+        false
     }
 
-    /// The keys of the failing command. EXEC's are those of the commands that it runs.
+    /// The keys of the failing command. EXEC's are those of the commands that it runs, and those that its client watches.
     fn keys_of_finding(&self) -> BTreeSet<Vec<u8>> {
         let mut keys = request_keys(&self.finding.request);
         if self.finding.request.is(0, "exec") {
@@ -195,7 +204,9 @@ impl Shrinker<'_> {
                 Step::Command { client, request, .. } if *client == self.finding.client => Some(request),
                 _ => None,
             });
-            keys.extend(own.take_while(|request| !request.is(0, "multi")).flat_map(request_keys));
+            keys.extend(own.clone().take_while(|request| !request.is(0, "multi")).flat_map(request_keys));
+            let watching = own.skip(1).take_while(|request| !request.is(0, "exec"));
+            keys.extend(watching.filter(|request| request.is(0, "watch")).flat_map(request_keys));
         }
         keys
     }
@@ -231,7 +242,7 @@ impl Shrinker<'_> {
     /// Takes commands out of their transactions: MULTI goes, and the EXEC or DISCARD that belongs to it.
     fn unwrap_transactions(&mut self) {
         let mut index = 0;
-        while index < self.best.steps.len() {
+        while index < self.best.steps.len() && self.budget.commands > 0 {
             let end = transaction_end(&self.best.steps, index);
             if let Some(end) = end {
                 let mut candidate = self.best.clone();
@@ -272,7 +283,12 @@ impl Shrinker<'_> {
             while start < self.best.steps.len() && self.budget.commands > 0 {
                 let mut candidate = self.best.clone();
                 let end = (start + chunk).min(candidate.steps.len());
-                candidate.steps.drain(start..end);
+                let dropped: Vec<Step> = candidate.steps.drain(start..end).collect();
+                // What depends on the time of day shows only while as much of it passes; single pauses go in the end.
+                let pause = dropped.iter().map(|step| if let Step::Pass(ms) = step { *ms } else { 0 }).sum();
+                if pause > 0 && dropped.len() > 1 {
+                    candidate.steps.insert(start, Step::Pass(pause));
+                }
                 if candidate.steps.is_empty() || !self.accepts(candidate) {
                     start += chunk;
                 }
@@ -307,7 +323,7 @@ impl Shrinker<'_> {
     /// Makes arguments fewer and shorter, step by step.
     fn simplify_arguments(&mut self) {
         let mut step = 0;
-        while step < self.best.steps.len() {
+        while step < self.best.steps.len() && self.budget.commands > 0 {
             match self.best.steps[step].clone() {
                 Step::Command { request, .. } => self.simplify_request(step, &request),
                 Step::Pass(ms) => {
@@ -387,6 +403,9 @@ impl Shrinker<'_> {
     }
 
     fn replaces(&mut self, step: usize, arguments: &[Vec<u8>]) -> bool {
+        if self.budget.commands == 0 {
+            return false;
+        }
         let mut candidate = self.best.clone();
         let Some(Step::Command { request, .. }) = candidate.steps.get_mut(step) else { return false };
         *request = arguments.into();

@@ -156,6 +156,8 @@ pub(crate) struct Blocking {
     unblocked: Vec<ClientId>,
     /// Clients that wait.
     clients: usize,
+    /// Those of them that wait for entries.
+    readers: usize,
     next_ticket: u64,
 }
 
@@ -181,10 +183,10 @@ impl Blocking {
         !self.ready.is_empty()
     }
 
-    /// The key holds a new value of this kind.
-    fn signal(&mut self, db: usize, key: &[u8], kind: Kind) {
+    /// The key holds a new value. Its turn is decided by that, even where nobody waits for a value of its kind. [BLOCK-8]
+    fn signal(&mut self, db: usize, key: &[u8]) {
         let Some(queue) = self.waiting.get_mut(&db).and_then(|keys| keys.get_mut(key)) else { return };
-        if !queue.ready && !queue.of(kind).is_empty() {
+        if !queue.ready {
             queue.ready = true;
             self.ready.push((db, key.to_vec()));
         }
@@ -202,6 +204,7 @@ impl Blocking {
         self.next_ticket += 1;
         self.clients += 1;
         let (db, kind) = (client.db, wanted.kind());
+        self.readers += usize::from(kind == Kind::Stream);
         let mut own: Vec<Vec<u8>> = Vec::new();
         for key in keys {
             let queues = self.waiting.entry(db).or_default();
@@ -225,6 +228,7 @@ impl Blocking {
             self.deadlines.remove(&(deadline_ms, client.id));
         }
         let kind = blocked.wanted.kind();
+        self.readers -= usize::from(kind == Kind::Stream);
         if let Some(queues) = self.waiting.get_mut(&blocked.db) {
             for key in &blocked.keys {
                 if let Some(queue) = queues.get_mut(key) {
@@ -283,6 +287,7 @@ impl Blocking {
         assert_eq!(blocked.len(), self.clients);
         let own = || blocked.iter().filter_map(|client| client.blocked.as_deref());
         assert_eq!(own().map(|blocked| blocked.keys.len()).sum::<usize>(), tickets);
+        assert_eq!(own().filter(|blocked| blocked.wanted.kind() == Kind::Stream).count(), self.readers);
         assert_eq!(own().filter(|blocked| blocked.deadline_ms.is_some()).count(), self.deadlines.len());
         assert!(blocked.iter().all(|client| client.waiting == Some(Waiting::Blocked)));
     }
@@ -296,7 +301,7 @@ impl Server {
         if !self.blocking.waiting.is_empty() && !self.loading {
             match self.awaited_kind(db, key) {
                 None | Some(Kind::Stream) => {}
-                Some(kind) => self.blocking.signal(db, key, kind),
+                Some(Kind::List | Kind::Zset) => self.blocking.signal(db, key),
             }
         }
     }
@@ -304,8 +309,8 @@ impl Server {
     /// An entry was added to a stream: its readers are served when the command is over.
     #[inline]
     pub(crate) fn stream_is_ready(&mut self, db: usize, key: &[u8]) {
-        if !self.blocking.waiting.is_empty() && !self.loading {
-            self.blocking.signal(db, key, Kind::Stream);
+        if self.blocking.readers > 0 && !self.loading {
+            self.blocking.signal(db, key);
         }
     }
 
@@ -325,8 +330,8 @@ impl Server {
         let Some(queues) = self.blocking.waiting.get(&db) else { return };
         let keys: Vec<Vec<u8>> = queues.keys().cloned().collect();
         for key in keys {
-            if let Some(kind) = self.awaited_kind(db, &key) {
-                self.blocking.signal(db, &key, kind);
+            if self.awaited_kind(db, &key).is_some() {
+                self.blocking.signal(db, &key);
             }
         }
     }
@@ -461,6 +466,10 @@ impl Server {
             Some(_) => true,
             None => false,
         };
+        // The removal of a destination that is over comes before what is stored there.
+        if !faults::is(Fault::PropagationExpiryComesLate) {
+            self.hand_on_expired(current.as_deref_mut());
+        }
         self.drop_element(db, source, End::Back);
         if there {
             if let Some(mut object) = self.find(db, destination, now_ms)

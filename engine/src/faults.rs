@@ -171,6 +171,16 @@ pub enum Fault {
     SaveAnswersEarly,
     /// Changes that came during a background save count as saved when it ends.
     SaveForgetsChanges,
+    /// The removal of a destination that is over is handed on behind what a served client stores there, and so undoes it.
+    PropagationExpiryComesLate,
+    /// CLIENT UNBLOCK without a reason answers as with ERROR.
+    ClientUnblockIsAnError,
+    /// CLIENT KILL reaches the connection that sends it although SKIPME is not `no`.
+    ClientKillReachesItself,
+    /// CLIENT REPLY SKIP goes on while commands are queued.
+    ClientSkipOutlastsQueueing,
+    /// Lines of MONITOR name the first database, whichever the client works in.
+    ClientMonitorForgetsDatabase,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -258,6 +268,11 @@ pub const ALL: &[Fault] = &[
     Fault::AofRunsOpenTransactions,
     Fault::SaveAnswersEarly,
     Fault::SaveForgetsChanges,
+    Fault::PropagationExpiryComesLate,
+    Fault::ClientUnblockIsAnError,
+    Fault::ClientKillReachesItself,
+    Fault::ClientSkipOutlastsQueueing,
+    Fault::ClientMonitorForgetsDatabase,
 ];
 
 /// Those of saving, appending, rewriting and loading that only a crash, a failing disk or a child shows.

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::config::quote::quote_into;
 use crate::event::ClientId;
+use crate::faults::{self, Fault};
 use crate::resp::Args;
 use crate::state::Server;
 
@@ -20,7 +21,8 @@ impl Server {
             true => format!("unix:{}", String::from_utf8_lossy(&self.config.unixsocket)),
             false => client.peer.address.clone(),
         };
-        let mut line = format!("+{seconds}.{rest:06} [{} {address}]", client.db).into_bytes();
+        let db = if faults::is(Fault::ClientMonitorForgetsDatabase) { 0 } else { client.db };
+        let mut line = format!("+{seconds}.{rest:06} [{db} {address}]").into_bytes();
         for argument in args.iter() {
             line.push(b' ');
             quote_into(&mut line, argument);

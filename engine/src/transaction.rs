@@ -177,8 +177,9 @@ impl WatchTable {
         watcher.dirty || !overlooked && watcher.keys.iter().any(|watched| !watched.over && gone(watched))
     }
 
-    /// Whether a change of a watched key has been seen, for CLIENT LIST.
-    pub(crate) fn is_dirty(&self, client: ClientId) -> bool {
+    /// Whether a change of a watched key has been seen.
+    #[cfg(test)]
+    fn is_dirty(&self, client: ClientId) -> bool {
         self.watchers.get(&client).is_some_and(|watcher| watcher.dirty)
     }
 

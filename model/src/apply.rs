@@ -60,7 +60,9 @@ impl Model {
                 self.keyspace.databases.insert(other, first);
                 self.iterations.forget(one);
                 self.iterations.forget(other);
-                self.make_ready_after_swap(one, other, span);
+                if one != other {
+                    self.make_ready_after_swap(one, other, span);
+                }
             }
             Change::Flush { db } => {
                 self.keyspace.databases.remove(&db);

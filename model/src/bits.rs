@@ -167,6 +167,7 @@ pub(crate) fn bitop(call: &Call<'_>) -> Result<Plan, Refusal> {
         result.push(byte);
     }
     if result.is_empty() {
+        call.find(destination);
         let change = Change::Remove { db: call.db(), key: destination.to_vec() };
         return Ok(Plan::integer(Clause::BITOP_5, 0).with(change).verbatim());
     }

@@ -39,6 +39,10 @@ impl Model {
         }
         let mut told: Vec<(usize, Bytes, &'static str)> = Vec::new();
         for change in plan.changes {
+            if let Some((_, key)) = change.keys().next().filter(|_| !self.untold.is_empty()) {
+                let key = key.clone();
+                self.tell_in_turn(line, Some(&key));
+            }
             let silent = !writes || self.is_silent(command, line, &change, span);
             let events = if silent { Vec::new() } else { notify::events(command, line, &change) };
             let keys: Vec<(usize, Bytes)> = change.keys().map(|(db, key)| (db, key.clone())).collect();
@@ -46,10 +50,13 @@ impl Model {
             let touches = writes && !matches!(change, Change::Edit { edit: Edit::Zset(_), .. } if command == "sort");
             let makes_ready = matches!(change, Change::Put { .. } | Change::Edit { .. } | Change::Move { .. });
             let edits = matches!(change, Change::Edit { .. });
+            let removes = matches!(change, Change::Remove { .. });
             self.foresee(&change, span);
             self.apply(client, change, outcome, span);
             for ((db, key), before) in keys.iter().zip(&before) {
-                if touches && !matches!(command, "pfdebug" | "debug") {
+                // What was not there is not removed.
+                let unchanged = removes && before.is_none();
+                if touches && !unchanged && !matches!(command, "pfdebug" | "debug") {
                     // [WATCH-10]
                     let overlooked = matches!(command, "move" | "persist");
                     self.touch(*db, key, if overlooked { Touched::Overlooked } else { Touched::Surely });
@@ -58,9 +65,12 @@ impl Model {
                     let overwrites = matches!(command, "sort" | "georadius" | "georadiusbymember") && before.is_some();
                     let after = self.kind(*db, key, span);
                     let appears = (!edits || before.is_none()) && !(overwrites && self.has(Erratum::E_95));
-                    // Readers of a stream are served by XADD alone, whatever else puts a stream there. [XREAD-12]
-                    let ready =
-                        if after == Some(Kind::Stream) { command == "xadd" } else { after.is_some() && appears };
+                    // Readers of a stream are served by XADD, whatever else puts a stream there. [XREAD-12]
+                    let ready = match after {
+                        Some(Kind::Stream) => command == "xadd" && self.has_waiting_readers(),
+                        Some(Kind::List | Kind::Zset) => appears,
+                        _ => false,
+                    };
                     if ready {
                         self.make_ready(*db, key);
                     }
@@ -97,6 +107,7 @@ impl Model {
                 }
             }
         }
+        self.tell_in_turn(line, None);
     }
 
     /// Whether a change of a key can matter to anybody: to who watches one, waits for one, or may be told of it.
@@ -127,6 +138,8 @@ impl Model {
             Change::Edit { db, key, edit: Edit::Set(SetEdit::Add(members)) } if command == "smove" => {
                 !self.adds(*db, key, members, span)
             }
+            // What RESTORE replaces goes in silence. [NOTIFY-12]
+            Change::Remove { .. } if command == "restore" => true,
             Change::Remove { db, .. } if command == "sinterstore" && self.has(Erratum::E_92) => {
                 line[2..].iter().any(|source| self.kind(*db, source, span).is_none())
             }

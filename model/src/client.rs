@@ -18,6 +18,8 @@ pub struct Peer {
     pub address: Option<Bytes>,
     /// Came over loopback or a Unix socket.
     pub local: bool,
+    /// The id that CLIENT ID answers, where it is known from elsewhere.
+    pub id: Option<i64>,
 }
 
 /// Whether a connection gets its replies. [CLIENT-19] [CLIENT-20]
@@ -190,7 +192,7 @@ pub enum ClientChange {
 impl Client {
     /// A new connection.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, ..Self::default() }
+        Self { id: peer.id, peer, ..Self::default() }
     }
 
     /// Whether it is subscribed to a channel or a pattern.

@@ -192,8 +192,7 @@ impl Model {
 
     fn addressed(&mut self, to: ClientId, manner: Manner, allowed: Allowed) -> Option<Due> {
         let client = self.clients.get(&to)?;
-        let skips = self.delivery.issuing == Some(to) && client.replies == Replies::SkipNext;
-        if client.killed == Killed::Surely || client.replies == Replies::Off || skips {
+        if client.killed == Killed::Surely || client.replies != Replies::On {
             return None;
         }
         self.witness(manner.clause);
@@ -233,7 +232,7 @@ impl Model {
     fn is_push(&self, client: ClientId, reply: &Reply) -> bool {
         let Some(client) = self.clients.get(&client) else { return false };
         match reply {
-            Reply::Status(line) => client.monitors && line.first().is_some_and(u8::is_ascii_digit),
+            Reply::Status(line) => client.monitors && crate::monitor::is_line(line),
             Reply::Array(parts) if client.is_subscribed() => match parts.as_slice() {
                 [Reply::Bulk(kind), _, _] => kind == b"message",
                 [Reply::Bulk(kind), _, _, _] => kind == b"pmessage",

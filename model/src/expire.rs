@@ -44,9 +44,12 @@ pub(crate) fn lifetime(call: &Call<'_>, position: usize, unit: i64, clause: Clau
     })
 }
 
-/// So many units from now, if there is such a millisecond.
+/// So many units from now, if there is such a millisecond. What is not in the future is past, whenever that now is.
 fn relative(call: &Call<'_>, number: i64, unit: i64) -> Option<Deadline> {
     let lifetime = number.checked_mul(unit)?;
+    if number <= 0 {
+        return Some(Deadline::at(call.span.earliest_ms.checked_add(lifetime)?));
+    }
     Some(Deadline {
         earliest_ms: call.span.earliest_ms.checked_add(lifetime)?,
         latest_ms: call.span.latest_ms.checked_add(lifetime)?,

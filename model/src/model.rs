@@ -32,6 +32,8 @@ pub struct Model {
     pub(crate) waiting: BTreeMap<(usize, Bytes), Vec<ClientId>>,
     /// Keys whose waiting clients are served when the command has ended, in order. [BLOCK-9]
     pub(crate) ready: Vec<(usize, Bytes)>,
+    /// Keys that the command found expired and has not told of yet, each with whether it may not do so.
+    pub(crate) untold: Vec<(usize, Bytes, bool)>,
     /// The queued commands of a transaction are executed.
     pub(crate) executing: bool,
     pub(crate) propagated: Propagated,
@@ -78,6 +80,7 @@ impl Model {
             delivery: Delivery::default(),
             waiting: BTreeMap::new(),
             ready: Vec::new(),
+            untold: Vec::new(),
             executing: false,
             propagated: Propagated::default(),
             records_propagation: false,

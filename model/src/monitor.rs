@@ -66,6 +66,15 @@ impl Judge for Line {
     }
 }
 
+/// Whether a status looks like a line of MONITOR: a time with decimals, and a bracket. DEBUG DIGEST answers a status of digits
+/// and letters alone.
+pub(crate) fn is_line(status: &[u8]) -> bool {
+    let end = status.iter().position(|&byte| byte == b' ').unwrap_or(0);
+    let (time, rest) = status.split_at(end);
+    let is_time = time.contains(&b'.') && time.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    is_time && rest.starts_with(b" [")
+}
+
 /// A word in double quotes. [MONITOR-3]
 fn in_quotes(word: &[u8]) -> String {
     let mut text = String::from("\"");
@@ -101,8 +110,15 @@ impl Model {
         Allowed::Judged(Arc::new(Line { db: self.selected_db(client), address, words, span }))
     }
 
-    /// Shows a command that is executed. [MONITOR-4] [MONITOR-5] [MONITOR-7]
-    pub(crate) fn show_to_monitors(&mut self, client: ClientId, command: &Command, line: &[&[u8]], span: Span) {
+    /// Shows a command that is executed, or perhaps is. [MONITOR-4] [MONITOR-5] [MONITOR-7]
+    pub(crate) fn show_to_monitors(
+        &mut self,
+        client: ClientId,
+        command: &Command,
+        line: &[&[u8]],
+        perhaps: bool,
+        span: Span,
+    ) {
         let monitors = self.monitors();
         if monitors.is_empty() {
             return;
@@ -118,7 +134,7 @@ impl Model {
         }
         for monitor in monitors {
             let shown = self.monitor_line(client, line, span);
-            let manner = Manner { clause: Clause::MONITOR_7, early: false, optional: doubtful };
+            let manner = Manner { clause: Clause::MONITOR_7, early: false, optional: doubtful || perhaps };
             self.send(monitor, manner, shown);
         }
     }

@@ -189,6 +189,34 @@ fn stream_events(command: &str, line: &[&[u8]], edit: &StreamEdit) -> &'static [
     }
 }
 
+/// Whether a command deals with its keys one after the other, so that what it tells of one comes before it looks for the
+/// next. [NOTIFY-4]
+pub(crate) fn tells_in_turn(command: &str) -> bool {
+    matches!(command, "del" | "unlink" | "mset")
+}
+
+/// The keys of such a command.
+fn keys_in_turn<'a>(line: &'a [&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
+    let step = if line.first().is_some_and(|name| name.eq_ignore_ascii_case(b"mset")) { 2 } else { 1 };
+    line.iter().skip(1).step_by(step).copied()
+}
+
+/// Whether a command puts its result at a key without looking for what is there. (E-160)
+pub(crate) fn stores_at(line: &[&[u8]], key: &[u8]) -> bool {
+    let name = line.first().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+    let is = |word: &[u8], names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+    match name.as_slice() {
+        b"sunionstore" | b"sdiffstore" | b"sinterstore" | b"zunionstore" | b"zinterstore" | b"restore" => {
+            line.get(1).is_some_and(|word| *word == key)
+        }
+        b"bitop" => line.get(2).is_some_and(|word| *word == key),
+        b"sort" | b"georadius" | b"georadiusbymember" => {
+            line.windows(2).any(|pair| is(pair[0], &["store", "storedist"]) && pair[1] == key)
+        }
+        _ => false,
+    }
+}
+
 /// ZADD that increments. [ZADD-6]
 fn has_incr(line: &[&[u8]]) -> bool {
     let options = line
@@ -231,10 +259,33 @@ impl Model {
     /// A key is removed because its deadline has passed; `doubtful` if the command that found it may not have looked.
     /// [EXPIRY-1] [NOTIFY-4]
     pub(crate) fn expire(&mut self, db: usize, key: &[u8], doubtful: bool) {
-        if self.keyspace.take_slot(db, key).is_none() {
-            return;
+        if self.remove_expired(db, key) {
+            self.tell_of_expired(db, key, doubtful);
         }
-        self.touch_expired(db, key);
+    }
+
+    /// The part of it that nobody hears of; whether the key had not been removed yet.
+    pub(crate) fn remove_expired(&mut self, db: usize, key: &[u8]) -> bool {
+        let there = self.keyspace.take_slot(db, key).is_some();
+        if there {
+            self.touch_expired(db, key);
+        }
+        there
+    }
+
+    /// Tells of the expired keys of a command that come no later in its line than `up_to`, or of all of them. [NOTIFY-4]
+    pub(crate) fn tell_in_turn(&mut self, line: &[&[u8]], up_to: Option<&[u8]>) {
+        let turn = |key: &[u8]| keys_in_turn(line).position(|other| other == key);
+        for (db, key, doubtful) in std::mem::take(&mut self.untold) {
+            if up_to.is_none_or(|last| turn(&key) <= turn(last)) {
+                self.tell_of_expired(db, &key, doubtful);
+            } else {
+                self.untold.push((db, key, doubtful));
+            }
+        }
+    }
+
+    fn tell_of_expired(&mut self, db: usize, key: &[u8], doubtful: bool) {
         let manner = Manner { clause: Clause::NOTIFY_4, early: true, optional: doubtful };
         self.notify(db, key, (b'x', "expired"), manner);
     }

@@ -14,10 +14,12 @@ use crate::call::{Call, Choice};
 use crate::clause::Clause;
 use crate::client::{ClientId, Touched};
 use crate::commands::{self, Command};
+use crate::delivery::Manner;
 use crate::deviation::{Deviation, DeviationKind, Verdict};
 use crate::erratum::Erratum;
 use crate::keyspace::{Entry, Slot};
 use crate::model::Model;
+use crate::notify;
 use crate::plan::{ErratumPlan, Plan, Propagation};
 use crate::propagation::Propagated;
 use crate::reply::{Bytes, Reply};
@@ -63,9 +65,12 @@ impl Model {
         }
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
-            if !self.is_killed(client) {
-                // Perhaps it was this command that ended the connection, and then it was logged.
-                self.server.slowlog.lose_track();
+            // What ends the connection by itself may have done so instead.
+            let ends = |spec: &&Command| matches!(spec.name, "post" | "host:");
+            let spec = command.first().and_then(|name| commands::find(name)).filter(ends);
+            if let Some(spec) = spec.filter(|_| !self.is_killed(client)) {
+                self.show_to_monitors(client, spec, command, true, span);
+                self.server.forget_slowlog();
             }
             self.release(client);
             return Ok(Verdict::default());
@@ -263,16 +268,20 @@ impl Model {
     fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
         let failed = matches!(outcome.replies.first(), Some(Reply::Error(_)));
         if let (true, Some(spec)) = (world.plan.executed, world.command) {
-            self.show_to_monitors(client, spec, command, span);
+            self.show_to_monitors(client, spec, command, false, span);
         }
-        self.settle(&world.choices, failed, span);
+        let name = world.command.map_or("", |command| command.name);
+        let in_turn = world.plan.executed && notify::tells_in_turn(name);
+        self.settle(&world.choices, command, failed, in_turn, span);
         if self.records_propagation {
             self.note_propagation(client, command, &world);
         }
-        self.use_keys(client, world.command, command, outcome, span);
         let executed = world.plan.executed;
-        let name = world.command.map_or("", |command| command.name);
-        let ends = name == "exec" && self.in_transaction(client);
+        // What is queued or refused uses none.
+        if executed {
+            self.use_keys(client, world.command, command, outcome, span);
+        }
+        let ends = executed && name == "exec" && self.in_transaction(client);
         let rewritten = world.plan.rewrites(name);
         self.make_changes(client, name, command, world.plan, outcome, span);
         if executed {
@@ -347,13 +356,23 @@ impl Model {
     }
 
     /// The look-ups turned out this way: removes keys that were found expired, narrows down what stays.
-    fn settle(&mut self, choices: &[Choice], failed: bool, span: Span) {
+    /// What is told of them awaits its turn where the command tells of each of its keys in turn.
+    fn settle(&mut self, choices: &[Choice], command: &[&[u8]], failed: bool, in_turn: bool, span: Span) {
         for choice in choices {
             let Some(slot) = self.keyspace.slot(choice.db, &choice.key) else { continue };
             let settled = slot.options(span).get(choice.taken).copied().flatten().cloned();
             if settled.is_none() {
-                if choice.removes {
-                    self.expire(choice.db, &choice.key, failed);
+                if choice.removes && in_turn {
+                    if self.remove_expired(choice.db, &choice.key) {
+                        self.untold.push((choice.db, choice.key.clone(), failed));
+                    }
+                } else if choice.removes {
+                    let silently = self.has(Erratum::E_160) && notify::stores_at(command, &choice.key);
+                    self.expire(choice.db, &choice.key, failed || silently);
+                    if silently {
+                        let manner = Manner { optional: true, ..Manner::surely(Clause::NOTIFY_9) };
+                        self.notify(choice.db, &choice.key, (b'g', "del"), manner);
+                    }
                 }
                 continue;
             }

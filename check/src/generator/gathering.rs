@@ -111,7 +111,12 @@ impl Gathering {
             table.clear();
         } else if !limits.families.is_empty() {
             // Those who watch or listen need others who do anything.
-            let plain = |grammar: &&Grammar| !grammar.alone || grammar.family == Family::Blocking;
+            // Early 5.0 releases lay streams out otherwise than 5.0.14.
+            let strange = limits.real_time && !limits.families.contains(&Family::Streams);
+            let plain = |grammar: &&Grammar| {
+                (!grammar.alone || grammar.family == Family::Blocking)
+                    && !(strange && grammar.family == Family::Streams)
+            };
             for grammar in grammar::all().filter(plain).filter(|grammar| known(grammar.name).is_some()) {
                 table.extend(std::iter::repeat_n(grammar, usize::from(grammar.weight).div_ceil(4)));
             }

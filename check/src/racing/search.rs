@@ -41,7 +41,7 @@ pub fn explain(history: &History, required: &[bool], profile: &Profile) -> Verdi
     let mut model = Model::new(profile.clone());
     for (client, &id) in history.ids.iter().enumerate() {
         let number = ClientId(client as u64);
-        model.connect(number, Peer { address: None, local: true });
+        model.connect(number, Peer { local: true, ..Peer::default() });
         // So that the model knows whom CLIENT UNBLOCK means.
         let told = model.step(number, &[b"client", b"id"], &Outcome::reply(&Reply::Integer(id)), MOMENT);
         if told.is_err() {

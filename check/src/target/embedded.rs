@@ -388,7 +388,9 @@ impl Target for Embedded {
 
     fn peer(&self, connection: Connection) -> tally_model::Peer {
         let (address, _) = Self::address(connection.0);
-        tally_model::Peer { address: Some(address.into_bytes()), local: true }
+        // Without it nobody could tell whom CLIENT UNBLOCK or KILL reached.
+        let id = self.links.get(connection.0 as usize).and_then(|link| i64::try_from(link.client.0).ok());
+        tally_model::Peer { address: Some(address.into_bytes()), local: true, id }
     }
 
     fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {

@@ -242,7 +242,7 @@ impl Target for Live {
     fn peer(&self, connection: Connection) -> Peer {
         // What the server calls a connection over a Unix socket is the path it listens on, which need not be ours.
         let address = self.links.get(&connection.0).and_then(|link| link.local_address());
-        Peer { address: address.map(String::into_bytes), local: true }
+        Peer { address: address.map(String::into_bytes), local: true, id: None }
     }
 
     fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {

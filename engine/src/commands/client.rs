@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Context, Refusal, unknown_subcommand};
 use crate::client::{Client, ReplyMode};
 use crate::event::ClientId;
+use crate::faults::{self, Fault};
 use crate::number::parse_i64;
 use crate::resp::Args;
 
@@ -97,7 +98,7 @@ fn list(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     for client in others.chain(std::iter::once(&*cx.client)) {
         if !client.refused && class.is_none_or(|class| Class::of(client) == class) {
             let runs = client.id == cx.client.id;
-            let dirty = cx.server.watches.is_dirty(client.id);
+            let dirty = cx.server.watches.changed(client.id, &cx.server.keyspace, cx.now_ms);
             lines.push((client.id, line(client, runs, dirty, cx.now_ms)));
         }
     }
@@ -241,7 +242,8 @@ fn kill(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     for id in found {
         cx.server.close_now(id);
     }
-    if !filter.skip_me && filter.accepts(cx.client) {
+    let skip_me = filter.skip_me && !faults::is(Fault::ClientKillReachesItself);
+    if !skip_me && filter.accepts(cx.client) {
         // It gets its answer before it ends.
         cx.client.closing = true;
         killed += 1;
@@ -263,7 +265,8 @@ fn unblock(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     let id = u64::try_from(id).map(ClientId).ok();
     let blocked = id.filter(|&id| cx.server.clients.get(id).is_some_and(|client| client.blocked.is_some()));
     if let Some(id) = blocked {
-        let with_error = args.len() == 4 && args.is(3, "error");
+        let with_error =
+            args.len() == 4 && args.is(3, "error") || args.len() == 3 && faults::is(Fault::ClientUnblockIsAnError);
         cx.server.answer_blocked(id, |wanted, reply| match with_error {
             true => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
             false => wanted.answer_too_late(reply),

@@ -58,11 +58,17 @@ impl Model {
         }
     }
 
+    /// Whether any client waits for entries of a stream.
+    pub(crate) fn has_waiting_readers(&self) -> bool {
+        let waits = |blocked: &crate::client::Blocked| matches!(blocked.wait, Wait::Stream(_));
+        self.clients.values().any(|client| client.blocked.as_ref().is_some_and(waits))
+    }
+
     /// Two databases have traded places. [BLOCK-15]
     pub(crate) fn make_ready_after_swap(&mut self, one: usize, other: usize, span: Span) {
         for db in [one, other] {
             for (of, key) in self.waiting.keys().cloned().collect::<Vec<_>>() {
-                if of == db && matches!(self.kind(db, &key, span), Some(Kind::List | Kind::Zset)) {
+                if of == db && matches!(self.kind(db, &key, span), Some(Kind::List | Kind::Zset | Kind::Stream)) {
                     self.witness(Clause::BLOCK_15);
                     self.make_ready(db, &key);
                 }

@@ -99,7 +99,12 @@ fn list(call: &Call<'_>) -> Result<Plan, Refusal> {
     let mut lines = Vec::new();
     for (&id, client) in &call.model.clients {
         if of_type.is_none_or(|of_type| of_type == Type::of(client)) && client.killed == Killed::No {
-            lines.push(Line::of(client, id == call.client_id, call.model.executing));
+            lines.push(Line::of(
+                client,
+                call.model.touched_by_now(client, call.span),
+                id == call.client_id,
+                call.model.executing,
+            ));
         }
     }
     // Replicas and the like would be connections that the model knows nothing of.

@@ -47,14 +47,14 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// What it says of a connection, which may be the one that asks, within EXEC or not.
-    pub(crate) fn of(client: &Client, own: bool, executing: bool) -> Self {
+    /// What it says of a connection, of whose watched keys one may be touched by now, and which may be the one that asks, within EXEC or not.
+    pub(crate) fn of(client: &Client, touched: Touched, own: bool, executing: bool) -> Self {
         let mut flags =
             vec![('O', client.monitors), ('P', client.is_subscribed()), ('b', client.blocked.is_some()), ('N', false)];
         let queued = client.queued().map_or(-1, length);
         let unspecial = !client.monitors && !client.is_subscribed() && client.blocked.is_none();
         let mut known = true;
-        match client.touched {
+        match touched {
             Touched::No => flags.push(('d', false)),
             Touched::Surely => flags.push(('d', true)),
             Touched::Spuriously | Touched::Perhaps | Touched::Overlooked => known = false,
@@ -65,7 +65,7 @@ impl Line {
         } else {
             flags.push(('x', client.transaction.is_some()));
         }
-        let may_be_none = unspecial && client.transaction.is_none() && client.touched != Touched::Surely || !known;
+        let may_be_none = unspecial && client.transaction.is_none() && touched != Touched::Surely || !known;
         if may_be_none {
             flags.retain(|(letter, _)| *letter != 'N');
         }

@@ -7,6 +7,7 @@ use super::container::{help, one_line, unknown_subcommand};
 use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
 use crate::clause::Clause;
+use crate::erratum::Erratum;
 use crate::plan::{Change, Plan, Refusal};
 use crate::reply::Reply;
 
@@ -18,6 +19,11 @@ pub(crate) fn latency(call: &Call<'_>) -> Result<Plan, Refusal> {
     let none = call.model.server.has_no_samples && is_off(call);
     match (call.args[1].to_ascii_lowercase().as_slice(), &call.args[2..]) {
         (b"help", []) => Ok(Plan::new(Clause::CLIENT_28, help("LATENCY"))),
+        // Real servers answer whatever stands behind it.
+        (b"help", _) => {
+            let plan = Plan::from(unknown_subcommand(Clause::LATENCY_10, call.args[1], "LATENCY HELP."));
+            Ok(plan.or_erratum(Erratum::E_161, help("LATENCY"), Vec::new()))
+        }
         (b"latest", []) => Ok(samples(call, Clause::LATENCY_3, Shape::Latest, none)),
         (b"history", [_]) => Ok(samples(call, Clause::LATENCY_4, Shape::History, none)),
         (b"graph", [event]) => Ok(graph(call, event, none)),

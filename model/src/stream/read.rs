@@ -16,6 +16,9 @@ use crate::plan::{Change, Plan, Propagation, Refusal};
 use crate::reply::{Bytes, Reply};
 use crate::span::Span;
 
+/// Most entries that a reader is answered for which it waited, where COUNT does not say. [XREAD-13]
+const MOST_AFTER_WAITING: usize = 1000;
+
 /// From where on a stream is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -71,7 +74,14 @@ pub(crate) fn xreadgroup(call: &Call<'_>) -> Result<Plan, Refusal> {
 }
 
 fn read(call: &Call<'_>, in_group: bool) -> Result<Plan, Refusal> {
-    let (options, streams_at) = options(call, in_group)?;
+    let (options, streams_at, beyond) = options(call, in_group)?;
+    let Some(refusal) = beyond else { return planned(call, options, streams_at) };
+    // Real servers go on with a deadline that has passed. (E-93)
+    let plan = planned(call, options, streams_at).unwrap_or_else(Plan::from);
+    Ok(Plan::from(refusal).or_erratum(Erratum::E_93, plan.allowed, plan.changes))
+}
+
+fn planned(call: &Call<'_>, options: Reading, streams_at: usize) -> Result<Plan, Refusal> {
     let reading = streams(call, options, streams_at)?;
     let plan = serve_all(call, &reading, Rules::Specified)?;
     // Early versions take a sequence number that cannot grow for 0, and answer streams that have nothing new. (E-114) (E-123)
@@ -88,12 +98,14 @@ fn same(one: &Allowed, other: &Allowed) -> bool {
     matches!((one, other), (Allowed::Exactly(one), Allowed::Exactly(other)) if one == other)
 }
 
-/// The options up to STREAMS, and where the keys begin. [XREAD-6] [XREADGROUP-7]
-fn options(call: &Call<'_>, in_group: bool) -> Result<(Reading, usize), Refusal> {
+/// The options up to STREAMS, where the keys begin, and the refusal of a deadline that is no time, where a real server may
+/// go on (E-93). [XREAD-6] [XREADGROUP-7]
+fn options(call: &Call<'_>, in_group: bool) -> Result<(Reading, usize, Option<Refusal>), Refusal> {
     let syntax = if in_group { Clause::XREADGROUP_7 } else { Clause::XREAD_6 };
     call.cite(syntax);
     let mut reading = Reading { count: usize::MAX, block_ms: None, group: None, no_ack: false, streams: Vec::new() };
     let mut at = 1;
+    let mut beyond = None;
     loop {
         let Some(word) = call.args.get(at) else { return Err(syntax_error(syntax)) };
         let more = call.args.len() - at - 1;
@@ -103,7 +115,11 @@ fn options(call: &Call<'_>, in_group: bool) -> Result<(Reading, usize), Refusal>
                 let ms = parse_integer(call.args[at + 1]).ok_or_else(|| Refusal::new(Clause::XREAD_8, line))?;
                 // The deadline has to be a time.
                 if call.span.latest_ms.checked_add(ms).is_none() {
-                    return Err(Refusal::new(Clause::XREAD_8, line));
+                    let refusal = Refusal::new(Clause::XREAD_8, line);
+                    if !call.model.has(Erratum::E_93) {
+                        return Err(refusal);
+                    }
+                    beyond = beyond.or(Some(refusal));
                 }
                 if ms < 0 {
                     return Err(Refusal::new(Clause::XREAD_8, "ERR timeout is negative"));
@@ -127,7 +143,7 @@ fn options(call: &Call<'_>, in_group: bool) -> Result<(Reading, usize), Refusal>
                 if in_group && reading.group.is_none() {
                     return Err(Refusal::new(Clause::XREADGROUP_8, "ERR Missing GROUP option for XREADGROUP"));
                 }
-                return Ok((reading, at + 1));
+                return Ok((reading, at + 1, beyond));
             }
             b"group" if more >= 2 => {
                 if !in_group {
@@ -256,10 +272,15 @@ fn unserved(call: &Call<'_>, reading: &Reading) -> Plan {
     match reading.block_ms {
         Some(ms) if !call.model.executing => {
             call.cite(Clause::XREADGROUP_11);
-            let later = |now: i64| now.saturating_add(ms);
+            // A deadline that is no time has passed, where it is taken at all. (E-93)
+            let later = |now: i64| now.checked_add(ms).unwrap_or(now);
             let (earliest_ms, latest_ms) = (later(call.span.earliest_ms), later(call.span.latest_ms));
             let deadline = (ms > 0).then_some(Deadline { earliest_ms, latest_ms });
-            let blocked = Blocked { wait: Wait::Stream(reading.clone()), deadline };
+            let mut reading = reading.clone();
+            if reading.count == usize::MAX {
+                reading.count = MOST_AFTER_WAITING;
+            }
+            let blocked = Blocked { wait: Wait::Stream(reading), deadline };
             Plan::new(Clause::XREAD_12, Allowed::Nothing).with(Change::Block(blocked))
         }
         Some(_) => Plan::reply(Clause::XREAD_14, Reply::NilArray),

@@ -168,6 +168,9 @@ fn exact_length(call: &Call<'_>, command: &mut [Bytes], given: Given, left: usiz
 /// 0-0 is refused; early versions did so later, with another line, and had made the key by then. [XADD-4] (E-112)
 fn least_id(call: &Call<'_>, key: &[u8]) -> Plan {
     let refused: Plan = Refusal::new(Clause::XADD_4, "ERR The ID specified in XADD must be greater than 0-0").into();
+    if !call.model.has(Erratum::E_112) {
+        return refused;
+    }
     let (line, changes) = match call.find_stream(key) {
         Ok(Some(_)) => (Refusal::new(Clause::XADD_3, NOT_ABOVE).line, Vec::new()),
         Ok(None) => (Refusal::new(Clause::XADD_3, NOT_ABOVE).line, vec![call.edit_stream(key, StreamEdit::Make)]),

@@ -95,6 +95,7 @@ impl Model {
                     Some(databases) if swaps && concerned => databases.as_slice(),
                     _ => &[watched.db],
                 };
+                let own = keyspace.slot(watched.db, &watched.key).map(|slot| slot.fate(span));
                 let slots = looked_at.iter().filter_map(|db| keyspace.slot(*db, &watched.key));
                 let fates: Vec<Fate> = slots.map(|slot| slot.fate(span)).collect();
                 if concerned {
@@ -102,10 +103,12 @@ impl Model {
                         client.touch(seen);
                     } else if fates.contains(&Fate::Perhaps) {
                         client.touch(Touched::Perhaps);
-                    } else if fates.contains(&Fate::Gone) && flushes {
+                    } else if own == Some(Fate::Gone) && watched.presence == Fate::Alive {
+                        // Its deadline has passed since, and what tells of that goes now. [WATCH-7]
+                        client.touch(Touched::Overlooked);
+                    } else if own == Some(Fate::Gone) && flushes {
                         // Real servers may not have removed it yet.
-                        let was_there = watched.presence == Fate::Alive;
-                        client.touch(if was_there { Touched::Overlooked } else { Touched::Spuriously });
+                        client.touch(Touched::Spuriously);
                     }
                 }
                 client.watched.push(watched);
