@@ -129,18 +129,21 @@ fn bits_are_counted_as_redis_does() {
 fn what_kills_redis_is_answered_by_an_error() {
     let mut engine = Conversation::new();
     let mut fails = |script: &str, words: &str| {
-        let reply = answer(&mut engine, &[b"EVAL", script.as_bytes(), b"0"]).to_string();
-        assert!(reply.contains(words), "{script}: {}", reply.chars().take(300).collect::<String>());
+        // As text: some are nested too deep for our reader of replies.
+        let output = engine.exchange(&[b"EVAL", script.as_bytes(), b"0"]);
+        let shown = String::from_utf8_lossy(&output);
+        let end: String = shown.chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
+        assert!(shown.contains(words), "{script}: {end}");
         // The server goes on.
         assert_eq!(answer(&mut engine, &[b"EVAL", b"return 7", b"0"]), Reply::Integer(7));
     };
     fails("local t = {} t[1] = t return t", "reached lua stack limit");
-    fails("return setmetatable({}, {__index = function(t, k) error('x') end})", "empty");
+    fails("return setmetatable({}, {__index = function(t, k) error('x') end})", "*0");
     fails("return bit.tohex(1, -2^31)", "00000001");
     fails("end redis.call('ping') function g()", "ERR Error running script (new function)");
     fails("return cmsgpack.unpack(string.rep('\\145', 20000) .. '\\1')", "stack overflow");
     fails("local function f() return 1 + f() end return f()", "stack overflow");
-    fails("local function f() return pcall(f) end return f()", "stack overflow");
+    fails("local function f() return pcall(f) end return f()", ":1");
     fails("local t = {} for i = 1, 30 do t = {t, t} end return string.rep('x', 2^31)", "not enough memory");
     fails("local s = 'x' while true do s = s .. s end", "not enough memory");
 }
