@@ -144,3 +144,8 @@ fn streams_answer_as_recorded() {
 fn ranges_of_bytes_answer_as_recorded() {
     replay("zlex", 5500);
 }
+
+#[test]
+fn scripts_answer_as_recorded() {
+    replay("scripting", 7500);
+}

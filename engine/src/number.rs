@@ -247,18 +247,24 @@ fn is_exact(text: &[u8]) -> bool {
 /// A double as C's `%.17g` prints it: 17 significant digits at most, no trailing zeros, exponents of two digits or more.
 #[must_use]
 pub fn format_f64(value: f64) -> String {
-    const SIGNIFICANT: i32 = 17;
+    format_significant(value, 17)
+}
+
+/// A double as C's `%.{digits}g` prints it, with as many significant digits at most; one to 17.
+#[must_use]
+pub(crate) fn format_significant(value: f64, digits: u8) -> String {
+    let significant = i32::from(digits.clamp(1, 17));
     if value.is_nan() {
         return if value.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
     }
     if value.is_infinite() {
         return if value < 0.0 { "-inf" } else { "inf" }.to_owned();
     }
-    let scientific = format!("{:.*e}", SIGNIFICANT as usize - 1, value);
+    let scientific = format!("{:.*e}", usize::from(digits.clamp(1, 17)) - 1, value);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..SIGNIFICANT).contains(&exponent) {
-        let decimals = usize::try_from(SIGNIFICANT - 1 - exponent).unwrap_or(0);
+    if (-4..significant).contains(&exponent) {
+        let decimals = usize::try_from(significant - 1 - exponent).unwrap_or(0);
         return without_trailing_zeros(&format!("{value:.decimals$}")).to_owned();
     }
     let sign = if exponent < 0 { '-' } else { '+' };

@@ -9,7 +9,7 @@ use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Valu
 
 use super::raise::{self, Raised, position};
 use super::state::ScriptState;
-use super::{Sha, random, redis_table};
+use super::{Sha, bits, json, message_pack, packing, random, redis_table};
 
 /// Bytes that the Lua state may take: a script that wants more is told so, and the process lives.
 const MEMORY_MAX: usize = 2 * 1024 * 1024 * 1024;
@@ -73,6 +73,10 @@ impl Environment {
             globals.raw_set(gone, Value::Nil)?;
         }
         random::install(&lua, &globals.raw_get("math")?, &state)?;
+        globals.raw_set("bit", bits::create(&lua)?)?;
+        globals.raw_set("cjson", json::create(&lua)?)?;
+        globals.raw_set("cmsgpack", message_pack::create(&lua)?)?;
+        globals.raw_set("struct", packing::create(&lua)?)?;
         let redis = redis_table::create(&lua, &state)?;
         globals.raw_set("redis", &redis)?;
         protect_globals(&lua, &globals)?;

@@ -13,8 +13,13 @@
 //! functions that borrow the command's context and end with it ([`mlua::Lua::scope`]); all that the other functions of
 //! `redis` say about the script that runs lies in [`state::ScriptState`], which both sides see.
 
+mod arguments;
+mod bits;
 mod call;
 mod environment;
+mod json;
+mod message_pack;
+mod packing;
 mod raise;
 mod random;
 mod redis_table;

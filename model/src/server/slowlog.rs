@@ -102,7 +102,8 @@ impl Model {
             Some(..0) => return,
             Some(0) => {}
             Some(_) | None => {
-                log.lose_track();
+                log.known = false;
+                log.latest_id = None;
                 return;
             }
         }
