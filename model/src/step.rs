@@ -109,13 +109,18 @@ impl Model {
     }
 
     /// Judges what a command was answered, and moves to the state that follows from it.
-    fn judge(
+    pub(crate) fn judge(
         &mut self,
         client: ClientId,
         command: &[&[u8]],
         outcome: &Outcome<'_>,
         span: Span,
     ) -> Result<Verdict, Box<Deviation>> {
+        if let Some(script) = self.script_of(client, command, span)
+            && let Some(judged) = self.run_script(client, command, &script, outcome, span)
+        {
+            return judged;
+        }
         let mut worlds = self.worlds(client, command, span, outcome.replies.first());
         let errors = self.profile.errors;
         if worlds.len() >= MOST_WORLDS {

@@ -248,7 +248,7 @@ impl Model {
     }
 
     /// Several pieces become what the step handed on.
-    fn gather(&mut self, pieces: Vec<Propagated>) {
+    pub(crate) fn gather(&mut self, pieces: Vec<Propagated>) {
         if !self.records_propagation {
             return;
         }
