@@ -6,7 +6,8 @@ use std::path::Path;
 
 use tally_check::properties::rdb::Loader;
 use tally_check::properties::{
-    commands, hyperloglog, intset, listpack, quicklist, resp, restore_payload, stream_payload, ziplist,
+    commands, config, hyperloglog, intset, listpack, quicklist, rdb_dataset, resp, restore_payload, stream_payload,
+    ziplist,
 };
 
 /// Runs a property over the seeds of a target and answers how many there were.
@@ -24,6 +25,17 @@ fn the_seeds_of_rdb_load_hold_and_many_of_them_load() {
     assert!(all >= 10, "only {all} seeds");
     // The folder also gathers what local runs of the fuzzer find, most of which is damaged.
     assert!(loaded >= 10, "{loaded} of {all} load");
+}
+
+#[test]
+fn the_seeds_of_rdb_roundtrip_hold() {
+    assert!(seeds("rdb_roundtrip", rdb_dataset::any_dataset_is_kept) >= 10);
+}
+
+#[test]
+fn the_seeds_of_config_parse_hold() {
+    assert!(seeds("config_parse", config::a_rewrite_says_the_same) >= 5);
+    seeds("config_parse", config::any_line_can_be_set_again);
 }
 
 #[test]

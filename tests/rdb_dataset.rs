@@ -4,6 +4,7 @@
 use conversation::Conversation;
 use tally_engine::config::Config;
 use tally_engine::rdb::{NEWEST_READABLE, RdbErrorKind, Reader};
+use tally_engine::{Effect, LogLevel};
 use tally_model::Reply;
 use tally_model::rdb::{self as naive, Item};
 
@@ -149,4 +150,42 @@ fn deadline_idle_time_and_frequency_outlive_a_reload() {
     let file = dump(&server);
     server.engine.load_rdb(&mut server.world, &mut file.as_slice()).unwrap();
     assert_eq!(server.say(&["OBJECT", "FREQ", "k"]), Reply::Integer(77));
+}
+
+//= SPEC.md#encodings-after-loading
+//# [LOADENC-7] (wire) A list of type 18 MUST be loaded into the nodes that RPUSH of its elements one by one would give.
+#[test]
+fn a_list_of_listpacks_gets_the_nodes_of_its_elements_pushed_one_by_one() {
+    let items: Vec<Vec<u8>> =
+        (0..500).map(|at| if at % 50 == 7 { vec![b'x'; 3000] } else { format!("item {at}").into_bytes() }).collect();
+    let mut writer = naive::Writer::new(10, naive::Forms::default());
+    assert!(writer.value(b"list", &naive::Content::List(items.clone()), naive::ValueType::QUICKLIST_2));
+    for directives in ["", "list-max-ziplist-size 3\n", "list-compress-depth 1\n"] {
+        let mut loaded = with(directives);
+        loaded.engine.load_rdb(&mut loaded.world, &mut writer.clone().finish().as_slice()).unwrap();
+        let mut pushed = with(directives);
+        for item in &items {
+            pushed.exchange(&[b"RPUSH", b"list", item]);
+        }
+        assert_eq!(loaded.exchange(&[b"DUMP", b"list"]), pushed.exchange(&[b"DUMP", b"list"]), "{directives}");
+        assert_eq!(
+            loaded.exchange(&[b"LRANGE", b"list", b"0", b"-1"]),
+            pushed.exchange(&[b"LRANGE", b"list", b"0", b"-1"])
+        );
+    }
+}
+
+//= SPEC.md#rdb-file
+//# [RDB-38] (file) Opcode 245 (FUNCTION2) MUST be followed by one string, the text of a library of functions, which is left out when a file is loaded, with a log line at level warning.
+#[test]
+fn libraries_of_functions_are_left_out_and_that_is_said() {
+    let mut server = Conversation::new();
+    let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/rdb/redis-7.0.15-all.rdb")).unwrap();
+    let report = server.engine.load_rdb(&mut server.world, &mut file.as_slice()).unwrap();
+    assert_eq!(report.functions, 1);
+    server.exchange(&[b"PING"]);
+    let said = server.effects.iter().any(|effect| {
+        matches!(effect, Effect::Log { level: LogLevel::Warning, text } if text.contains("libraries of functions"))
+    });
+    assert!(said, "{:?}", server.effects);
 }

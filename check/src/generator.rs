@@ -28,6 +28,10 @@ use crate::request::Request;
 pub trait View {
     /// What the key holds in the client's database, and its length in bytes or elements.
     fn key(&self, key: &[u8]) -> Option<(Kind, usize)>;
+    /// What the key holds in the client's database.
+    fn kind(&self, key: &[u8]) -> Option<Kind> {
+        self.key(key).map(|(kind, _)| kind)
+    }
     /// The stream at the key, if it holds one.
     fn stream(&self, _key: &[u8]) -> Option<&StreamValue> {
         None
@@ -388,7 +392,7 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
         };
         // A weight of 0 stands for rarer than the least: in play in some episodes only.
         let weight = match grammar.weight {
-            0 if focused || choice.ratio(1, 6) => factor,
+            0 if focused || choice.ratio(1, if grammar.heavy { 30 } else { 6 }) => factor,
             weight => u32::from(weight) * factor,
         };
         table.extend(std::iter::repeat_n(grammar, weight as usize));

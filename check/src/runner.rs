@@ -432,6 +432,10 @@ impl View for ModelView<'_, '_> {
         self.session.model.key(self.db, key).map(|view| (view.kind, view.len))
     }
 
+    fn kind(&self, key: &[u8]) -> Option<Kind> {
+        self.session.model.holds(self.db, key)
+    }
+
     fn stream(&self, key: &[u8]) -> Option<&tally_model::stream::StreamValue> {
         self.session.model.stream(self.db, key)
     }

@@ -70,8 +70,8 @@ pub struct Session<'a> {
     errors: ErrorPolicy,
     /// Until when CLIENT PAUSE holds commands back, Unix milliseconds.
     paused_until_ms: i64,
-    /// The database that each command of the batch worked in.
-    databases: Vec<usize>,
+    /// The database that each judged command of the batch worked in, and its [`command_index`].
+    ran: Vec<(usize, usize)>,
     /// The target shows how values are stored, and they are stored as the model says.
     sees_encodings: bool,
     /// `hll-sparse-max-bytes` or a limit of streams' nodes was changed, so that a replay of the AOF, which does not hold
@@ -111,7 +111,7 @@ impl<'a> Session<'a> {
             deliveries,
             errors,
             paused_until_ms: i64::MIN,
-            databases: Vec::new(),
+            ran: Vec::new(),
             sees_encodings,
             file_is_ambiguous: false,
         })
@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
         mut answered: impl FnMut(&Request, &[Reply]),
     ) -> Result<(), Box<Finding>> {
         let first_command = self.commands;
-        self.databases.clear();
+        self.ran.clear();
         let mut rest = batch;
         if self.is_blocked(slot) {
             // Its requests would wait until it is served, so they are not sent at all.
@@ -226,8 +226,9 @@ impl<'a> Session<'a> {
                 } else {
                     request
                 };
-                self.databases.push(self.model.selected_db(client.id));
-                self.judge(slot, understood, closed).map_err(|wrong| at(command, request, wrong))?;
+                let db = self.model.selected_db(client.id);
+                let known = self.judge(slot, understood, closed).map_err(|wrong| at(command, request, wrong))?;
+                self.ran.push((db, known));
                 self.deliveries.expect(command, self.model.take_due());
                 self.deliveries.note_listening(client.id, request);
                 answered(request, &self.replies);
@@ -261,9 +262,8 @@ impl<'a> Session<'a> {
         // few keys again and again, and each is looked at once.
         let mut looked_at: [(usize, &[u8]); 8] = [(usize::MAX, b""); 8];
         let mut count = 0;
-        for (index, &db) in self.databases.iter().enumerate().rev() {
-            let Some(sent) = batch.get(index) else { continue };
-            let Some(grammar) = grammar_at(command_index(sent.request.name())) else { continue };
+        for (index, &(db, command)) in self.ran.iter().enumerate().rev() {
+            let (Some(sent), Some(grammar)) = (batch.get(index), grammar_at(command)) else { continue };
             for key in grammar.keys(&sent.request) {
                 let key = sent.request.argument(key);
                 if looked_at.contains(&(db, key)) {
@@ -383,8 +383,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn judge(&mut self, slot: Slot, request: &Request, closed: bool) -> Result<(), Wrong> {
-        let Some(client) = self.clients[slot as usize] else { return Ok(()) };
+    /// Judges a command by the replies that it was given; answers its [`command_index`].
+    fn judge(&mut self, slot: Slot, request: &Request, closed: bool) -> Result<usize, Wrong> {
+        let command = command_index(request.name());
+        let Some(client) = self.clients[slot as usize] else { return Ok(command) };
         let span = self.target.span();
         let outcome = Outcome { replies: &self.replies, closed };
         let mut few: [&[u8]; 8] = [&[]; 8];
@@ -404,7 +406,6 @@ impl<'a> Session<'a> {
             ledger.expect(self.model.take_propagated(), failed);
         }
         self.commands += 1;
-        let command = command_index(request.name());
         self.coverage.accepted(command);
         if let Some(erratum) = verdict.erratum {
             *self.coverage.errata.entry(erratum).or_default() += 1;
@@ -417,7 +418,7 @@ impl<'a> Session<'a> {
             Some(reply) => self.harvest.collect(request, reply),
             None => {}
         }
-        Ok(())
+        Ok(command)
     }
 
     /// Lets time pass.

@@ -91,6 +91,8 @@ pub(crate) struct Client {
     pub(crate) blocked: Option<Box<Blocked>>,
     /// Its wait is over, and the input that came meanwhile has not run yet.
     pub(crate) unblocked: bool,
+    /// A script of its runs a command.
+    pub(crate) in_script: bool,
     /// It is shown every command.
     pub(crate) monitor: bool,
     /// Too much output waits for it: it gets no more, and is closed when the command that runs is over.
@@ -126,6 +128,7 @@ impl Client {
             subscriptions: None,
             blocked: None,
             unblocked: false,
+            in_script: false,
             monitor: false,
             doomed: false,
             over_soft_limit_since: None,

@@ -166,9 +166,9 @@ impl Report<'_> {
         self.line("allocator_active", active);
         self.line("allocator_resident", resident);
         self.bytes("total_system_memory", self.fact_bytes("total_system_memory").unwrap_or(0));
-        self.bytes("used_memory_lua", 0);
-        self.bytes("used_memory_scripts", 0);
-        self.line("number_of_cached_scripts", 0);
+        self.bytes("used_memory_lua", server.scripting.lua_memory() as u64);
+        self.bytes("used_memory_scripts", server.scripting.memory() as u64);
+        self.line("number_of_cached_scripts", server.scripting.len());
         self.bytes("maxmemory", server.config.maxmemory);
         self.line("maxmemory_policy", server.config.maxmemory_policy.word());
         self.line("allocator_frag_ratio", quotient(active, allocated));

@@ -45,6 +45,7 @@ mod pubsub;
 pub mod rdb;
 pub mod resp;
 mod saving;
+mod scripting;
 mod slowlog;
 mod state;
 mod stats;

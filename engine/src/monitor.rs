@@ -16,6 +16,7 @@ impl Server {
         let unix_us = self.clock.unix_us;
         let (seconds, rest) = (unix_us.div_euclid(1_000_000), unix_us.rem_euclid(1_000_000));
         let address = match client.peer.unix_socket {
+            _ if client.in_script => "lua".to_owned(),
             true => format!("unix:{}", String::from_utf8_lossy(&self.config.unixsocket)),
             false => client.peer.address.clone(),
         };

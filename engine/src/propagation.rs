@@ -15,12 +15,20 @@ pub struct Targets {
 }
 
 impl Targets {
+    /// Nobody.
+    pub const NONE: Targets = Targets { aof: false, replicas: false };
     /// Only the append-only file.
     pub const AOF: Targets = Targets { aof: true, replicas: false };
     /// Only the replicas.
     pub const REPLICAS: Targets = Targets { aof: false, replicas: true };
     /// Both.
     pub const ALL: Targets = Targets { aof: true, replicas: true };
+
+    /// Those who are in both.
+    #[must_use]
+    pub(crate) fn and(self, other: Targets) -> Targets {
+        Targets { aof: self.aof && other.aof, replicas: self.replicas && other.replicas }
+    }
 }
 
 /// One command that was handed on, kept for who asked for it ([`crate::Engine::record_propagation`]).
@@ -35,7 +43,7 @@ pub struct Propagated {
 }
 
 /// What the command that runs at the moment said about its propagation; reset before each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Propagation {
     /// Something was said: `lists` hold instead of the command as it came.
     pub(crate) said: bool,
@@ -43,6 +51,14 @@ pub(crate) struct Propagation {
     pub(crate) aof: Option<Vec<OwnedArgs>>,
     /// Instead for replicas; `None` = as it came.
     pub(crate) replicas: Option<Vec<OwnedArgs>>,
+    /// Whom a command may tell at all: a script decides it for its commands.
+    pub(crate) allowed: Targets,
+}
+
+impl Default for Propagation {
+    fn default() -> Self {
+        Propagation { said: false, aof: None, replicas: None, allowed: Targets::ALL }
+    }
 }
 
 impl Propagation {

@@ -17,6 +17,7 @@ use crate::latency::Latency;
 use crate::propagation::{Propagated, Propagation, Targets};
 use crate::pubsub::PubSub;
 use crate::saving::Saving;
+use crate::scripting::Scripting;
 use crate::slowlog::Slowlog;
 use crate::stats::Stats;
 use crate::timers::Timers;
@@ -90,6 +91,8 @@ pub(crate) struct Server {
     pub(crate) dirty: u64,
     /// What the command that runs said about its propagation.
     pub(crate) propagation: Propagation,
+    /// The scripts that are known.
+    pub(crate) scripting: Scripting,
     /// Who watches which keys.
     pub(crate) watches: WatchTable,
     /// Who listens to what.
@@ -157,6 +160,7 @@ impl Server {
             effects: Vec::new(),
             dirty: 0,
             propagation: Propagation::default(),
+            scripting: Scripting::default(),
             watches: WatchTable::default(),
             pubsub: PubSub::default(),
             blocking: Blocking::default(),
@@ -181,7 +185,7 @@ impl Server {
         db: usize,
         arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) {
-        if self.loading {
+        if self.loading || targets == Targets::NONE {
             return;
         }
         if targets.aof {

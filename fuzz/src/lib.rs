@@ -18,6 +18,39 @@ pub fn rdb_load(bytes: &[u8]) {
     LOADER.with_borrow_mut(|loader| loader.judges_as_the_model(bytes));
 }
 
+/// See [`properties::rdb_mutation::mutated`]: half of the inputs of `rdb_load` are files that are whole but for what was
+/// changed; the others are what libFuzzer makes of bytes. Returns the length of the new input at the beginning of `data`.
+#[cfg(fuzzing)]
+pub fn rdb_mutator(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+    if seed % 2 == 0 {
+        return libfuzzer_sys::fuzzer_mutate(data, size, max_size);
+    }
+    let mut tweak = |text: &mut Vec<u8>| {
+        let length = text.len();
+        text.resize(length + 16, 0);
+        let room = text.len();
+        let length = libfuzzer_sys::fuzzer_mutate(text, length, room);
+        text.truncate(length);
+    };
+    let file = properties::rdb_mutation::mutated(&data[..size], u64::from(seed), &mut tweak);
+    if file.len() > max_size {
+        return libfuzzer_sys::fuzzer_mutate(data, size, max_size);
+    }
+    data[..file.len()].copy_from_slice(&file);
+    file.len()
+}
+
+/// See [`properties::rdb_dataset::any_dataset_is_kept`].
+pub fn rdb_roundtrip(bytes: &[u8]) {
+    properties::rdb_dataset::any_dataset_is_kept(bytes);
+}
+
+/// See [`properties::config::a_rewrite_says_the_same`] and [`properties::config::any_line_can_be_set_again`].
+pub fn config_parse(bytes: &[u8]) {
+    properties::config::a_rewrite_says_the_same(bytes);
+    properties::config::any_line_can_be_set_again(bytes);
+}
+
 /// See [`properties::resp::any_stream_in_any_pieces`].
 pub fn resp_parse(bytes: &[u8]) {
     properties::resp::any_stream_in_any_pieces(bytes);
@@ -80,6 +113,25 @@ macro_rules! target {
     ($($property:tt)*) => {
         libfuzzer_sys::fuzz_target!($($property)*);
     };
+}
+
+/// Makes libFuzzer change inputs as a function does that gets the buffer, the length of the input in it, the longest that
+/// a new one may be, and a seed, and returns the length of the new one.
+#[cfg(fuzzing)]
+#[macro_export]
+macro_rules! mutator {
+    ($mutator:expr) => {
+        libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+            $mutator(data, size, max_size, seed)
+        });
+    };
+}
+
+/// Nothing is changed where nothing is fuzzed.
+#[cfg(not(fuzzing))]
+#[macro_export]
+macro_rules! mutator {
+    ($mutator:expr) => {};
 }
 
 /// Makes a program of a property.

@@ -15,17 +15,23 @@ use crate::span::{Outcome, Span};
 use crate::value::Kind;
 
 impl Model {
-    /// Makes the changes of a plan in order.
+    /// Makes the changes of a plan in order. `command` is the name in lower case, empty for an unknown command.
     pub(crate) fn make_changes(
         &mut self,
         client: ClientId,
+        command: &'static str,
         line: &[&[u8]],
         plan: Plan,
         outcome: &Outcome<'_>,
         span: Span,
     ) {
-        let name = line.first().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
-        let command = std::str::from_utf8(&name).unwrap_or_default();
+        if !self.is_anyone_concerned() {
+            for change in plan.changes {
+                self.foresee(&change, span);
+                self.apply(client, change, outcome, span);
+            }
+            return;
+        }
         // [NOTIFY-6] [WATCH-3] [WATCH-4]
         let writes = plan.propagation != Propagation::Nothing;
         if writes && plan.changes.is_empty() && matches!(command, "sunionstore" | "sdiffstore" | "sinterstore") {
@@ -91,6 +97,13 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// Whether a change of a key can matter to anybody: to who watches one, waits for one, or may be told of it.
+    fn is_anyone_concerned(&self) -> bool {
+        self.server.config.effects().events.asks_for_any()
+            || !self.waiting.is_empty()
+            || self.clients.values().any(|client| !client.watched.is_empty())
     }
 
     /// Whether the profile has a known defect.

@@ -3,6 +3,7 @@
 //! A value is written in the form of its encoding, and its encoding is decided anew when it is loaded, by rules that
 //! differ a little from those of the commands: a structure that is loaded whole is only asked for the number of its
 //! elements, one that is loaded element by element for their sizes too. [LOADENC-1] to [LOADENC-6]
+//! A list is its elements alone, so that it does not matter in which nodes it came. [LOADENC-7]
 
 use std::collections::BTreeSet;
 
@@ -48,15 +49,15 @@ fn encoding(value: &Value, form: ValueType, limits: &Thresholds) -> Encoding {
         Value::Zset(zset) => {
             let small = zset.scores.len() <= limits.zset_ziplist_entries;
             let short = |member: &Bytes| member.len() <= limits.zset_ziplist_value;
-            let fits = || form == ValueType::ZSET_ZIPLIST || zset.scores.keys().all(short);
+            let whole = matches!(form, ValueType::ZSET_ZIPLIST | ValueType::ZSET_LISTPACK);
+            let fits = || whole || zset.scores.keys().all(short);
             choose(small && fits(), Encoding::Ziplist, Encoding::Skiplist)
         }
         Value::Hash(hash) => {
             let small = hash.fields.len() <= limits.hash_ziplist_entries;
             let short = |bytes: &Bytes| bytes.len() <= limits.hash_ziplist_value;
-            let fits = || {
-                form == ValueType::HASH_ZIPLIST || hash.fields.iter().all(|(field, value)| short(field) && short(value))
-            };
+            let whole = matches!(form, ValueType::HASH_ZIPLIST | ValueType::HASH_LISTPACK);
+            let fits = || whole || hash.fields.iter().all(|(field, value)| short(field) && short(value));
             choose(small && fits(), Encoding::Ziplist, Encoding::Hashtable)
         }
     }
@@ -123,5 +124,61 @@ pub(crate) fn holds(content: &Content, value: &Value) -> bool {
         }
         (Content::Stream(read), Value::Stream(stream)) => stream.may_be(read),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loaded;
+    use crate::rdb::{Content, ValueType};
+    use crate::thresholds::Thresholds;
+    use crate::value::Encoding;
+
+    fn encoding(content: Content, form: ValueType) -> Encoding {
+        let limits = Thresholds {
+            hash_ziplist_entries: 512,
+            hash_ziplist_value: 64,
+            zset_ziplist_entries: 128,
+            zset_ziplist_value: 64,
+            set_intset_entries: 512,
+            ..Thresholds::default()
+        };
+        loaded(content, form, &limits, true).encoding()
+    }
+
+    fn numbered(count: usize, length: usize) -> Vec<Vec<u8>> {
+        (0..count).map(|number| format!("{number:0>length$}").into_bytes()).collect()
+    }
+
+    // [LOADENC-3] [LOADENC-4]
+    #[test]
+    fn a_hash_that_came_whole_is_asked_for_the_number_of_its_fields_alone() {
+        let hash =
+            |count, length| Content::Hash(numbered(count, length).into_iter().map(|f| (f, Vec::new())).collect());
+        for form in [ValueType::HASH_LISTPACK, ValueType::HASH_ZIPLIST] {
+            assert_eq!(encoding(hash(512, 65), form), Encoding::Ziplist);
+            assert_eq!(encoding(hash(513, 1), form), Encoding::Hashtable);
+        }
+        assert_eq!(encoding(hash(1, 65), ValueType::HASH), Encoding::Hashtable);
+        assert_eq!(encoding(hash(1, 65), ValueType::HASH_ZIPMAP), Encoding::Hashtable);
+    }
+
+    // [LOADENC-5] [LOADENC-6]
+    #[test]
+    fn a_sorted_set_that_came_whole_is_asked_for_the_number_of_its_members_alone() {
+        let zset = |count, length| Content::Zset(numbered(count, length).into_iter().map(|m| (m, 0.0)).collect());
+        for form in [ValueType::ZSET_LISTPACK, ValueType::ZSET_ZIPLIST] {
+            assert_eq!(encoding(zset(128, 65), form), Encoding::Ziplist);
+            assert_eq!(encoding(zset(129, 3), form), Encoding::Skiplist);
+        }
+        assert_eq!(encoding(zset(1, 65), ValueType::ZSET_2), Encoding::Skiplist);
+    }
+
+    // [LOADENC-1] [LOADENC-2] [LOADENC-7]
+    #[test]
+    fn lists_and_sets_are_what_their_elements_make_them() {
+        assert_eq!(encoding(Content::List(numbered(3, 100)), ValueType::QUICKLIST_2), Encoding::Quicklist);
+        assert_eq!(encoding(Content::Set(numbered(10, 1)), ValueType::SET_LISTPACK), Encoding::Intset);
+        assert_eq!(encoding(Content::Set(numbered(10, 2)), ValueType::SET_LISTPACK), Encoding::Hashtable);
     }
 }

@@ -123,6 +123,14 @@ impl Model {
         })
     }
 
+    /// The type of a key's value, if the key is there for sure.
+    pub fn holds(&self, db: usize, key: &[u8]) -> Option<Kind> {
+        match self.keyspace.slot(db, key)? {
+            Slot::Known(entry) => Some(entry.value.kind()),
+            Slot::Open(_) => None,
+        }
+    }
+
     /// The stream at a key, if there is one for sure: its ids, groups and consumers are what a generator draws from.
     pub fn stream(&self, db: usize, key: &[u8]) -> Option<&StreamValue> {
         match self.keyspace.slot(db, key)? {

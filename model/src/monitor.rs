@@ -6,7 +6,7 @@ use crate::allowed::{Allowed, Judge};
 use crate::call::Call;
 use crate::clause::Clause;
 use crate::client::{ClientChange, ClientId};
-use crate::commands;
+use crate::commands::Command;
 use crate::delivery::Manner;
 use crate::erratum::Erratum;
 use crate::model::Model;
@@ -105,8 +105,11 @@ impl Model {
     }
 
     /// Shows a command that is executed. [MONITOR-4] [MONITOR-5] [MONITOR-7]
-    pub(crate) fn show_to_monitors(&mut self, client: ClientId, line: &[&[u8]], span: Span) {
-        let Some(command) = line.first().and_then(|name| commands::find(name)) else { return };
+    pub(crate) fn show_to_monitors(&mut self, client: ClientId, command: &Command, line: &[&[u8]], span: Span) {
+        let monitors = self.monitors();
+        if monitors.is_empty() {
+            return;
+        }
         let mut hidden = command.flags.split(' ').any(|flag| matches!(flag, "admin" | "skip_monitor"));
         // Early versions show passwords.
         let doubtful = command.name == "auth" && self.has(Erratum::E_26);
@@ -116,7 +119,7 @@ impl Model {
         if hidden {
             return;
         }
-        for monitor in self.monitors() {
+        for monitor in monitors {
             let shown = self.monitor_line(client, line, span);
             let manner = Manner { clause: Clause::MONITOR_7, early: false, optional: doubtful };
             self.send(monitor, manner, shown);

@@ -44,6 +44,11 @@ impl Flags {
         Self::CLASSES.iter().position(|&known| known == class).map_or(0, |place| 1 << place)
     }
 
+    /// Some event may be published.
+    pub(crate) fn asks_for_any(self) -> bool {
+        self.classes != 0 && (self.keyspace || self.keyevent)
+    }
+
     fn asks_for(self, class: u8) -> bool {
         self.classes & Self::bit(class) != 0
     }

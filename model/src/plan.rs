@@ -169,13 +169,9 @@ impl Plan {
     }
 
     /// Whether real servers put other commands in the place of this one, in the slow log too (E-96).
-    pub(crate) fn rewrites(&self, line: &[&[u8]]) -> bool {
-        let pops = |name: &&[u8]| {
-            [b"blpop".as_slice(), b"brpop", b"brpoplpush", b"bzpopmin", b"bzpopmax"]
-                .contains(&name.to_ascii_lowercase().as_slice())
-        };
+    pub(crate) fn rewrites(&self, command: &str) -> bool {
         matches!(self.propagation, Propagation::Instead { .. } | Propagation::Unspecified)
-            || line.first().is_some_and(pops)
+            || matches!(command, "blpop" | "brpop" | "brpoplpush" | "bzpopmin" | "bzpopmax")
     }
 
     /// A real server may also answer this, by mistake.

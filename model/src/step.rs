@@ -263,8 +263,8 @@ impl Model {
     /// Makes the only world that explains the outcome the state.
     fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
         let failed = matches!(outcome.replies.first(), Some(Reply::Error(_)));
-        if world.plan.executed {
-            self.show_to_monitors(client, command, span);
+        if let (true, Some(spec)) = (world.plan.executed, world.command) {
+            self.show_to_monitors(client, spec, command, span);
         }
         self.settle(&world.choices, failed, span);
         if self.records_propagation {
@@ -272,9 +272,10 @@ impl Model {
         }
         self.use_keys(client, world.command, command, outcome, span);
         let executed = world.plan.executed;
-        let ends = world.command.is_some_and(|command| command.name == "exec") && self.in_transaction(client);
-        let rewritten = world.plan.rewrites(command);
-        self.make_changes(client, command, world.plan, outcome, span);
+        let name = world.command.map_or("", |command| command.name);
+        let ends = name == "exec" && self.in_transaction(client);
+        let rewritten = world.plan.rewrites(name);
+        self.make_changes(client, name, command, world.plan, outcome, span);
         if executed {
             self.log_if_slow(client, command, rewritten, span);
         }

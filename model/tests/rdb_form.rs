@@ -118,19 +118,24 @@ fn compressed_bytes_mean_what_their_control_bytes_say() {
 //= SPEC.md#rdb-file
 //# [RDB-11] (file) An RDB file MUST begin with `REDIS` and its version in four decimal digits, and a writer writes `0009`.
 //= SPEC.md#rdb-file
+//# [RDB-12] (file) A reader MUST refuse a file with another beginning, with version 0 and with a version above 11, naming which of these it is.
+//= SPEC.md#rdb-file
 //# [RDB-26] (file) Opcode 255 (EOF) MUST end the items, followed since version 5 by the checksum of all bytes before it in eight bytes (little-endian).
 #[test]
 fn the_smallest_file_is_a_beginning_and_an_end() {
     let file = writer().finish();
     assert_eq!(&file[..10], b"REDIS0009\xff");
     assert_eq!(file[10..], crc64::checksum(&file[..10]).to_le_bytes());
+    for version in 1..=rdb::HIGHEST_READ {
+        assert_eq!(rdb::file(&Writer::new(version, Forms::default()).finish()).unwrap().version, version);
+    }
     assert!(rdb::file(b"REDIS0004\xff").unwrap().checksum.is_none());
     assert_eq!(refusal(b"REDIS0005\xff").0, 10);
     for (beginning, wrong) in [
         (b"RODIS0009\xff".as_slice(), (0, RdbErrorKind::Magic)),
-        (b"REDIS0000\xff", (5, RdbErrorKind::Version)),
-        (b"REDIS0010\xff", (5, RdbErrorKind::Version)),
-        (b"REDIS00x9\xff", (5, RdbErrorKind::Version)),
+        (b"REDIS0000\xff", (5, RdbErrorKind::Version(Some(0)))),
+        (b"REDIS0012\xff", (5, RdbErrorKind::Version(Some(12)))),
+        (b"REDIS00x9\xff", (5, RdbErrorKind::Version(None))),
     ] {
         assert_eq!(refusal(beginning), wrong);
     }

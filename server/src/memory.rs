@@ -14,7 +14,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use mimalloc::MiMalloc;
+use libmimalloc_sys as mi;
 
 /// Bytes that a thread may have allocated or freed without telling the common count.
 const BATCH: isize = 8 * 1024;
@@ -36,7 +36,7 @@ pub fn used_bytes() -> usize {
 pub fn trim() {
     // SAFETY: the call has no preconditions and may be made at any time.
     unsafe {
-        libmimalloc_sys::mi_collect(true);
+        mi::mi_collect(true);
     }
 }
 
@@ -74,42 +74,59 @@ const fn footprint(size: usize) -> isize {
     class as isize
 }
 
-// SAFETY: every call is passed on to mimalloc unchanged; counting does not touch the memory.
+/// What mimalloc aligns everything to without being asked, which saves it the longer way: a word.
+const NATURAL_ALIGNMENT: usize = size_of::<usize>();
+
+// SAFETY: every call is passed on to mimalloc; counting does not touch the memory. Blocks that are asked for without an
+// alignment have at least that of a word, and `mi_free` takes back blocks of either kind.
 unsafe impl GlobalAlloc for CountingAllocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is that of `MiMalloc`.
-        let pointer = unsafe { MiMalloc.alloc(layout) };
+        let (size, align) = (layout.size(), layout.align());
+        // SAFETY: the size is not 0 and the alignment a power of two, as the caller warrants.
+        let pointer = unsafe {
+            if align <= NATURAL_ALIGNMENT { mi::mi_malloc(size) } else { mi::mi_malloc_aligned(size, align) }
+        };
         if !pointer.is_null() {
-            count(footprint(layout.size()));
+            count(footprint(size));
         }
-        pointer
+        pointer.cast()
     }
 
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-footprint(layout.size()));
-        // SAFETY: as above.
-        unsafe { MiMalloc.dealloc(pointer, layout) }
+        // SAFETY: the pointer came from one of the calls here and was not freed, as the caller warrants.
+        unsafe { mi::mi_free(pointer.cast()) }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        let pointer = unsafe { MiMalloc.alloc_zeroed(layout) };
+        let (size, align) = (layout.size(), layout.align());
+        // SAFETY: as in `alloc`.
+        let pointer = unsafe {
+            if align <= NATURAL_ALIGNMENT { mi::mi_zalloc(size) } else { mi::mi_zalloc_aligned(size, align) }
+        };
         if !pointer.is_null() {
-            count(footprint(layout.size()));
+            count(footprint(size));
         }
-        pointer
+        pointer.cast()
     }
 
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        let moved = unsafe { MiMalloc.realloc(pointer, layout, new_size) };
+        let (old, align) = (pointer.cast(), layout.align());
+        // SAFETY: the pointer as in `dealloc`, size and alignment as in `alloc`.
+        let moved = unsafe {
+            if align <= NATURAL_ALIGNMENT {
+                mi::mi_realloc(old, new_size)
+            } else {
+                mi::mi_realloc_aligned(old, new_size, align)
+            }
+        };
         if !moved.is_null() {
             count(footprint(new_size) - footprint(layout.size()));
         }
-        moved
+        moved.cast()
     }
 }

@@ -100,8 +100,8 @@ impl<V: View> Terms<'_, V> {
             let mut present = None;
             for step in 0..count.min(8) {
                 let place = (first + step) % count;
-                match self.view.key(&keys[place]) {
-                    Some((kind, _)) if want.fits(kind) => {
+                match self.view.kind(&keys[place]) {
+                    Some(kind) if want.fits(kind) => {
                         present = Some(place);
                         break;
                     }
@@ -120,7 +120,7 @@ impl<V: View> Terms<'_, V> {
                 (one, other) => one.or(other).unwrap_or(first),
             };
         }
-        if let (true, Some((kind, length))) = (writes, self.view.key(&keys[drawn])) {
+        if writes && let Some((kind, length)) = self.view.key(&keys[drawn]) {
             let most =
                 if kind == tally_model::value::Kind::String { self.swarm.longest } else { self.swarm.most_elements };
             self.too_long |= length > most;

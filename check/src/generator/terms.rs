@@ -46,9 +46,8 @@ impl<'a, V> Terms<'a, V> {
 
 impl<V: View> Terms<'_, V> {
     pub(super) fn sequence(&mut self, choice: &mut impl Choice, arguments: &[Argument], into: &mut Request) {
-        let writes_values = grows(arguments);
         for argument in arguments {
-            self.argument(choice, argument, writes_values, into);
+            self.argument(choice, argument, arguments, into);
         }
     }
 
@@ -59,7 +58,8 @@ impl<V: View> Terms<'_, V> {
         });
     }
 
-    fn argument(&mut self, choice: &mut impl Choice, argument: &Argument, writes: bool, into: &mut Request) {
+    /// Makes one argument; `among` are all of its sequence.
+    fn argument(&mut self, choice: &mut impl Choice, argument: &Argument, among: &[Argument], into: &mut Request) {
         match argument {
             Argument::Optional(body) => {
                 if choice.ratio(1, 2) {
@@ -110,13 +110,13 @@ impl<V: View> Terms<'_, V> {
             return;
         }
         self.wrong_in -= 1;
-        self.leaf(choice, argument, writes, into);
+        self.leaf(choice, argument, among, into);
     }
 
-    fn leaf(&mut self, choice: &mut impl Choice, argument: &Argument, writes: bool, into: &mut Request) {
+    fn leaf(&mut self, choice: &mut impl Choice, argument: &Argument, among: &[Argument], into: &mut Request) {
         match argument {
             Argument::Word(word) => self.word(choice, word, into),
-            Argument::Key(want) => self.key(choice, *want, writes, into),
+            Argument::Key(want) => self.key(choice, *want, grows(among), into),
             Argument::Value => {
                 let values = &self.swarm.pools.values;
                 if choice.ratio(3, 4) {

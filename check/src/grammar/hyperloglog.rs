@@ -26,5 +26,5 @@ pub(super) const COMMANDS: &[Grammar] = &[
         ],
     ),
     Grammar::new("pfmerge", HyperLogLog, 15, &[KEY, Optional(&[Many(&[KEY])])]),
-    Grammar::new("pfselftest", HyperLogLog, 0, &[]),
+    Grammar::new("pfselftest", HyperLogLog, 0, &[]).heavy(),
 ];

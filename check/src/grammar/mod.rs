@@ -326,13 +326,22 @@ pub struct Grammar {
     pub weight: u16,
     /// It is sent and answered alone, because the number of its replies or its reach beyond its connection is not fixed.
     pub alone: bool,
+    /// It takes as long as hundreds of others, and always does the same: fewer episodes have it.
+    pub heavy: bool,
     /// What follows the name.
     pub arguments: &'static [Argument],
+    key_range: (i64, i64, i64),
+    counted_at: Option<usize>,
 }
 
 impl Grammar {
     const fn new(name: &'static str, family: Family, weight: u16, arguments: &'static [Argument]) -> Self {
-        Self { name, family, weight, alone: false, arguments }
+        let (key_range, counted_at) = (key_range(arguments), counted_at(arguments));
+        Self { name, family, weight, alone: false, heavy: false, arguments, key_range, counted_at }
+    }
+
+    const fn heavy(self) -> Self {
+        Self { heavy: true, ..self }
     }
 
     const fn alone(self) -> Self {
@@ -342,39 +351,17 @@ impl Grammar {
     /// Where keys stand: first and last argument (negative: counted from the end) and the step between them; all 0
     /// without keys. Keys behind optional arguments are not counted, as in COMMAND's answer.
     pub fn key_range(&self) -> (i64, i64, i64) {
-        let mut found: Option<(i64, i64, i64)> = None;
-        for (position, argument) in (1..).zip(self.arguments) {
-            match argument {
-                Argument::Key(_) => {
-                    let first = found.map_or(position, |(first, ..)| first);
-                    found = Some((first, position, 1));
-                }
-                Argument::Many(body) if matches!(body.first(), Some(Argument::Key(_))) => {
-                    let first = found.map_or(position, |(first, ..)| first);
-                    let behind = self.arguments.len() as i64 - position;
-                    return (first, -1 - behind, body.len() as i64);
-                }
-                Argument::Optional(_)
-                | Argument::Many(_)
-                | Argument::Options(_)
-                | Argument::CountedKeys(_)
-                | Argument::PerCountedKey(_)
-                | Argument::Streams(_) => break,
-                _ => {}
-            }
-        }
-        found.unwrap_or((0, 0, 0))
+        self.key_range
     }
 
     /// The indexes of the arguments of `request` that are keys: by [`Grammar::key_range`], and those that are counted.
     pub fn keys(&self, request: &Request) -> impl Iterator<Item = usize> + use<> {
-        let (first, last, step) = self.key_range();
+        let (first, last, step) = self.key_range;
         let count = request.len() as i64;
         let last = if last < 0 { count + last } else { last.min(count - 1) };
         let end = if first == 0 { 0 } else { last + 1 };
         let fixed = (first..end).step_by(step.max(1) as usize).map(|index| index as usize);
-        let place = self.arguments.iter().position(|argument| matches!(argument, Argument::CountedKeys(_)));
-        let counted = place.map_or(0..0, |place| {
+        let counted = self.counted_at.map_or(0..0, |place| {
             let number = std::str::from_utf8(request.argument(place + 1)).ok().and_then(|text| text.parse().ok());
             let first = place + 2;
             first..request.len().min(first.saturating_add(number.unwrap_or(0))).max(first)
@@ -386,6 +373,44 @@ impl Grammar {
         });
         fixed.chain(counted).chain(streams.into_iter().flatten())
     }
+}
+
+/// See [`Grammar::key_range`]; worked out once, because every command asks for its keys.
+const fn key_range(arguments: &[Argument]) -> (i64, i64, i64) {
+    let mut found = (0, 0, 0);
+    let mut place = 0;
+    while place < arguments.len() {
+        let position = place as i64 + 1;
+        let first = if found.0 == 0 { position } else { found.0 };
+        match arguments[place] {
+            Argument::Key(_) => found = (first, position, 1),
+            Argument::Many(body @ [Argument::Key(_), ..]) => {
+                let behind = arguments.len() as i64 - position;
+                return (first, -1 - behind, body.len() as i64);
+            }
+            Argument::Optional(_)
+            | Argument::Many(_)
+            | Argument::Options(_)
+            | Argument::CountedKeys(_)
+            | Argument::PerCountedKey(_)
+            | Argument::Streams(_) => return found,
+            _ => {}
+        }
+        place += 1;
+    }
+    found
+}
+
+/// Which of the arguments is keys and their number, if one is.
+const fn counted_at(arguments: &[Argument]) -> Option<usize> {
+    let mut place = 0;
+    while place < arguments.len() {
+        if let Argument::CountedKeys(_) = arguments[place] {
+            return Some(place);
+        }
+        place += 1;
+    }
+    None
 }
 
 /// All commands with a grammar, ordered by name within a family.

@@ -39,6 +39,15 @@ pub fn what_was_set_can_be_set_again(name: &[u8], value: &[u8]) {
     }
 }
 
+/// The same of the first word of a line and of the rest of it.
+///
+/// # Panics
+/// When it is not so.
+pub fn any_line_can_be_set_again(line: &[u8]) {
+    let (name, value) = line.split_at(line.iter().position(|&byte| byte == b' ').unwrap_or(line.len()));
+    what_was_set_can_be_set_again(name, value.strip_prefix(b" ").unwrap_or_default());
+}
+
 /// Words that are quoted are split into the same words.
 ///
 /// # Panics

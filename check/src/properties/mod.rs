@@ -18,6 +18,8 @@ pub mod quicklist;
 pub mod random_choice;
 pub mod rax;
 pub mod rdb;
+pub mod rdb_dataset;
+pub mod rdb_mutation;
 pub mod resp;
 pub mod restore_payload;
 pub mod scripts;

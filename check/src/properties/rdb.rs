@@ -119,12 +119,18 @@ impl Value {
         };
         match self {
             Value::String(_) => vec![ValueType::STRING],
-            Value::List(_) => vec![ValueType::LIST, ValueType::LIST_ZIPLIST, ValueType::QUICKLIST],
-            Value::Set(members) if integers(members) => vec![ValueType::SET, ValueType::INTSET],
-            Value::Set(_) => vec![ValueType::SET],
-            Value::Zset(_) => vec![ValueType::ZSET, ValueType::ZSET_2, ValueType::ZSET_ZIPLIST],
-            Value::Hash(_) => vec![ValueType::HASH, ValueType::HASH_ZIPLIST],
-            Value::Stream(_) => vec![ValueType::STREAM],
+            Value::List(_) => {
+                vec![ValueType::LIST, ValueType::LIST_ZIPLIST, ValueType::QUICKLIST, ValueType::QUICKLIST_2]
+            }
+            Value::Set(members) if integers(members) => {
+                vec![ValueType::SET, ValueType::INTSET, ValueType::SET_LISTPACK]
+            }
+            Value::Set(_) => vec![ValueType::SET, ValueType::SET_LISTPACK],
+            Value::Zset(_) => {
+                vec![ValueType::ZSET, ValueType::ZSET_2, ValueType::ZSET_ZIPLIST, ValueType::ZSET_LISTPACK]
+            }
+            Value::Hash(_) => vec![ValueType::HASH, ValueType::HASH_ZIPLIST, ValueType::HASH_LISTPACK],
+            Value::Stream(_) => vec![ValueType::STREAM, ValueType::STREAM_2, ValueType::STREAM_3],
         }
     }
 }
@@ -244,7 +250,7 @@ impl Loader {
     fn refusal_is_justified(&self, bytes: &[u8], error: &RdbError) {
         // What the model does not judge: it holds no databases, and describes what a server refuses.
         let beyond = error.opcode == Some(rdb::opcode::MODULE_AUX)
-            || matches!(error.kind, RdbErrorKind::Database { .. } | RdbErrorKind::NotHeld(_));
+            || matches!(error.kind, RdbErrorKind::Database { .. } | RdbErrorKind::ModuleMissing(_));
         if beyond {
             return;
         }
@@ -290,7 +296,7 @@ impl Loader {
 /// A dataset as the model writes it.
 #[must_use]
 pub fn written_by_the_model(dataset: &Dataset, forms: naive::Forms) -> Vec<u8> {
-    let mut writer = naive::Writer::new(naive::VERSION, forms);
+    let mut writer = naive::Writer::new(naive::HIGHEST_READ, forms);
     let mut selected = None;
     for ((db, key), held) in dataset {
         if selected != Some(*db) {
@@ -334,7 +340,7 @@ fn read(payload: &[u8]) -> Result<Value, rdb::PayloadError> {
             collection.view().validate();
             Value::from(collection.view())
         }
-        rdb::Value::Other(shape) => panic!("a value that is not held was handed over: {shape:?}"),
+        rdb::Value::Module(name) => panic!("a value of a module was handed over: {name:?}"),
     })
 }
 
@@ -353,11 +359,18 @@ pub fn payloads_are_judged_alike(payload: &[u8]) {
     }
 }
 
-/// A value's payload is restored by both halves, in whatever of the forms that can hold it.
+/// A value's payload is restored by both halves, in whatever of the forms that can hold it; those of newer versions are
+/// refused, since a payload says that it is of version 9.
 pub fn payloads_keep_their_value(value: &Value, forms: naive::Forms) {
     let content = Content::from(value);
-    let mut payloads: Vec<Vec<u8>> =
-        value.forms().into_iter().filter_map(|form| naive::payload_of_value(&content, form, forms)).collect();
+    let (known, newer): (Vec<ValueType>, Vec<ValueType>) =
+        value.forms().into_iter().partition(|form| *form <= ValueType::STREAM);
+    let payload_in = |form| naive::payload_of_value(&content, form, forms);
+    for payload in newer.into_iter().filter_map(payload_in) {
+        payloads_are_judged_alike(&payload);
+        assert!(read(&payload).is_err(), "a form of a newer version was restored");
+    }
+    let mut payloads: Vec<Vec<u8>> = known.into_iter().filter_map(payload_in).collect();
     if let Value::String(bytes) = value {
         payloads.extend([true, false].map(|compress| rdb::string_payload(bytes, compress)));
     }

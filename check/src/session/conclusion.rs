@@ -98,7 +98,7 @@ impl Session<'_> {
             deliveries: Deliveries::default(),
             errors: self.errors,
             paused_until_ms: i64::MIN,
-            databases: Vec::new(),
+            ran: Vec::new(),
             sees_encodings: false,
             file_is_ambiguous: false,
         };

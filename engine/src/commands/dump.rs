@@ -89,7 +89,7 @@ pub(crate) fn restore(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
         let value = match value {
             Value::String(text) => new_string(text).payload(share),
             Value::Collection(collection) => Payload::Collection(collection),
-            Value::Other(_) => unreachable!("what is not held is refused"),
+            Value::Module(_) => unreachable!("modules' values are refused"),
         };
         cx.server.keyspace.db_mut(db).keys.insert_new(key, value, lru, expiry);
         cx.server.key_is_ready(db, key);

@@ -29,6 +29,7 @@ pub(crate) mod object;
 pub(crate) mod pubsub;
 pub(crate) mod replication;
 pub(crate) mod scan;
+pub(crate) mod scripting;
 pub(crate) mod server;
 pub(crate) mod set_algebra;
 pub(crate) mod sets;
@@ -47,7 +48,6 @@ pub(crate) mod zsets;
 
 use crate::blocking::Wanted;
 use crate::client::{Client, ReplyMode, Waiting};
-use crate::config::Config;
 use crate::faults::{self, Fault};
 use crate::propagation::Targets;
 use crate::resp::{Args, OwnedArgs, Reply};
@@ -296,19 +296,14 @@ fn check(cx: &mut Context<'_>, args: &Args<'_>) -> Result<usize, Unfit> {
     if !config.requirepass.is_empty() && !cx.client.authenticated && command.name != "auth" {
         return Err(Refusal::Fixed("NOAUTH Authentication required.").into());
     }
-    if config.maxmemory > 0 && takes_memory(cx.client, command) && is_out_of_memory(config, cx.world) {
+    if config.maxmemory > 0 && takes_memory(cx.client, command) && is_out_of_memory(cx.server, cx.world) {
         return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'.").into());
     }
-    let failing = !cx.server.saving.last_ok || cx.server.aof.failure().is_some();
     // PING too, so that who watches over the server learns of it.
-    if failing && (command.has(table::WRITE) || command.name == "ping") {
-        let guarded = config.stop_writes_on_bgsave_error && !config.save.is_empty();
-        if !cx.server.saving.last_ok && guarded {
-            return Err(Refusal::Fixed(MISCONF).into());
-        }
-        if let Some(failure) = cx.server.aof.failure() {
-            return Err(Refusal::from(format!("MISCONF Errors writing to the AOF file: {failure}")).into());
-        }
+    if (command.has(table::WRITE) || command.name == "ping")
+        && let Some(refusal) = writes_refused(cx.server)
+    {
+        return Err(refusal.into());
     }
     if cx.client.subscriptions.is_some() && !WITH_SUBSCRIPTIONS.contains(&command.name) {
         let refusal = Refusal::Fixed("ERR only (P)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT allowed in this context");
@@ -326,8 +321,19 @@ fn takes_memory(client: &Client, command: &Command) -> bool {
     command.has(table::DENYOOM) || (client.transaction.is_some() && !["exec", "discard"].contains(&command.name))
 }
 
-fn is_out_of_memory(config: &Config, world: &dyn World) -> bool {
-    world.used_memory() as u64 > config.maxmemory
+/// Whether more memory is used than is allowed.
+pub(crate) fn is_out_of_memory(server: &Server, world: &dyn World) -> bool {
+    server.config.maxmemory > 0 && world.used_memory() as u64 > server.config.maxmemory
+}
+
+/// Why nothing may be written at the moment, if so: what was written before could not be kept.
+#[inline]
+pub(crate) fn writes_refused(server: &Server) -> Option<Refusal> {
+    if !server.saving.last_ok && server.config.stop_writes_on_bgsave_error && !server.config.save.is_empty() {
+        return Some(Refusal::Fixed(MISCONF));
+    }
+    let failure = server.aof.failure()?;
+    Some(Refusal::from(format!("MISCONF Errors writing to the AOF file: {failure}")))
 }
 
 /// The refusal of writes while snapshots fail, word for word: tools look for it.
@@ -389,8 +395,9 @@ fn note_time(cx: &mut Context<'_>, command: &Command, args: &Args<'_>, usec: u64
 
 /// Hands on what the command left, see [`crate::propagation`].
 fn hand_on(server: &mut Server, db: usize, args: &Args<'_>) {
+    let allowed = server.propagation.allowed;
     if !server.propagation.said {
-        server.hand_on(Targets::ALL, db, args.iter());
+        server.hand_on(allowed, db, args.iter());
         return;
     }
     let aof = server.propagation.aof.take();
@@ -398,11 +405,11 @@ fn hand_on(server: &mut Server, db: usize, args: &Args<'_>) {
     server.propagation.reset();
     if aof.is_none() || replicas.is_none() {
         let targets = Targets { aof: aof.is_none(), replicas: replicas.is_none() };
-        server.hand_on(targets, db, args.iter());
+        server.hand_on(targets.and(allowed), db, args.iter());
     }
     for (targets, list) in [(Targets::AOF, aof), (Targets::REPLICAS, replicas)] {
         for command in list.iter().flatten() {
-            server.hand_on(targets, db, command.as_args().iter());
+            server.hand_on(targets.and(allowed), db, command.as_args().iter());
         }
     }
 }

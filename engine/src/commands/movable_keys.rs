@@ -12,6 +12,7 @@ pub(crate) fn places(command: &Command, request: &Args<'_>) -> Option<Vec<usize>
         "georadius" | "georadius_ro" | "georadiusbymember" | "georadiusbymember_ro" => {
             Some(with_stored(request, 5, &[], &["store", "storedist"]))
         }
+        "eval" | "evalsha" => Some(of_script(request)?.collect()),
         "zunionstore" | "zinterstore" => counted(request),
         "xread" | "xreadgroup" => of_streams(request),
         _ => Some(command.keys(request.len()).collect()),
@@ -41,6 +42,13 @@ fn counted(request: &Args<'_>) -> Option<Vec<usize>> {
     let count = usize::try_from(parse_i64(request.get(2)?)?).ok()?;
     let sources = 3..3usize.checked_add(count)?;
     (count > 0 && sources.end <= request.len()).then(|| sources.chain([1]).collect())
+}
+
+/// What follows the count behind the script.
+fn of_script(request: &Args<'_>) -> Option<std::ops::Range<usize>> {
+    let count = usize::try_from(parse_i64(request.get(2)?)?).ok()?;
+    let keys = 3..3usize.checked_add(count)?;
+    (count > 0 && keys.end <= request.len()).then_some(keys)
 }
 
 /// The first half of what stands behind STREAMS. [COMMAND-14]

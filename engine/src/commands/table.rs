@@ -6,8 +6,8 @@
 use super::{
     Handler, bitfield, bits, blocking, client, cluster, command as introspection, config, connection, debug, dump,
     expire, geo, hashes, hyperloglog, increments, info, keys, latency, lists, lolwut, memory, object, pubsub,
-    replication, scan, server, set_algebra, sets, slowlog, sort, stream_groups, stream_info, stream_read, streams,
-    strings, transactions, zset_algebra, zset_ranges, zsets,
+    replication, scan, scripting, server, set_algebra, sets, slowlog, sort, stream_groups, stream_info, stream_read,
+    streams, strings, transactions, zset_algebra, zset_ranges, zsets,
 };
 
 /// Changes data.
@@ -138,6 +138,8 @@ const TABLE: &[Command] = &[
     command("discard", 1, NOSCRIPT | FAST, NO_KEYS, transactions::discard),
     command("dump", 2, READONLY | RANDOM, (1, 1, 1), dump::dump),
     command("echo", 2, FAST, NO_KEYS, connection::echo),
+    command("eval", -3, NOSCRIPT | MOVABLEKEYS, NO_KEYS, scripting::eval),
+    command("evalsha", -3, NOSCRIPT | MOVABLEKEYS, NO_KEYS, scripting::evalsha),
     command("exec", 1, NOSCRIPT | SKIP_MONITOR, NO_KEYS, transactions::exec),
     command("exists", -2, READONLY | FAST, (1, -1, 1), keys::exists),
     command("expire", 3, WRITE | FAST, (1, 1, 1), expire::expire),
@@ -230,6 +232,7 @@ const TABLE: &[Command] = &[
     command("save", 1, ADMIN | NOSCRIPT, NO_KEYS, server::save),
     command("scan", -2, READONLY | RANDOM, NO_KEYS, scan::scan),
     command("scard", 2, READONLY | FAST, (1, 1, 1), sets::scard),
+    command("script", -2, NOSCRIPT, NO_KEYS, scripting::script),
     command("sdiff", -2, READONLY | SORT_FOR_SCRIPT, (1, -1, 1), set_algebra::sdiff),
     command("sdiffstore", -3, WRITE | DENYOOM, (1, -1, 1), set_algebra::sdiffstore),
     command("select", 2, LOADING | FAST, NO_KEYS, connection::select),

@@ -7,8 +7,8 @@ use crate::commands::table::Renames;
 /// commands works unchanged.
 #[rustfmt::skip] // A list of words.
 pub const COMMANDS_TO_COME: &[&str] = &[
-    "bgrewriteaof", "eval", "evalsha", "migrate", "psync", "replconf",
-    "replicaof", "restore-asking", "script", "slaveof", "sync",
+    "bgrewriteaof", "migrate", "psync", "replconf",
+    "replicaof", "restore-asking", "slaveof", "sync",
 ];
 
 impl Config {

@@ -75,6 +75,9 @@ pub enum RdbErrorKind {
     /// The same key twice in one database.
     #[error("a key that the database already holds")]
     DuplicateKey,
+    /// A value of a module, and the module is not there. [RDB-41]
+    #[error("a value of module {0}, which is not loaded")]
+    ModuleMissing(String),
     /// A value type that is read, but not held by this engine.
     #[error("values of type {0} cannot be loaded")]
     NotHeld(&'static str),
@@ -98,13 +101,16 @@ pub enum RdbErrorKind {
     /// A value is stored as one packed structure, and that is damaged.
     #[error("{structure}, byte {at}: {reason}")]
     Structure {
-        /// `ziplist`, `intset`, `zipmap` or `stream node`.
+        /// `ziplist`, `listpack`, `intset`, `zipmap` or `stream node`.
         structure: &'static str,
         /// Bytes from the structure's beginning, after decompression.
         at: u64,
         /// What is wrong.
         reason: String,
     },
+    /// A node of a list that is neither an element nor a listpack. [RDBVAL-10]
+    #[error("node form {0}, which has no meaning")]
+    NodeForm(u64),
     /// Fields or scores without a partner.
     #[error("{0} entries where pairs are needed")]
     Odd(u64),

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::io::{Chain, Cursor, Read};
 
 use super::value_in::Holding;
-use super::{Checksum, Entry, RdbError, RdbErrorKind, Reader, Record, Text, VERSION, Value, opcode_name};
+use super::{Checksum, Entry, NEWEST_READABLE, RdbError, RdbErrorKind, Reader, Record, Text, Value};
+use crate::effect::LogLevel;
 use crate::engine::Engine;
 use crate::keyspace::Keyspace;
 use crate::lru;
@@ -35,6 +36,8 @@ pub struct LoadReport {
     pub expired: u64,
     /// Keys left out because their value held nothing.
     pub empty: u64,
+    /// Libraries of functions left out, which Redis 5 does not have. [RDB-38]
+    pub functions: u64,
     /// What the file said about its checksum.
     pub checksum: Checksum,
 }
@@ -43,7 +46,7 @@ pub struct LoadReport {
 type Rest<R> = Chain<Cursor<Vec<u8>>, R>;
 
 impl Engine {
-    /// Replaces the dataset by what an RDB file of version 1 to 9 holds. On an error the dataset is as it was.
+    /// Replaces the dataset by what an RDB file of version 1 to 11 holds. On an error the dataset is as it was.
     pub fn load_rdb(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<LoadReport, RdbError> {
         self.read_clock(world);
         let (report, _) = self.server.load_snapshot(world, source, LoadedAs::Dump)?;
@@ -69,7 +72,7 @@ impl Server {
         source: R,
         kind: LoadedAs,
     ) -> Result<(LoadReport, Rest<R>), RdbError> {
-        let mut reader = Reader::new(source, VERSION)?.holding(self.holding());
+        let mut reader = Reader::new(source, NEWEST_READABLE)?.holding(self.holding());
         if !self.config.rdbchecksum {
             reader = reader.without_verification();
         }
@@ -81,6 +84,7 @@ impl Server {
             keys: 0,
             expired: 0,
             empty: 0,
+            functions: 0,
             checksum: Checksum::Absent,
         };
         let mut database = 0;
@@ -108,12 +112,19 @@ impl Server {
                     return Err(RdbError { offset: start, opcode: Some(super::opcode::MODULE_AUX), kind });
                 }
                 Some(Record::End(checksum)) => report.checksum = checksum,
-                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them; what
-                // is newer than the version does not come.
-                Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. } | Record::Function(_)) => {}
+                // [RDB-38]
+                Some(Record::Function(_)) => report.functions += 1,
+                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them.
+                Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. }) => {}
             }
         }
         report.bytes = reader.offset();
+        if report.functions > 0 {
+            self.log(
+                LogLevel::Warning,
+                format!("Left out {} libraries of functions of a newer version", report.functions),
+            );
+        }
         let rest = reader.into_rest();
         let over = std::mem::take(&mut fresh.expired);
         if kind == LoadedAs::Dump {
@@ -141,9 +152,8 @@ impl Server {
         let value = match entry.value {
             Value::String(text) => new_string(text).payload(self.config.shares_integers()),
             Value::Collection(collection) => Payload::Collection(collection),
-            Value::Other(_) => {
-                return Err(fail(RdbErrorKind::NotHeld(opcode_name(entry.value_type).unwrap_or("unknown"))));
-            }
+            // [RDB-41]
+            Value::Module(name) => return Err(fail(RdbErrorKind::ModuleMissing(name))),
         };
         let now_ms = self.clock.unix_ms();
         if kind == LoadedAs::Dump && entry.expires_at_ms.is_some_and(|at_ms| is_over(at_ms, now_ms)) {

@@ -9,8 +9,8 @@
 //! EOF crc64                                                    the checksum since version 5; 0 = none
 //! ```
 //!
-//! `input` counts offsets and sums the checksum over any buffered source; `reader` turns it into records; `shape` walks
-//! values that are only described, `value_in` makes those that the engine holds; `writer` writes, with `value_out` for
+//! `input` counts offsets and sums the checksum over any buffered source; `reader` turns it into records; `module` walks
+//! over what modules wrote, `value_in` makes the values that the engine holds; `writer` writes, with `value_out` for
 //! what is no string; `load` and `save` are the engine's ends. Everything read is checked
 //! before it is believed: a declared length costs no memory before its bytes have come, and every error names the
 //! offset where it shows.
@@ -18,11 +18,11 @@
 mod error;
 pub(crate) mod input;
 pub(crate) mod load;
+mod module;
 mod number;
 mod payload;
 pub(crate) mod reader;
 mod save;
-mod shape;
 mod stream;
 mod value_in;
 mod value_out;
@@ -35,12 +35,11 @@ pub use payload::{PayloadError, collection_payload, read_payload, string_payload
 pub(crate) use payload::{payload, restore, value_bytes};
 pub use reader::{Checksum, Entry, Forms, Reader, Record, Text, Value};
 pub use save::Held;
-pub use shape::{Shape, stored_as};
 pub use writer::{Attributes, Writer, write_text};
 
-/// The version this engine writes, and the newest it loads, as Redis 5.0.
+/// The version this engine writes, as Redis 5.0. [RDB-11]
 pub const VERSION: u32 = 9;
-/// The newest version the tools read (Redis 7.2, Valkey 8).
+/// The newest version it reads (Redis 7.2, Valkey 8). [RDB-12]
 pub const NEWEST_READABLE: u32 = 11;
 /// The first version that ends in a checksum.
 pub(crate) const FIRST_WITH_CHECKSUM: u32 = 5;
@@ -128,6 +127,31 @@ pub(crate) fn first_version(code: u8) -> u32 {
         ty::HASH_LISTPACK | ty::ZSET_LISTPACK | ty::LIST_QUICKLIST_2 | ty::STREAM_LISTPACKS_2 | op::FUNCTION2 => 10,
         _ => 1,
     }
+}
+
+/// What values of this type are, as TYPE answers, and how the file stores them; `None` for modules' and unknown ones.
+#[must_use]
+pub fn stored_as(code: u8) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        value_type::STRING => ("string", "string"),
+        value_type::LIST => ("list", "linkedlist"),
+        value_type::LIST_ZIPLIST => ("list", "ziplist"),
+        value_type::LIST_QUICKLIST | value_type::LIST_QUICKLIST_2 => ("list", "quicklist"),
+        value_type::SET => ("set", "hashtable"),
+        value_type::SET_INTSET => ("set", "intset"),
+        value_type::SET_LISTPACK => ("set", "listpack"),
+        value_type::ZSET | value_type::ZSET_2 => ("zset", "skiplist"),
+        value_type::ZSET_ZIPLIST => ("zset", "ziplist"),
+        value_type::ZSET_LISTPACK => ("zset", "listpack"),
+        value_type::HASH => ("hash", "hashtable"),
+        value_type::HASH_ZIPMAP => ("hash", "zipmap"),
+        value_type::HASH_ZIPLIST => ("hash", "ziplist"),
+        value_type::HASH_LISTPACK => ("hash", "listpack"),
+        value_type::STREAM_LISTPACKS | value_type::STREAM_LISTPACKS_2 | value_type::STREAM_LISTPACKS_3 => {
+            ("stream", "stream")
+        }
+        _ => return None,
+    })
 }
 
 /// The name of an opcode or a value type, as `AUX` or `HASH_ZIPLIST`.

@@ -102,7 +102,7 @@ pub(crate) fn restore<T>(
         }
         let mut scratch = Scratch::default();
         match read_value(code, &mut input, &mut scratch, holding)? {
-            Value::Other(_) => Err(RdbError { offset: 0, opcode: Some(code), kind: RdbErrorKind::NotHeld(name) }),
+            Value::Module(_) => Err(RdbError { offset: 0, opcode: Some(code), kind: RdbErrorKind::NotHeld(name) }),
             Value::Collection(collection) if collection.view().is_void() => {
                 Err(RdbError { offset: 0, opcode: Some(code), kind: RdbErrorKind::Empty })
             }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 
 use super::input::{Input, Scratch};
-use super::shape::{self, Shape};
+use super::module;
 use super::value_in::{self, Holding};
 use super::{FIRST_WITH_CHECKSUM, RdbError, RdbErrorKind, first_version, opcode, opcode_name, value_type};
 use crate::number::{I64_TEXT_MAX, format_i64};
@@ -58,8 +58,8 @@ pub enum Value<'a> {
     String(Text<'a>),
     /// Another value that the engine holds.
     Collection(Collection),
-    /// What the engine does not hold: walked over and described.
-    Other(Shape),
+    /// A module's value, walked over: the name of its type.
+    Module(String),
 }
 
 /// One key and what belongs to it.
@@ -305,16 +305,16 @@ impl<R: Read> Reader<R> {
                 Record::SlotInfo { slot: input.number()?, keys: input.number()?, expires: input.number()? }
             }
             opcode::MODULE_AUX => {
-                let module = shape::module_name(input.number()?);
+                let name = module::type_name(input.number()?);
                 // Two fields of the module format: the word "unsigned integer" and the number.
                 let field = input.offset();
                 let kind = input.number()?;
-                if kind != shape::MODULE_UNSIGNED {
+                if kind != module::UNSIGNED {
                     return Err(input.error(field, RdbErrorKind::ModuleField(kind)));
                 }
                 let when = input.number()?;
-                shape::skip_module_fields(input, scratch)?;
-                Record::ModuleAux { module, when }
+                module::skip_fields(input, scratch)?;
+                Record::ModuleAux { module: name, when }
             }
             opcode::FUNCTION2 => {
                 input.text(scratch)?.store(name);
@@ -370,6 +370,6 @@ pub(crate) fn read_value<'a, R: Read>(
     }
     match value_in::collection(code, input, scratch, holding)? {
         Some(collection) => Ok(Value::Collection(collection)),
-        None => Ok(Value::Other(shape::walk(code, input, scratch)?)),
+        None => Ok(Value::Module(module::walk(code, input, scratch)?)),
     }
 }

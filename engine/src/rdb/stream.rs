@@ -7,7 +7,8 @@
 //!          consumers { name  seen(8, low first)  pending { id(16) } } }
 //! ```
 //!
-//! Each list begins with its length; an id is two lengths, or sixteen bytes with the high ones first.
+//! Each list begins with its length; an id is two lengths, or sixteen bytes with the high ones first. Newer versions add
+//! what this engine does not keep, [`StreamForm`].
 
 use std::io::{self, Read, Write};
 
@@ -17,6 +18,17 @@ use super::{RdbError, RdbErrorKind};
 use crate::faults::{self, Fault};
 use crate::values::Stream;
 use crate::values::stream::{Group, Pending, StreamId};
+
+/// What a version adds to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum StreamForm {
+    /// Nothing.
+    V9,
+    /// First id, greatest deleted id and entries ever added behind the last id; entries read behind a group's. [RDBSTREAM-10]
+    V10,
+    /// Also when a consumer last got an entry. [RDBSTREAM-11]
+    V11,
+}
 
 impl<W: Write> Writer<W> {
     pub(super) fn stream(&mut self, stream: &Stream) -> io::Result<()> {
@@ -65,7 +77,7 @@ impl<W: Write> Writer<W> {
 }
 
 impl<R: Read> Source<'_, R> {
-    pub(super) fn stream(&mut self) -> Result<Stream, RdbError> {
+    pub(super) fn stream(&mut self, form: StreamForm) -> Result<Stream, RdbError> {
         let mut stream = Stream::new();
         for _ in 0..self.input.number()? {
             self.stream_node(&mut stream)?;
@@ -81,11 +93,14 @@ impl<R: Read> Source<'_, R> {
             return Err(self.trouble(offset, "an entry above the last id"));
         }
         stream.set_last_id(last_id);
+        if form >= StreamForm::V10 {
+            self.pass_over(5)?;
+        }
         let mut name = Vec::new();
         for _ in 0..self.input.number()? {
             let offset = self.input.offset();
             self.text_into(&mut name)?;
-            let group = self.group()?;
+            let group = self.group(form)?;
             if !stream.add_group(&name, group) {
                 return Err(self.trouble(offset, "a group that stands twice"));
             }
@@ -114,8 +129,19 @@ impl<R: Read> Source<'_, R> {
         Ok(StreamId { ms: self.input.number()?, seq: self.input.number()? })
     }
 
-    fn group(&mut self) -> Result<Group, RdbError> {
+    /// Reads over so many lengths.
+    fn pass_over(&mut self, lengths: u32) -> Result<(), RdbError> {
+        for _ in 0..lengths {
+            self.input.number()?;
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, form: StreamForm) -> Result<Group, RdbError> {
         let mut group = Group::new(self.stream_id()?);
+        if form >= StreamForm::V10 {
+            self.pass_over(1)?;
+        }
         // Whose each is comes later: until then nobody's.
         let mut deliveries: Vec<Delivery> = Vec::new();
         for _ in 0..self.input.number()? {
@@ -133,6 +159,9 @@ impl<R: Read> Source<'_, R> {
             let offset = self.input.offset();
             self.text_into(&mut name)?;
             let seen_ms = i64::from_le_bytes(self.input.array()?);
+            if form >= StreamForm::V11 {
+                self.input.array::<8>()?;
+            }
             let (consumer, new) = group.find_or_add(&name, seen_ms);
             if !new {
                 return Err(self.trouble(offset, "a consumer that stands twice"));

@@ -8,12 +8,14 @@
 use std::io::Read;
 
 use super::input::{Input, Scratch};
+use super::stream::StreamForm;
 use super::{RdbError, RdbErrorKind, value_type as ty};
 use crate::config::Config;
 use crate::faults::{self, Fault};
 use crate::number::{I64_TEXT_MAX, parse_f64};
 use crate::structures::dict::HashKey;
 use crate::structures::intset::Intset;
+use crate::structures::listpack::Listpack;
 use crate::structures::quicklist::{End, Options};
 use crate::structures::ziplist::Ziplist;
 use crate::structures::zipmap;
@@ -24,6 +26,12 @@ use crate::values::{Collection, ELEMENT_MAX, Hash, HashLimits, List, Set, SetLim
 const NOT_A_NUMBER: u8 = 253;
 const POSITIVE_INFINITY: u8 = 254;
 const NEGATIVE_INFINITY: u8 = 255;
+
+/// How a node of a newer list is stored: one large element, or a listpack. [RDBVAL-10]
+const PLAIN_NODE: u64 = 1;
+const PACKED_NODE: u64 = 2;
+/// Bytes by which an entry of a ziplist can be longer than the same one of a listpack.
+const ENTRY_GROWTH: usize = 10;
 
 /// How values are made: what decides about their encodings.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +79,13 @@ pub(super) fn collection<R: Read>(
         ty::HASH => Collection::Hash(source.hash(holding)?),
         ty::HASH_ZIPLIST => Collection::Hash(source.hash_of_ziplist(holding)?),
         ty::HASH_ZIPMAP => Collection::Hash(source.hash_of_zipmap(holding)?),
-        ty::STREAM_LISTPACKS => Collection::Stream(source.stream()?),
+        ty::STREAM_LISTPACKS => Collection::Stream(source.stream(StreamForm::V9)?),
+        ty::STREAM_LISTPACKS_2 => Collection::Stream(source.stream(StreamForm::V10)?),
+        ty::STREAM_LISTPACKS_3 => Collection::Stream(source.stream(StreamForm::V11)?),
+        ty::LIST_QUICKLIST_2 => Collection::List(source.list_of_newer_nodes(holding)?),
+        ty::SET_LISTPACK => Collection::Set(source.set_of_listpack(holding)?),
+        ty::HASH_LISTPACK => Collection::Hash(source.hash_of_listpack(holding)?),
+        ty::ZSET_LISTPACK => Collection::Zset(source.zset_of_listpack(holding)?),
         _ => return Ok(None),
     }))
 }
@@ -113,6 +127,27 @@ impl<R: Read> Source<'_, R> {
         })
     }
 
+    fn listpack(&mut self) -> Result<Listpack, RdbError> {
+        self.packed(|bytes| {
+            Listpack::from_bytes(bytes).map_err(|error| RdbErrorKind::Structure {
+                structure: "listpack",
+                at: error.offset as u64,
+                reason: error.reason.to_string(),
+            })
+        })
+    }
+
+    /// A listpack as the ziplist of its elements, which is what this engine packs values into.
+    fn listpack_as_ziplist(&mut self) -> Result<Ziplist, RdbError> {
+        let offset = self.input.offset();
+        let listpack = self.listpack()?;
+        // Entries of a ziplist can be a few bytes longer than those of a listpack.
+        if listpack.len().saturating_mul(ENTRY_GROWTH).saturating_add(listpack.byte_len()) > ELEMENT_MAX {
+            return Err(self.input.error(offset, RdbErrorKind::Length(listpack.byte_len() as u64)));
+        }
+        Ok(Ziplist::of(&listpack))
+    }
+
     /// An error at `offset` when `fresh` says that a member was there before.
     fn distinct(&self, offset: u64, fresh: bool) -> Result<(), RdbError> {
         if fresh { Ok(()) } else { Err(self.input.error(offset, RdbErrorKind::DuplicateMember)) }
@@ -121,18 +156,23 @@ impl<R: Read> Source<'_, R> {
     fn list(&mut self, holding: &Holding) -> Result<List, RdbError> {
         let mut list = List::new(holding.list);
         for _ in 0..self.input.number()? {
-            let offset = self.input.offset();
-            let length = self.text(|item| {
-                if item.len() <= ELEMENT_MAX {
-                    list.push(End::Back, item);
-                }
-                item.len()
-            })?;
-            if length > ELEMENT_MAX {
-                return Err(self.input.error(offset, RdbErrorKind::Length(length as u64)));
-            }
+            self.list_element(&mut list)?;
         }
         Ok(list)
+    }
+
+    fn list_element(&mut self, list: &mut List) -> Result<(), RdbError> {
+        let offset = self.input.offset();
+        let length = self.text(|item| {
+            if item.len() <= ELEMENT_MAX {
+                list.push(End::Back, item);
+            }
+            item.len()
+        })?;
+        if length > ELEMENT_MAX {
+            return Err(self.input.error(offset, RdbErrorKind::Length(length as u64)));
+        }
+        Ok(())
     }
 
     fn list_of_ziplist(&mut self, holding: &Holding) -> Result<List, RdbError> {
@@ -153,6 +193,25 @@ impl<R: Read> Source<'_, R> {
             let lost = faults::is(Fault::LoadedListLosesNode) && number >= 2 && number + 1 == nodes;
             if !lost {
                 list.push_node(node);
+            }
+        }
+        Ok(list)
+    }
+
+    /// Nodes that are one large element or a listpack of small ones. [RDBVAL-10] [LOADENC-7]
+    fn list_of_newer_nodes(&mut self, holding: &Holding) -> Result<List, RdbError> {
+        let mut list = List::new(holding.list);
+        let mut digits = [0; I64_TEXT_MAX];
+        for _ in 0..self.input.number()? {
+            let offset = self.input.offset();
+            match self.input.number()? {
+                PLAIN_NODE => self.list_element(&mut list)?,
+                PACKED_NODE => {
+                    for value in &self.listpack()? {
+                        list.push(End::Back, value.text(&mut digits));
+                    }
+                }
+                other => return Err(self.input.error(offset, RdbErrorKind::NodeForm(other))),
             }
         }
         Ok(list)
@@ -180,6 +239,17 @@ impl<R: Read> Source<'_, R> {
         Ok(Set::from_intset(intset, &holding.set))
     }
 
+    fn set_of_listpack(&mut self, holding: &Holding) -> Result<Set, RdbError> {
+        let offset = self.input.offset();
+        let mut set = Set::new();
+        let mut digits = [0; I64_TEXT_MAX];
+        for member in &self.listpack()? {
+            let fresh = set.insert(member.text(&mut digits), &holding.set);
+            self.distinct(offset, fresh)?;
+        }
+        Ok(set)
+    }
+
     fn hash(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
         let mut hash = Hash::new();
         let mut field = Vec::new();
@@ -195,6 +265,17 @@ impl<R: Read> Source<'_, R> {
     fn hash_of_ziplist(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
         let offset = self.input.offset();
         let ziplist = self.ziplist()?;
+        self.packed_hash(offset, ziplist, holding)
+    }
+
+    fn hash_of_listpack(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
+        let offset = self.input.offset();
+        let ziplist = self.listpack_as_ziplist()?;
+        self.packed_hash(offset, ziplist, holding)
+    }
+
+    /// [RDBVAL-4] [LOADENC-4]
+    fn packed_hash(&self, offset: u64, ziplist: Ziplist, holding: &Holding) -> Result<Hash, RdbError> {
         if !ziplist.len().is_multiple_of(2) {
             return Err(self.input.error(offset, RdbErrorKind::Odd(ziplist.len() as u64)));
         }
@@ -257,6 +338,17 @@ impl<R: Read> Source<'_, R> {
     fn zset_of_ziplist(&mut self, holding: &Holding) -> Result<Zset, RdbError> {
         let offset = self.input.offset();
         let ziplist = self.ziplist()?;
+        self.packed_zset(offset, ziplist, holding)
+    }
+
+    fn zset_of_listpack(&mut self, holding: &Holding) -> Result<Zset, RdbError> {
+        let offset = self.input.offset();
+        let ziplist = self.listpack_as_ziplist()?;
+        self.packed_zset(offset, ziplist, holding)
+    }
+
+    /// [RDBVAL-5] [LOADENC-6]
+    fn packed_zset(&self, offset: u64, ziplist: Ziplist, holding: &Holding) -> Result<Zset, RdbError> {
         let entries = ziplist.len() as u64;
         Zset::from_ziplist(ziplist, &holding.zset).map_err(|trouble| {
             let kind = match trouble {

@@ -97,6 +97,14 @@ impl Output {
         }
     }
 
+    /// Drops everything that waits and keeps some of the room.
+    pub(crate) fn clear_kept(&mut self) {
+        self.full.clear();
+        self.in_full = 0;
+        self.sent = 0;
+        self.current.clear();
+    }
+
     /// Drops everything that waits.
     pub fn clear(&mut self) {
         *self = Output::default();
@@ -199,6 +207,12 @@ impl Reply<'_> {
         room.extend_from_slice(b"\r\n");
     }
 
+    /// `+text`; line ends become blanks, for they would end the reply.
+    pub fn status_bytes(&mut self, text: &[u8]) {
+        self.out.push(b"+");
+        self.one_line(text);
+    }
+
     /// `+OK`.
     #[inline]
     pub fn ok(&mut self) {
@@ -207,8 +221,12 @@ impl Reply<'_> {
 
     /// `-text`, the text beginning with its code; line ends become blanks, for they would end the reply.
     pub fn error(&mut self, text: &[u8]) {
-        let room = self.out.room(text.len() + 3);
-        room.push(b'-');
+        self.out.push(b"-");
+        self.one_line(text);
+    }
+
+    fn one_line(&mut self, text: &[u8]) {
+        let room = self.out.room(text.len() + 2);
         room.extend(text.iter().map(|&byte| match byte {
             b'\r' | b'\n' => b' ',
             other => other,

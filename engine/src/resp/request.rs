@@ -164,6 +164,12 @@ impl<'a> Args<'a> {
         self.spans.iter().map(move |span| args.bytes(span).unwrap_or_default())
     }
 
+    /// The arguments from `begin` on and before `end`; empty when there are not that many.
+    #[must_use]
+    pub fn between(&self, begin: usize, end: usize) -> Args<'a> {
+        Args { spans: self.spans.get(begin..end).unwrap_or_default(), ..*self }
+    }
+
     /// The arguments from `index` on; empty when there are not that many.
     #[must_use]
     pub fn from(&self, index: usize) -> Args<'a> {

@@ -87,6 +87,10 @@ impl HyperLogLog {
         if self.is_sparse() {
             let mut registers = Vec::with_capacity(REGISTERS);
             for run in sparse::runs(body)? {
+                // A damaged value may tell of any number of them.
+                if registers.len() + run.length > REGISTERS {
+                    return Err(Corrupted);
+                }
                 registers.resize(registers.len() + run.length, run.value);
             }
             return if registers.len() == REGISTERS { Ok(registers) } else { Err(Corrupted) };

@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 use super::item::ValueType;
 use super::write::{Forms, string_bytes};
 use super::ziplist::Wrong;
-use super::{intset, length, ziplist};
+use super::{intset, length, listpack, ziplist};
 use crate::reply::Bytes;
 use crate::score::Score;
 use crate::stream::StreamValue;
+
+/// Elements in a node of a list: few, so that short lists have several nodes too.
+const NODE: usize = 3;
+/// The size from which an element of a list stands alone where the form allows it: small, for the same reason.
+const LARGE: usize = 100;
 
 /// What a value is, whatever form it was written in.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,14 +79,33 @@ impl Content {
         Some(match (self, kind) {
             (Self::String(string), ValueType::STRING) => string_bytes(string, forms),
             (Self::List(items), ValueType::LIST) | (Self::Set(items), ValueType::SET) => strings(items),
-            (Self::Stream(stream), ValueType::STREAM) => super::stream::write(stream, forms),
+            (Self::Stream(stream), ValueType::STREAM | ValueType::STREAM_2 | ValueType::STREAM_3) => {
+                super::stream::write(stream, kind, forms)
+            }
             (Self::List(items), ValueType::LIST_ZIPLIST) => blob(ziplist::write(items)),
             (Self::List(items), ValueType::QUICKLIST) => {
-                const NODE: usize = 3;
                 let mut bytes = length(items.chunks(NODE).count() as u64);
                 items.chunks(NODE).for_each(|node| bytes.extend(blob(ziplist::write(node))));
                 bytes
             }
+            (Self::List(items), ValueType::QUICKLIST_2) => {
+                let nodes = nodes(items);
+                let mut bytes = length(nodes.len() as u64);
+                for node in nodes {
+                    match node {
+                        [large] if large.len() >= LARGE => {
+                            bytes.extend(length(1));
+                            bytes.extend(string_bytes(large, forms));
+                        }
+                        several => {
+                            bytes.extend(length(2));
+                            bytes.extend(blob(listpack::write(several)));
+                        }
+                    }
+                }
+                bytes
+            }
+            (Self::Set(members), ValueType::SET_LISTPACK) => blob(listpack::write(members)),
             (Self::Set(members), ValueType::INTSET) => {
                 let integers: Option<Vec<i64>> =
                     members.iter().map(|member| crate::numbers::parse_integer(member)).collect();
@@ -111,18 +135,20 @@ impl Content {
                 }
                 bytes
             }
-            (Self::Zset(members), ValueType::ZSET_ZIPLIST) => {
+            (Self::Zset(members), ValueType::ZSET_ZIPLIST | ValueType::ZSET_LISTPACK) => {
                 let mut sorted: Vec<&(Bytes, f64)> = members.iter().collect();
                 sorted.sort_by(|one, other| (Score(one.1), &one.0).cmp(&(Score(other.1), &other.0)));
                 let score = |score: f64| Score(score).to_string().into_bytes();
                 let entries: Vec<Bytes> =
                     sorted.into_iter().flat_map(|(member, number)| [member.clone(), score(*number)]).collect();
-                blob(ziplist::write(&entries))
+                blob(if kind == ValueType::ZSET_ZIPLIST { ziplist::write(&entries) } else { listpack::write(&entries) })
             }
-            (Self::Hash(pairs), ValueType::HASH | ValueType::HASH_ZIPLIST) => {
+            (Self::Hash(pairs), ValueType::HASH | ValueType::HASH_ZIPLIST | ValueType::HASH_LISTPACK) => {
                 let flat: Vec<Bytes> = pairs.iter().flat_map(|(field, value)| [field.clone(), value.clone()]).collect();
-                if kind == ValueType::HASH_ZIPLIST {
-                    return Some(blob(ziplist::write(&flat)));
+                match kind {
+                    ValueType::HASH_ZIPLIST => return Some(blob(ziplist::write(&flat))),
+                    ValueType::HASH_LISTPACK => return Some(blob(listpack::write(&flat))),
+                    _ => {}
                 }
                 let mut bytes = length(pairs.len() as u64);
                 flat.iter().for_each(|string| bytes.extend(string_bytes(string, forms)));
@@ -131,4 +157,13 @@ impl Content {
             _ => return None,
         })
     }
+}
+
+/// Elements that stand together, large ones each alone. [RDBVAL-10]
+fn nodes(items: &[Bytes]) -> Vec<&[Bytes]> {
+    let mut nodes = Vec::new();
+    for run in items.chunk_by(|one, other| one.len() < LARGE && other.len() < LARGE) {
+        nodes.extend(run.chunks(NODE));
+    }
+    nodes
 }

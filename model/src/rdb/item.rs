@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::HIGHEST_READ;
 use super::content::Content;
 use crate::lzf::LzfError;
 use crate::reply::Bytes;
@@ -37,8 +38,30 @@ impl ValueType {
     pub const QUICKLIST: Self = Self(14);
     /// A stream in listpacks.
     pub const STREAM: Self = Self(15);
+    /// A hash in a listpack.
+    pub const HASH_LISTPACK: Self = Self(16);
+    /// A sorted set in a listpack.
+    pub const ZSET_LISTPACK: Self = Self(17);
+    /// A list in several listpacks, between which large elements stand alone.
+    pub const QUICKLIST_2: Self = Self(18);
+    /// A stream that knows how many entries were added and read.
+    pub const STREAM_2: Self = Self(19);
+    /// A set in a listpack.
+    pub const SET_LISTPACK: Self = Self(20);
+    /// A stream that knows of its consumers' last deliveries too.
+    pub const STREAM_3: Self = Self(21);
 
-    /// The type's name, if Redis up to 5.0 knows it.
+    /// The version of files in which it may stand first; `None` of a byte that is no type. [RDB-40]
+    pub fn since(self) -> Option<u16> {
+        match self.0 {
+            16..=19 => Some(10),
+            20 | 21 => Some(11),
+            // Older types are taken in a file of any version.
+            _ => self.name().map(|_| 1),
+        }
+    }
+
+    /// The type's name, if it is one.
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "string",
@@ -56,6 +79,12 @@ impl ValueType {
             13 => "hash (ziplist)",
             14 => "list (quicklist)",
             15 => "stream",
+            16 => "hash (listpack)",
+            17 => "sorted set (listpack)",
+            18 => "list (listpacks)",
+            19 => "stream, second form",
+            20 => "set (listpack)",
+            21 => "stream, third form",
             _ => return None,
         })
     }
@@ -104,6 +133,17 @@ pub enum Item {
         /// The module type's id.
         id: u64,
     },
+    /// The text of a library of functions. [RDB-38]
+    Function(Bytes),
+    /// Hints of how many keys are in a cluster slot. [RDB-39]
+    SlotInfo {
+        /// Its number.
+        slot: u64,
+        /// All keys.
+        keys: u64,
+        /// Keys with a deadline.
+        expires: u64,
+    },
     /// A key and what it holds. [RDB-29] [RDBVAL-1]
     Key(Key),
     /// A key that holds a module's value, which was read over.
@@ -114,7 +154,16 @@ pub enum Item {
         key: Bytes,
         /// What it holds.
         kind: ValueType,
+        /// The module type's id, which tells its name. [RDB-41]
+        id: u64,
     },
+}
+
+/// The name of a module's type, which its id holds above ten bits of a version: nine letters of six bits each. [RDB-25]
+/// [RDB-41]
+pub fn module_name(id: u64) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    (0..9).map(|at| char::from(LETTERS[(id >> (58 - 6 * at)) as usize & 63])).collect()
 }
 
 /// A whole file.
@@ -164,8 +213,8 @@ pub struct RdbError {
 pub enum RdbErrorKind {
     /// Not `REDIS` at the beginning. [RDB-12]
     Magic,
-    /// A version that is no number, 0 or above 9. [RDB-12]
-    Version,
+    /// A version that is 0 or above the highest that is read, or no number at all. [RDB-12]
+    Version(Option<u16>),
     /// The file ends where more was needed. [RDB-32]
     Truncated {
         /// Bytes needed.
@@ -179,7 +228,7 @@ pub enum RdbErrorKind {
     SpecialEncoding(u8),
     /// Damaged compressed bytes. [RDB-10]
     Lzf(LzfError),
-    /// A byte that is neither opcode nor value type. [RDB-33]
+    /// A byte that is neither opcode nor value type in a file of this version. [RDB-33] [RDB-40]
     UnknownOpcode(u8),
     /// A value whose end cannot be told: a module value of the first form.
     OtherType(ValueType),
@@ -204,7 +253,8 @@ impl fmt::Display for RdbErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Magic => f.write_str("does not begin with REDIS"),
-            Self::Version => f.write_str("version is not 1 to 9"),
+            Self::Version(None) => f.write_str("no version stands behind REDIS"),
+            Self::Version(Some(version)) => write!(f, "version {version} is not 1 to {HIGHEST_READ}"),
             Self::Truncated { needed, available } => {
                 write!(f, "{needed} bytes needed, {available} available")
             }

@@ -13,15 +13,22 @@ pub mod ziplist;
 pub mod zipmap;
 
 pub use content::Content;
-pub use item::{File, Item, Key, RdbError, RdbErrorKind, ValueType};
+pub use item::{File, Item, Key, RdbError, RdbErrorKind, ValueType, module_name};
 pub use read::{Cursor, file, payload, string, value_of_payload};
 pub use write::{Forms, Writer, length, payload_of, payload_of_value, string_bytes};
 
-/// The version that is written, and the highest that is read. [RDB-11] [RDB-12]
+/// The version of files and payloads that are written, and the highest of payloads that are read. [RDB-11] [RESTORE-8]
 pub const VERSION: u16 = 9;
+
+/// The highest version of files that are read. [RDB-12]
+pub const HIGHEST_READ: u16 = 11;
 
 /// Opcodes that stand where a value type can stand. [RDB-13]
 pub mod opcode {
+    /// Hints about a cluster slot: three lengths, its number, keys, keys with a deadline. Since version 11.
+    pub const SLOT_INFO: u8 = 244;
+    /// The text of a library of functions: one string. Since version 10.
+    pub const FUNCTION2: u8 = 245;
     /// Module data outside keys: its module's id, and data that only the module understands.
     pub const MODULE_AUX: u8 = 247;
     /// The next key's idle time: a length, seconds.

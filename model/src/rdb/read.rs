@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::content::Content;
 use super::item::{File, Item, Key, RdbError, RdbErrorKind, ValueType};
 use super::ziplist::Wrong;
-use super::{VERSION, intset, opcode, stream, ziplist, zipmap};
+use super::{HIGHEST_READ, VERSION, intset, listpack, opcode, stream, ziplist, zipmap};
 use crate::crc64;
 use crate::lzf;
 use crate::reply::Bytes;
@@ -29,6 +29,13 @@ enum Length {
 }
 
 type Fault = (usize, RdbErrorKind);
+
+/// What a key holds.
+enum Value {
+    Held(Content),
+    /// A value of the module type with this id.
+    OfModule(u64),
+}
 
 impl<'a> Cursor<'a> {
     /// Reads from the beginning.
@@ -143,9 +150,9 @@ impl<'a> Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// A value in the form of a type; `None` for modules' values, which are read over as far as their form tells where they
-    /// end. [RDBVAL-1]
-    fn value(&mut self, kind: ValueType, start: usize) -> Result<Option<Content>, Fault> {
+    /// A value in the form of a type; of modules' values only whose they are, as far as their form tells where they end.
+    /// [RDBVAL-1]
+    fn value(&mut self, kind: ValueType, start: usize) -> Result<Value, Fault> {
         let value_start = self.at;
         let content = match kind {
             ValueType::STRING => Content::String(self.string()?),
@@ -169,11 +176,21 @@ impl Cursor<'_> {
                 }
                 Content::List(items)
             }
-            ValueType::STREAM => Content::Stream(self.stream()?),
-            _ => return self.skip(kind, start).map(|()| None),
+            ValueType::STREAM | ValueType::STREAM_2 | ValueType::STREAM_3 => Content::Stream(self.stream(kind)?),
+            ValueType::SET_LISTPACK => Content::Set(self.structure(listpack::read)?),
+            ValueType::ZSET_LISTPACK => Content::Zset(self.structure(|bytes| sorted(&listpack::read(bytes)?))?),
+            ValueType::HASH_LISTPACK => Content::Hash(self.structure(|bytes| in_pairs(&listpack::read(bytes)?))?),
+            ValueType::QUICKLIST_2 => {
+                let mut items = Vec::new();
+                for _ in 0..self.number()? {
+                    items.extend(self.list_node()?);
+                }
+                Content::List(items)
+            }
+            _ => return Ok(Value::OfModule(self.module_value(kind, start)?)),
         };
         match content.wrong() {
-            None => Ok(Some(content)),
+            None => Ok(Value::Held(content)),
             Some(wrong) => Err((value_start, RdbErrorKind::Structure(wrong))),
         }
     }
@@ -200,6 +217,16 @@ impl Cursor<'_> {
         read(&self.string()?).map_err(|wrong| (start, RdbErrorKind::Structure(wrong)))
     }
 
+    /// One large element, or a listpack of elements. [RDBVAL-10]
+    fn list_node(&mut self) -> Result<Vec<Bytes>, Fault> {
+        let start = self.at;
+        match self.number()? {
+            1 => Ok(vec![self.string()?]),
+            2 => self.structure(listpack::read),
+            _ => Err((start, RdbErrorKind::Structure("a node of the list is neither an element nor a listpack"))),
+        }
+    }
+
     /// A score as text of so many bytes, 253 to 255 standing for not a number and the infinities. [RDBVAL-3]
     fn score_text(&mut self) -> Result<f64, Fault> {
         let start = self.at;
@@ -214,19 +241,20 @@ impl Cursor<'_> {
         }
     }
 
-    /// Reads over a module's value.
-    fn skip(&mut self, kind: ValueType, start: usize) -> Result<(), Fault> {
+    /// Reads over a module's value, but for its type's id.
+    fn module_value(&mut self, kind: ValueType, start: usize) -> Result<u64, Fault> {
         match kind.0 {
             7 => {
-                self.number()?;
-                self.module_parts()
+                let id = self.number()?;
+                self.module_parts()?;
+                Ok(id)
             }
             _ => Err((start, RdbErrorKind::OtherType(kind))),
         }
     }
 
-    /// [RDBSTREAM-1] [RDBSTREAM-2]
-    fn stream(&mut self) -> Result<StreamValue, Fault> {
+    /// [RDBSTREAM-1] [RDBSTREAM-2] [RDBSTREAM-10]
+    fn stream(&mut self, form: ValueType) -> Result<StreamValue, Fault> {
         let start = self.at;
         let mut nodes = Vec::new();
         for _ in 0..self.number()? {
@@ -244,10 +272,16 @@ impl Cursor<'_> {
         if value.len() as u64 != length {
             return Err(wrong("the stream has another number of entries than it says"));
         }
+        if form != ValueType::STREAM {
+            // The first id, the greatest deleted one, and how many entries were ever added.
+            self.id()?;
+            self.id()?;
+            self.number()?;
+        }
         for _ in 0..self.number()? {
             let at = self.at;
             let name = self.string()?;
-            let group = self.group()?;
+            let group = self.group(form)?;
             if value.groups.insert(name, group).is_some() {
                 return Err((at, RdbErrorKind::Structure("a group stands twice")));
             }
@@ -269,11 +303,15 @@ impl Cursor<'_> {
         Ok(Span::at(self.little_endian(8)?.cast_signed()))
     }
 
-    /// A group but for its name. [RDBSTREAM-3] [RDBSTREAM-4] [RDBSTREAM-5] [RDBSTREAM-7]
-    fn group(&mut self) -> Result<Group, Fault> {
+    /// A group but for its name. [RDBSTREAM-3] [RDBSTREAM-4] [RDBSTREAM-5] [RDBSTREAM-7] [RDBSTREAM-10] [RDBSTREAM-11]
+    fn group(&mut self, form: ValueType) -> Result<Group, Fault> {
         let start = self.at;
         let wrong = |wrong| (start, RdbErrorKind::Structure(wrong));
         let mut group = Group { last_id: self.id()?, ..Group::default() };
+        if form != ValueType::STREAM {
+            // How many entries were read.
+            self.number()?;
+        }
         // What is pending, and whose it is once that is known.
         let mut unowned: BTreeMap<StreamId, (Span, u64)> = BTreeMap::new();
         for _ in 0..self.number()? {
@@ -285,6 +323,10 @@ impl Cursor<'_> {
         for _ in 0..self.number()? {
             let name = self.string()?;
             let consumer = Consumer { seen: self.time()? };
+            if form == ValueType::STREAM_3 {
+                // When something was last delivered to it.
+                self.time()?;
+            }
             for _ in 0..self.number()? {
                 let id = self.plain_id()?;
                 let Some((delivered, deliveries)) = unowned.remove(&id) else {
@@ -326,8 +368,8 @@ fn read_file(bytes: &[u8], items: &mut Vec<(usize, Item)>) -> Result<(u16, Optio
     let version = digits
         .iter()
         .try_fold(0_u16, |version, digit| digit.is_ascii_digit().then(|| version * 10 + u16::from(digit - b'0')));
-    let Some(version @ 1..=VERSION) = version else {
-        return Err((5, RdbErrorKind::Version));
+    let Some(version @ 1..=HIGHEST_READ) = version else {
+        return Err((5, RdbErrorKind::Version(version)));
     };
     let mut db = 0;
     let mut deadline_ms = None;
@@ -355,6 +397,12 @@ fn read_file(bytes: &[u8], items: &mut Vec<(usize, Item)>) -> Result<(u16, Optio
                 let id = cursor.module_aux()?;
                 items.push((start, Item::ModuleAux { id }));
             }
+            // [RDB-40]
+            opcode::FUNCTION2 if version >= 10 => items.push((start, Item::Function(cursor.string()?))),
+            opcode::SLOT_INFO if version >= 11 => {
+                let (slot, keys, expires) = (cursor.number()?, cursor.number()?, cursor.number()?);
+                items.push((start, Item::SlotInfo { slot, keys, expires }));
+            }
             opcode::EXPIRETIME_MS => deadline_ms = Some(cursor.little_endian(8)? as i64),
             opcode::EXPIRETIME => {
                 deadline_ms = Some(i64::from(cursor.little_endian(4)? as i32) * 1000);
@@ -365,7 +413,7 @@ fn read_file(bytes: &[u8], items: &mut Vec<(usize, Item)>) -> Result<(u16, Optio
                 let checksum = if version >= 5 { Some(read_checksum(&mut cursor)?) } else { None };
                 return Ok((version, checksum, cursor.at));
             }
-            other if ValueType(other).name().is_some() => {
+            other if ValueType(other).since().is_some_and(|since| since <= version) => {
                 let kind = ValueType(other);
                 let named = cursor.at;
                 let key = cursor.string()?;
@@ -376,8 +424,8 @@ fn read_file(bytes: &[u8], items: &mut Vec<(usize, Item)>) -> Result<(u16, Optio
                 let (deadline_ms, idle_seconds, frequency) =
                     (deadline_ms.take(), idle_seconds.take(), frequency.take());
                 let item = match value {
-                    Some(value) => Item::Key(Key { db, key, kind, value, deadline_ms, idle_seconds, frequency }),
-                    None => Item::Other { db, key, kind },
+                    Value::Held(value) => Item::Key(Key { db, key, kind, value, deadline_ms, idle_seconds, frequency }),
+                    Value::OfModule(id) => Item::Other { db, key, kind, id },
                 };
                 items.push((start, item));
             }
@@ -410,34 +458,36 @@ pub fn payload(payload: &[u8]) -> Option<&[u8]> {
 }
 
 /// The value in a payload's body, its form, and how many bytes follow it. [PAYLOAD-2] [PAYLOAD-4]
+///
+/// Types that came after the version of payloads are unknown in them. [RESTORE-9]
 pub fn value_of_payload(body: &[u8]) -> Result<(ValueType, Content, usize), RdbError> {
     let fault = |(offset, kind)| RdbError { offset, kind, items: Vec::new() };
     let mut cursor = Cursor::new(body);
     let kind = ValueType(cursor.byte().map_err(fault)?);
-    if kind.name().is_none() {
+    if kind.since().is_none_or(|since| since > VERSION) {
         return Err(fault((0, RdbErrorKind::UnknownOpcode(kind.0))));
     }
     match cursor.value(kind, 0).map_err(fault)? {
-        Some(value) => Ok((kind, value, body.len() - cursor.at)),
-        None => Err(fault((0, RdbErrorKind::OtherType(kind)))),
+        Value::Held(value) => Ok((kind, value, body.len() - cursor.at)),
+        Value::OfModule(_) => Err(fault((0, RdbErrorKind::OtherType(kind)))),
     }
 }
 
-/// Two entries each of a ziplist. [RDBVAL-4]
+/// Two entries each of a ziplist or listpack. [RDBVAL-4]
 fn in_pairs(entries: &[Bytes]) -> Result<Vec<(Bytes, Bytes)>, Wrong> {
     if !entries.len().is_multiple_of(2) {
-        return Err("the ziplist has an odd number of entries");
+        return Err("there is an odd number of entries");
     }
     Ok(entries.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
 }
 
-/// Members and scores of a ziplist, by ascending score and then by bytes. [RDBVAL-5]
+/// Members and scores of a ziplist or listpack, by ascending score and then by bytes. [RDBVAL-5]
 fn sorted(entries: &[Bytes]) -> Result<Vec<(Bytes, f64)>, Wrong> {
     let mut members: Vec<(Bytes, f64)> = Vec::new();
     for (member, score) in in_pairs(entries)? {
         let score = parse_score(&score).ok_or("a score is no number")?;
         if members.last().is_some_and(|last| (Score(last.1), &last.0) > (Score(score), &member)) {
-            return Err("the members of the ziplist do not ascend");
+            return Err("the members do not ascend by score");
         }
         members.push((member, score));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::item::ValueType;
 use super::listpack;
 use super::write::{Forms, length_bytes, string_bytes};
 use super::ziplist::Wrong;
@@ -13,6 +14,8 @@ use crate::stream::{Group, Item, Node, StreamId, StreamValue};
 const DELETED: i64 = 1;
 /// The flag of an entry with the fields that its node begins with. [STREAMENC-7]
 const SAME_FIELDS: i64 = 2;
+/// How many entries a group read, where nobody knows: -1 as real servers write it.
+const READ_UNKNOWN: u64 = u64::MAX;
 
 fn number(number: i64) -> Bytes {
     number.to_string().into_bytes()
@@ -138,8 +141,9 @@ pub(super) fn nodes(nodes: Vec<(StreamId, Node)>, last_id: StreamId) -> Result<B
     Ok(nodes.into_iter().collect())
 }
 
-/// A stream in the one form that it has. [RDBSTREAM-1] to [RDBSTREAM-5]
-pub(super) fn write(stream: &StreamValue, forms: Forms) -> Bytes {
+/// A stream in one of its three forms, of which the later two tell what the model does not keep. [RDBSTREAM-1] to
+/// [RDBSTREAM-5] [RDBSTREAM-10] [RDBSTREAM-11]
+pub(super) fn write(stream: &StreamValue, form: ValueType, forms: Forms) -> Bytes {
     let number = |number: u64| length_bytes(number, forms);
     let size = |size: usize| number(size as u64);
     let mut bytes = size(stream.nodes.len());
@@ -150,19 +154,32 @@ pub(super) fn write(stream: &StreamValue, forms: Forms) -> Bytes {
     bytes.extend(size(stream.len()));
     bytes.extend(number(stream.last_id.ms));
     bytes.extend(number(stream.last_id.seq));
+    if form != ValueType::STREAM {
+        let first = stream.entries().next().map_or(StreamId::LEAST, |(id, _)| id);
+        let items = || stream.nodes.values().flat_map(|node| &node.entries);
+        let deleted = items().rfind(|(_, item)| item.deleted).map_or(StreamId::LEAST, |(&id, _)| id);
+        for id in [first, deleted] {
+            bytes.extend(number(id.ms));
+            bytes.extend(number(id.seq));
+        }
+        bytes.extend(size(items().count()));
+    }
     bytes.extend(size(stream.groups.len()));
     for (name, group) in &stream.groups {
         // Names are not looked at for being integers.
         bytes.extend(string_bytes(name, Forms { integers: false, ..forms }));
-        write_group(&mut bytes, group, forms);
+        write_group(&mut bytes, group, form, forms);
     }
     bytes
 }
 
-fn write_group(bytes: &mut Bytes, group: &Group, forms: Forms) {
+fn write_group(bytes: &mut Bytes, group: &Group, form: ValueType, forms: Forms) {
     let number = |number: u64| length_bytes(number, forms);
     bytes.extend(number(group.last_id.ms));
     bytes.extend(number(group.last_id.seq));
+    if form != ValueType::STREAM {
+        bytes.extend(number(READ_UNKNOWN));
+    }
     bytes.extend(number(group.pending.len() as u64));
     for (id, pending) in &group.pending {
         bytes.extend(id.to_bytes());
@@ -173,6 +190,9 @@ fn write_group(bytes: &mut Bytes, group: &Group, forms: Forms) {
     for (name, consumer) in &group.consumers {
         bytes.extend(string_bytes(name, Forms { integers: false, ..forms }));
         bytes.extend(consumer.seen.earliest_ms.to_le_bytes());
+        if form == ValueType::STREAM_3 {
+            bytes.extend(consumer.seen.earliest_ms.to_le_bytes());
+        }
         let own: Vec<StreamId> = group.pending_of(name).map(|(id, _)| id).collect();
         bytes.extend(number(own.len() as u64));
         for id in own {

@@ -141,6 +141,20 @@ impl Writer {
         self.bytes.extend(length(expires));
     }
 
+    /// A library of functions, in files since version 10. [RDB-38]
+    pub fn function(&mut self, text: &[u8]) {
+        self.bytes.push(opcode::FUNCTION2);
+        self.string(text);
+    }
+
+    /// Hints about a cluster slot, in files since version 11. [RDB-39]
+    pub fn slot_info(&mut self, slot: u64, keys: u64, expires: u64) {
+        self.bytes.push(opcode::SLOT_INFO);
+        for number in [slot, keys, expires] {
+            self.bytes.extend(length_bytes(number, self.forms));
+        }
+    }
+
     /// A deadline in Unix milliseconds. [RDB-20]
     pub fn expire_ms(&mut self, unix_ms: i64) {
         self.bytes.push(opcode::EXPIRETIME_MS);

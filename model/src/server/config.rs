@@ -191,6 +191,10 @@ pub struct Effects {
     pub thresholds: Thresholds,
     /// Which events of keys are published. [NOTIFY-14]
     pub events: Flags,
+    /// Samples of latency are taken, or nobody knows.
+    pub samples_latency: bool,
+    /// Commands that take so many microseconds are logged; `None` if it is not known.
+    pub slow_us: Option<i64>,
 }
 
 impl Default for Configuration {
@@ -249,6 +253,8 @@ impl Configuration {
             counts_frequency,
             thresholds: Thresholds::of(self),
             events: Flags::of(self.value("notify-keyspace-events").unwrap_or_default()),
+            samples_latency: self.value("latency-monitor-threshold") != Some(b"0"),
+            slow_us: self.value("slowlog-log-slower-than").and_then(parse_integer),
         }
     }
 

@@ -85,12 +85,12 @@ fn shown(line: &[&[u8]]) -> Vec<Bytes> {
 impl Model {
     /// A command was executed. [SLOWLOG-1] [SLOWLOG-6]
     pub(crate) fn log_if_slow(&mut self, client: ClientId, line: &[&[u8]], rewritten: bool, span: Span) {
-        if self.server.config.value("latency-monitor-threshold") != Some(b"0") {
+        let effects = self.server.config.effects();
+        if effects.samples_latency {
             self.server.has_no_samples = false;
         }
-        let limit = self.server.config.value("slowlog-log-slower-than").and_then(parse_integer);
         let log = &mut self.server.slowlog;
-        match limit {
+        match effects.slow_us {
             Some(..0) => return,
             Some(0) => {}
             Some(_) | None => {

@@ -1,0 +1,82 @@
+//! Runs a script from its beginning to its reply.
+
+use std::cell::RefCell;
+
+use mlua::MultiValue;
+
+use super::call::Running;
+use super::{Sha, raise, reply};
+use crate::commands::{self, Context, Refusal};
+use crate::propagation::Targets;
+use crate::resp::{Args, Output, OwnedArgs};
+
+/// Runs a script that is known, with these keys and arguments, and writes its reply.
+pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Args<'_>) -> Result<(), Refusal> {
+    let scripting = &mut cx.server.scripting;
+    let environment = scripting.environment()?;
+    let Some(script) = scripting.scripts.get(sha) else {
+        return Err("NOSCRIPT No matching script. Please use EVAL.".into());
+    };
+    let function = script.function.clone();
+    let state = &environment.state;
+    state.begin(scripting.replicates_effects, cx.server.config.loglevel);
+    let db = cx.client.db;
+    let out_of_memory = commands::is_out_of_memory(cx.server, cx.world);
+    let lua = &environment.lua;
+    let strings = |arguments: Args<'_>| {
+        let strings: mlua::Result<Vec<_>> = arguments.iter().map(|text| lua.create_string(text)).collect();
+        lua.create_sequence_from(strings?)
+    };
+    let outcome = strings(keys).and_then(|keys| {
+        let globals = lua.globals();
+        globals.raw_set("KEYS", keys)?;
+        globals.raw_set("ARGV", strings(arguments)?)
+    });
+    let outcome = outcome.and_then(|()| {
+        let running = RefCell::new(Running {
+            cx: &mut *cx,
+            state,
+            db,
+            out_of_memory,
+            arguments: OwnedArgs::default(),
+            output: Output::default(),
+            scratch: Vec::new(),
+        });
+        lua.scope(|scope| {
+            for (name, raises) in [("call", true), ("pcall", false)] {
+                let running = &running;
+                let function = scope.create_function(move |lua, values: MultiValue| {
+                    // A command runs no Lua, so no call begins within another.
+                    let mut running = running.try_borrow_mut().map_err(|_| raise::raise("nested call"))?;
+                    running.call(lua, &values, raises)
+                })?;
+                environment.redis.raw_set(name, function)?;
+            }
+            environment.run(&function)
+        })
+    });
+    cx.client.db = db;
+    let wrapped = state.wrapped.get();
+    for (level, text) in state.log.borrow_mut().drain(..) {
+        cx.server.log(level, text);
+    }
+    match outcome {
+        Ok(Ok(value)) => reply::write(&mut cx.reply(), &value),
+        Ok(Err(text)) => write_error(cx, sha, &text),
+        Err(error) => write_error(cx, sha, &raise::words(&error)),
+    }
+    if wrapped {
+        cx.server.hand_on(Targets::ALL, db, [&b"EXEC"[..]].into_iter());
+    }
+    if state.replicates_effects.get() {
+        cx.server.propagation.reset();
+        cx.server.propagation.nothing();
+    }
+    Ok(())
+}
+
+fn write_error(cx: &mut Context<'_>, sha: &Sha, text: &[u8]) {
+    let begin: &[u8] = b"ERR Error running script (call to f_";
+    let text = [begin, sha.bytes(), b"): ", commands::until_nul(text), b"\n"].concat();
+    cx.reply().error(&text);
+}

@@ -1,0 +1,60 @@
+//! What the functions of `redis` say about the script that runs.
+
+use std::cell::{Cell, RefCell};
+
+use super::random::Lrand48;
+use crate::effect::LogLevel;
+use crate::propagation::Targets;
+
+/// Seen by the functions of the Lua state and by who runs the script.
+#[derive(Debug)]
+pub(super) struct ScriptState {
+    /// A write command ran.
+    pub(super) wrote: Cell<bool>,
+    /// A command ran whose answer is left to chance.
+    pub(super) took_chance: Cell<bool>,
+    /// The script's effects are handed on, and not the script.
+    pub(super) replicates_effects: Cell<bool>,
+    /// To whom the effects are handed on.
+    pub(super) targets: Cell<Targets>,
+    /// MULTI was handed on, so EXEC will be.
+    pub(super) wrapped: Cell<bool>,
+    /// The script is to end: somebody killed it.
+    pub(super) killed: Cell<bool>,
+    /// Lines for the log.
+    pub(super) log: RefCell<Vec<(LogLevel, String)>>,
+    /// The least grave lines that are logged.
+    pub(super) verbosity: Cell<LogLevel>,
+    /// math.random's numbers.
+    pub(super) random: RefCell<Lrand48>,
+}
+
+impl Default for ScriptState {
+    fn default() -> Self {
+        ScriptState {
+            wrote: Cell::new(false),
+            took_chance: Cell::new(false),
+            replicates_effects: Cell::new(true),
+            targets: Cell::new(Targets::ALL),
+            wrapped: Cell::new(false),
+            killed: Cell::new(false),
+            log: RefCell::default(),
+            verbosity: Cell::new(LogLevel::Debug),
+            random: RefCell::default(),
+        }
+    }
+}
+
+impl ScriptState {
+    /// A script begins.
+    pub(super) fn begin(&self, replicates_effects: bool, verbosity: LogLevel) {
+        self.wrote.set(false);
+        self.took_chance.set(false);
+        self.replicates_effects.set(replicates_effects);
+        self.targets.set(Targets::ALL);
+        self.wrapped.set(false);
+        self.killed.set(false);
+        self.verbosity.set(verbosity);
+        self.random.replace(Lrand48::default());
+    }
+}
