@@ -181,6 +181,9 @@ impl<'a> Session<'a> {
             rest = later;
             self.outgoing.clear();
             for sent in now {
+                // What a script keeps from the file, or from replicas, is missing there.
+                self.file_is_ambiguous |= (sent.request.is(0, "eval") || sent.request.is(0, "script"))
+                    && sent.request.arguments().any(|text| text.windows(8).any(|word| word == b"set_repl"));
                 self.file_is_ambiguous |= sent.request.is(0, "config") && {
                     let directives = ["hll-sparse-max-bytes", "stream-node-max-bytes", "stream-node-max-entries"];
                     directives.into_iter().any(|name| sent.request.is(2, name))

@@ -58,7 +58,8 @@ impl Judge for Line {
         let address = rest.strip_prefix(&format!("{} ", self.db)).ok_or_else(|| format!("not database {}", self.db))?;
         match &self.address {
             Some(known)
-                if (known == b"lua" || known.contains(&b':') && !known.starts_with(b"/")) && address.as_bytes() != known.as_slice() =>
+                if (known == b"lua" || known.contains(&b':') && !known.starts_with(b"/"))
+                    && address.as_bytes() != known.as_slice() =>
             {
                 Err(format!("{address} is another's address"))
             }

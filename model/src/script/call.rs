@@ -108,8 +108,7 @@ impl Meaning<'_> {
                 if !passes_unchanged(&allowed) {
                     return Err(Stop::Beyond);
                 }
-                let changes =
-                    worlds.iter().any(|world| !world.plan.changes.is_empty()) || worlds.len() > 1;
+                let changes = worlds.iter().any(|world| !world.plan.changes.is_empty()) || worlds.len() > 1;
                 match self.answers.tell(allowed, changes) {
                     Ok(reply) => reply,
                     Err(number) => return Ok(Answer::Untold(number)),

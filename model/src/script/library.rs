@@ -39,8 +39,27 @@ pub(super) const FUNCTIONS: [&str; 26] = [
 
 /// Names that a real Lua knows too.
 pub(super) const OTHER_GLOBALS: [&str; 22] = [
-    "_G", "_VERSION", "assert", "bit", "cjson", "cmsgpack", "collectgarbage", "coroutine", "debug", "gcinfo",
-    "getmetatable", "load", "loadstring", "newproxy", "next", "os", "pairs", "rawequal", "rawget", "rawset", "select",
+    "_G",
+    "_VERSION",
+    "assert",
+    "bit",
+    "cjson",
+    "cmsgpack",
+    "collectgarbage",
+    "coroutine",
+    "debug",
+    "gcinfo",
+    "getmetatable",
+    "load",
+    "loadstring",
+    "newproxy",
+    "next",
+    "os",
+    "pairs",
+    "rawequal",
+    "rawget",
+    "rawset",
+    "select",
     "struct",
 ];
 
@@ -63,17 +82,17 @@ impl Meaning<'_> {
             ("redis.call", _) => Ok(vec![self.redis_call(&arguments, true, line)?]),
             ("redis.pcall", _) => Ok(vec![self.redis_call(&arguments, false, line)?]),
             ("redis.replicate_commands", _) => one(Value::Boolean(!self.repl.wrote)),
-            ("redis.set_repl", [Value::Number(flags)]) => match *flags {
-                0.0 | 1.0 | 2.0 | 3.0 => {
-                    (self.repl.to_aof, self.repl.to_replicas) = (*flags as u32 & 1 != 0, *flags as u32 & 2 != 0);
-                    Ok(Vec::new())
+            ("redis.set_repl", [Value::Number(flags)]) => {
+                match *flags {
+                    0.0 | 1.0 | 2.0 | 3.0 => {
+                        (self.repl.to_aof, self.repl.to_replicas) = (*flags as u32 & 1 != 0, *flags as u32 & 2 != 0);
+                        Ok(Vec::new())
+                    }
+                    flags if flags.fract() == 0.0 && flags.abs() < 1e6 => Err(self
+                        .raise("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.", line)),
+                    _ => Err(Stop::Beyond),
                 }
-                flags if flags.fract() == 0.0 && flags.abs() < 1e6 => Err(self.raise(
-                    "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
-                    line,
-                )),
-                _ => Err(Stop::Beyond),
-            },
+            }
             ("redis.set_repl", []) => Err(self.raise("redis.set_repl() requires two arguments.", line)),
             ("redis.sha1hex", [Value::Text(text)]) => {
                 one(Value::text(sha1(text).map(|byte| format!("{byte:02x}")).concat()))
@@ -141,9 +160,7 @@ impl Meaning<'_> {
                 one(Value::Text(text.repeat(times as usize)))
             }
             ("string.sub", [Value::Text(text), Value::Number(from)]) => one(part(text, *from, -1.0)?),
-            ("string.sub", [Value::Text(text), Value::Number(from), Value::Number(to)]) => {
-                one(part(text, *from, *to)?)
-            }
+            ("string.sub", [Value::Text(text), Value::Number(from), Value::Number(to)]) => one(part(text, *from, *to)?),
             _ => Err(Stop::Beyond),
         }
     }

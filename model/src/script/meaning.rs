@@ -352,7 +352,8 @@ impl<'m> Meaning<'m> {
                 if OTHER_GLOBALS.contains(&name) || matches!(name, "math" | "redis" | "string" | "table") {
                     return Err(Stop::Beyond);
                 }
-                let text = format!("user_script:{line}: Script attempted to access nonexistent global variable '{name}'");
+                let text =
+                    format!("user_script:{line}: Script attempted to access nonexistent global variable '{name}'");
                 Err(Stop::Raised { value: Value::text(text), at: "@enable_strict_lua:15".into() })
             }
         }

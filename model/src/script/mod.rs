@@ -23,8 +23,8 @@ use std::collections::BTreeMap;
 
 use crate::allowed::Allowed;
 use crate::call::Call;
-use crate::client::ClientId;
 use crate::clause::Clause;
+use crate::client::ClientId;
 use crate::model::Model;
 use crate::numbers::parse_integer;
 use crate::observe::Observation;

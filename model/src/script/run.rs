@@ -175,9 +175,9 @@ impl Model {
     ) -> Option<Result<Ran, Box<Deviation>>> {
         let mut model = self.clone();
         let queued = model.executing;
-        if !command.is_empty() {
+        if let Some(spec) = command.first().and_then(|name| commands::find(name)) {
             // [EVAL-26]
-            model.show_to_monitors(client, command, span);
+            model.show_to_monitors(client, spec, command, span);
         }
         // [EVAL-15] [EVAL-27]
         model.connect(SCRIPTS, Peer { address: Some(b"?:0".to_vec()), local: true });
@@ -289,12 +289,13 @@ impl Model {
         } else {
             self.keep_script(command[1].to_vec());
         }
-        self.make_changes(client, command, plan, outcome, span);
+        let name = commands::find(command[0]).map_or("eval", |command| command.name);
+        self.make_changes(client, name, command, plan, outcome, span);
         self.log_if_slow(client, command, false, span);
         if let Some(client) = self.clients.get_mut(&client)
             && !self.executing
         {
-            client.last_command = command.first().and_then(|name| commands::find(name)).map(|command| command.name);
+            client.last_command = Some(name);
         }
         if !ran.pieces.is_empty() {
             self.witness(if self.executing { Clause::EVAL_29 } else { Clause::EVAL_28 });
@@ -310,10 +311,7 @@ fn uncaught(script: &Script, value: &Value, at: &str) -> Option<Bytes> {
         Value::Text(text) => (at.to_owned(), text.clone()),
         // E-142
         Value::Nil | Value::Boolean(_) | Value::Table(_) => {
-            let text = format!(
-                "err_handler_def:8: attempt to concatenate local 'err' (a {} value)",
-                value.type_name()
-            );
+            let text = format!("err_handler_def:8: attempt to concatenate local 'err' (a {} value)", value.type_name());
             ("@err_handler_def:8".to_owned(), text.into_bytes())
         }
         _ => return None,

@@ -40,8 +40,16 @@ pub(crate) enum Expression {
     Text(Bytes),
     Name(String, u32),
     /// `of[key]`, `of.key`
-    Index { of: Box<Expression>, key: Box<Expression>, line: u32 },
-    Call { function: Box<Expression>, arguments: Vec<Expression>, line: u32 },
+    Index {
+        of: Box<Expression>,
+        key: Box<Expression>,
+        line: u32,
+    },
+    Call {
+        function: Box<Expression>,
+        arguments: Vec<Expression>,
+        line: u32,
+    },
     /// `pcall(function() … end)`
     Protected(Block),
     /// `(…)`: one value, whatever is within.
@@ -51,7 +59,12 @@ pub(crate) enum Expression {
     Length(Box<Expression>, u32),
     And(Box<Expression>, Box<Expression>),
     Or(Box<Expression>, Box<Expression>),
-    Binary { sign: Sign, left: Box<Expression>, right: Box<Expression>, line: u32 },
+    Binary {
+        sign: Sign,
+        left: Box<Expression>,
+        right: Box<Expression>,
+        line: u32,
+    },
     Table(Vec<Item>),
 }
 

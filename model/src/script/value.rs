@@ -238,9 +238,9 @@ impl Tables {
     pub(crate) fn told(&self, value: &Value, number: usize, reply: &Reply) -> Option<Reply> {
         match (value, reply) {
             (Value::Untold(of), reply) if *of == number => Some(reply.clone()),
-            (Value::Table(table), Reply::Array(elements)) => (1..).zip(elements).find_map(|(index, element)| {
-                self.told(&self.get(*table, &Key::Index(index)), number, element)
-            }),
+            (Value::Table(table), Reply::Array(elements)) => (1..)
+                .zip(elements)
+                .find_map(|(index, element)| self.told(&self.get(*table, &Key::Index(index)), number, element)),
             _ => None,
         }
     }

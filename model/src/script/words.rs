@@ -80,9 +80,9 @@ fn quoted(mut rest: &[u8], quote: u8) -> Option<(Bytes, &[u8])> {
                         let digits = behind.iter().take(2).take_while(|byte| byte.is_ascii_digit()).count();
                         let (more, behind) = rest.split_at(digits);
                         rest = behind;
-                        let value = more.iter().fold(u32::from(escaped - b'0'), |value, &digit| {
-                            value * 10 + u32::from(digit - b'0')
-                        });
+                        let value = more
+                            .iter()
+                            .fold(u32::from(escaped - b'0'), |value, &digit| value * 10 + u32::from(digit - b'0'));
                         u8::try_from(value).ok()?
                     }
                     b'\n' | b'\r' | b'f' | b'v' => return None,

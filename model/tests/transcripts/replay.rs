@@ -259,7 +259,11 @@ impl Replay {
         let keys: Vec<(usize, Vec<u8>)> = command[3..].iter().take(count).map(|key| (db, key.to_vec())).collect();
         let text = match command[0].eq_ignore_ascii_case(b"eval") {
             true => Some(command[1].to_vec()),
-            false => self.model.scripts().find(|(name, _)| name.eq_ignore_ascii_case(command[1])).map(|(_, text)| text.to_vec()),
+            false => self
+                .model
+                .scripts()
+                .find(|(name, _)| name.eq_ignore_ascii_case(command[1]))
+                .map(|(_, text)| text.to_vec()),
         };
         let opens = matches!(self.model.allowed(client, command, self.span()), Allowed::Unspecified(_));
         if !keys.iter().any(|key| self.unknown.contains(key)) {
