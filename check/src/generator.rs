@@ -29,8 +29,8 @@ use crate::request::Request;
 pub trait View {
     /// What the key holds in the client's database, and its length in bytes or elements.
     fn key(&self, key: &[u8]) -> Option<(Kind, usize)>;
-    /// What the key holds in the client's database.
-    fn kind(&self, key: &[u8]) -> Option<Kind> {
+    /// What the key, which stands at that place of the pool, holds in the client's database.
+    fn kind(&self, _place: usize, key: &[u8]) -> Option<Kind> {
         self.key(key).map(|(kind, _)| kind)
     }
     /// The stream at the key, if it holds one.

@@ -6,6 +6,8 @@
 //!
 //! [`Script`]: crate::script::Script
 
+use std::cell::Cell;
+
 use crate::request::Request;
 use crate::script::{Slot, Step};
 
@@ -17,6 +19,12 @@ enum Entry {
     Cut { client: Slot, bytes: usize, arguments: usize },
 }
 
+thread_local! {
+    /// The memory of the journal that ended last: a new one of some megabytes for each episode would have to be cleared by
+    /// the system first.
+    static SPARE: Cell<Journal> = Cell::default();
+}
+
 /// Steps as they happened.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
@@ -26,6 +34,20 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// An empty journal.
+    pub(crate) fn begin() -> Self {
+        let mut journal = SPARE.take();
+        journal.bytes.clear();
+        journal.ends.clear();
+        journal.entries.clear();
+        journal
+    }
+
+    /// Nobody will read it any more.
+    pub(crate) fn end(self) {
+        SPARE.set(self);
+    }
+
     /// A client sent a command.
     pub(crate) fn command(&mut self, client: Slot, request: &Request, pipelined: bool, inline: bool) {
         self.arguments(request);
@@ -85,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_journal_gives_back_what_it_was_told() {
-        let mut journal = Journal::default();
+        let mut journal = Journal::begin();
         let (one, other): (Request, Request) = (["SET", "", "v"].iter().collect(), ["PING"].iter().collect());
         journal.command(1, &one, true, false);
         journal.pass(7);

@@ -2,6 +2,8 @@
 //!
 //! Everything an episode does is recorded as a [`Script`], so that a finding comes with what led to it.
 
+use std::cell::RefCell;
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use tally_model::value::Kind;
@@ -126,18 +128,18 @@ pub fn run_restored(
         None => target,
     };
     let session = Session::begin(target, plan.profile.clone(), &setup(&script), coverage)?;
-    let mut episode_run = Episode { session, journal: Journal::default(), swarm, plan, follow_ups: Vec::new() };
+    let (journal, kinds) = (Journal::begin(), Kinds::default());
+    let mut episode_run = Episode { session, journal, swarm, plan, follow_ups: Vec::new(), kinds };
     let outcome = episode_run.open(&commands, payload).and_then(|()| episode_run.run(choice, enough));
     let Episode { session, journal, .. } = episode_run;
     session.coverage.add_witnessed(&session.model);
-    match outcome {
-        Ok(()) => Ok(None),
-        Err(finding) => {
-            let mut script = Script { steps: journal.steps(), ..script };
-            cut(&mut script, finding.command);
-            Ok(Some(Discovery { finding, script, episode }))
-        }
-    }
+    let discovery = outcome.err().map(|finding| {
+        let mut script = Script { steps: journal.steps(), ..script };
+        cut(&mut script, finding.command);
+        Discovery { finding, script, episode }
+    });
+    journal.end();
+    Ok(discovery)
 }
 
 /// Directives that the target starts with, and those that a client sets.
@@ -175,6 +177,7 @@ struct Episode<'a, 'p> {
     plan: &'p Plan,
     /// Questions about keys that a command failed on.
     follow_ups: Vec<Sent>,
+    kinds: Kinds,
 }
 
 impl Episode<'_, '_> {
@@ -238,6 +241,7 @@ impl Episode<'_, '_> {
             // A source that ran dry may draw what is withheld again and again.
             let mut withheld = 0;
             let mut mode = self.session.mode(slot);
+            self.kinds.begin();
             while length < wanted && withheld < MOST_WITHHELD {
                 if batch.len() == length {
                     batch.push(Sent::default());
@@ -294,6 +298,7 @@ impl Episode<'_, '_> {
             return Ok(());
         }
         let mut begun = Sent::default();
+        self.kinds.begin();
         let cuts = choice.ratio(1, 2) && self.generate(choice, slot, Mode::Plain, &mut begun).is_some();
         if !cuts || begun.request.is_empty() {
             self.journal.close(slot);
@@ -336,7 +341,7 @@ impl Episode<'_, '_> {
     /// Makes one command; none when it has to be withheld. True when it has to be sent alone.
     fn generate(&mut self, choice: &mut impl Choice, slot: Slot, mode: Mode, sent: &mut Sent) -> Option<bool> {
         let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
-        let view = ModelView { session: &self.session, db, mode };
+        let view = ModelView { session: &self.session, kinds: &self.kinds, db, mode };
         sent.request.clear();
         let grammar = self.swarm.command(choice, &view, &mut sent.request)?;
         let live = self.session.target.can().live;
@@ -421,8 +426,40 @@ fn ask_after_failure(request: &Request, questions: &mut Vec<Sent>) {
     }
 }
 
+/// What the keys of the pool hold, each looked up once per batch: nothing changes while one is put together.
+#[derive(Debug, Default)]
+struct Kinds {
+    /// The number of the batch.
+    batch: u64,
+    /// By place in the pool: the batch of the last look-up, and what it found.
+    found: RefCell<Vec<(u64, Option<Kind>)>>,
+}
+
+impl Kinds {
+    /// A batch begins.
+    fn begin(&mut self) {
+        self.batch += 1;
+    }
+
+    fn of(&self, place: usize, look_up: impl FnOnce() -> Option<Kind>) -> Option<Kind> {
+        let mut found = self.found.borrow_mut();
+        if found.len() <= place {
+            found.resize(place + 1, (0, None));
+        }
+        match found[place] {
+            (batch, kind) if batch == self.batch => kind,
+            _ => {
+                let kind = look_up();
+                found[place] = (self.batch, kind);
+                kind
+            }
+        }
+    }
+}
+
 struct ModelView<'a, 's> {
     session: &'a Session<'s>,
+    kinds: &'a Kinds,
     db: usize,
     mode: Mode,
 }
@@ -432,8 +469,8 @@ impl View for ModelView<'_, '_> {
         self.session.model.key(self.db, key).map(|view| (view.kind, view.len))
     }
 
-    fn kind(&self, key: &[u8]) -> Option<Kind> {
-        self.session.model.holds(self.db, key)
+    fn kind(&self, place: usize, key: &[u8]) -> Option<Kind> {
+        self.kinds.of(place, || self.session.model.holds(self.db, key))
     }
 
     fn stream(&self, key: &[u8]) -> Option<&tally_model::stream::StreamValue> {

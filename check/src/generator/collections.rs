@@ -100,7 +100,7 @@ impl<V: View> Terms<'_, V> {
             let mut present = None;
             for step in 0..count.min(8) {
                 let place = (first + step) % count;
-                match self.view.kind(&keys[place]) {
+                match self.view.kind(place, &keys[place]) {
                     Some(kind) if want.fits(kind) => {
                         present = Some(place);
                         break;

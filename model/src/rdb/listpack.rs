@@ -115,13 +115,15 @@ fn back_length(length: usize) -> Bytes {
 }
 
 /// A listpack that these elements were appended to, one after the other.
-pub fn write(elements: &[Bytes]) -> Bytes {
+pub fn write(elements: &[impl AsRef<[u8]>]) -> Bytes {
     let mut bytes = vec![0; HEADER];
     for element in elements {
-        let encoded = encoded(element);
-        let back = back_length(encoded.len());
-        bytes.extend(encoded);
-        bytes.extend(back);
+        let start = bytes.len();
+        encode(element.as_ref(), &mut bytes);
+        match bytes.len() - start {
+            length @ 0..=127 => bytes.push(length as u8),
+            length => bytes.extend(back_length(length)),
+        }
     }
     bytes.push(END);
     let length = bytes.len() as u32;
@@ -130,32 +132,42 @@ pub fn write(elements: &[Bytes]) -> Bytes {
     bytes
 }
 
-/// Encoding and content of an element. [LISTPACK-4] [LISTPACK-5]
-fn encoded(element: &[u8]) -> Bytes {
+/// Appends encoding and content of an element. [LISTPACK-4] [LISTPACK-5]
+fn encode(element: &[u8], bytes: &mut Bytes) {
     if let Some(integer) = parse_integer(element) {
         let (encoding, length) = match integer {
-            0..=127 => return vec![integer as u8],
-            -0x1000..=0x0fff => return vec![0xc0 | (integer >> 8) as u8 & 0x1f, integer as u8],
+            0..=127 => return bytes.push(integer as u8),
+            -0x1000..=0x0fff => return bytes.extend([0xc0 | (integer >> 8) as u8 & 0x1f, integer as u8]),
             -0x8000..=0x7fff => (0xf1, 2),
             -0x80_0000..=0x7f_ffff => (0xf2, 3),
             -0x8000_0000..=0x7fff_ffff => (0xf3, 4),
             _ => (0xf4, 8),
         };
-        return [&[encoding], &integer.to_le_bytes()[..length]].concat();
+        bytes.push(encoding);
+        bytes.extend(&integer.to_le_bytes()[..length]);
+        return;
     }
-    let mut bytes = match element.len() {
-        length @ 0..=0x3f => vec![0x80 | length as u8],
-        length @ 0x40..=0xfff => vec![0xe0 | (length >> 8) as u8, length as u8],
-        length => [&[0xf0], &(length as u32).to_le_bytes()[..]].concat(),
-    };
+    match element.len() {
+        length @ 0..=0x3f => bytes.push(0x80 | length as u8),
+        length @ 0x40..=0xfff => bytes.extend([0xe0 | (length >> 8) as u8, length as u8]),
+        length => {
+            bytes.push(0xf0);
+            bytes.extend((length as u32).to_le_bytes());
+        }
+    }
     bytes.extend(element);
-    bytes
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{back_length, encoded, read, write};
+    use super::{back_length, encode, read, write};
+
+    fn encoded(element: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(element, &mut bytes);
+        bytes
+    }
 
     #[test]
     fn lengths_at_the_end_of_elements_have_their_own_borders() {

@@ -1,5 +1,6 @@
 //! Streams as files hold them: nodes as listpacks, and groups. [RDBSTREAM-1] to [RDBSTREAM-5]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::item::ValueType;
@@ -17,19 +18,23 @@ const SAME_FIELDS: i64 = 2;
 /// How many entries a group read, where nobody knows: -1 as real servers write it.
 const READ_UNKNOWN: u64 = u64::MAX;
 
-fn number(number: i64) -> Bytes {
-    number.to_string().into_bytes()
+fn number<'a>(number: i64) -> Cow<'a, [u8]> {
+    Cow::Owned(number.to_string().into_bytes())
 }
 
-fn count(count: usize) -> Bytes {
-    count.to_string().into_bytes()
+fn count<'a>(count: usize) -> Cow<'a, [u8]> {
+    Cow::Owned(count.to_string().into_bytes())
+}
+
+fn text(text: &Bytes) -> Cow<'_, [u8]> {
+    Cow::Borrowed(text)
 }
 
 /// The listpack of a node. [STREAMENC-5] [STREAMENC-6] [STREAMENC-7]
 pub fn listpack_of_node(id: StreamId, node: &Node) -> Bytes {
     let fields: Vec<&Bytes> = node.fields().collect();
     let mut elements = vec![count(node.len()), count(node.entries.len() - node.len()), count(fields.len())];
-    elements.extend(fields.iter().copied().cloned());
+    elements.extend(fields.iter().copied().map(text));
     elements.push(number(0));
     for (entry_id, item) in &node.entries {
         let same = item.pairs.iter().map(|(field, _)| field).eq(fields.iter().copied());
@@ -42,9 +47,9 @@ pub fn listpack_of_node(id: StreamId, node: &Node) -> Bytes {
         }
         for (field, value) in &item.pairs {
             if !same {
-                elements.push(field.clone());
+                elements.push(text(field));
             }
-            elements.push(value.clone());
+            elements.push(text(value));
         }
         elements.push(count(elements.len() - before));
     }
