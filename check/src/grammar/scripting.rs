@@ -19,7 +19,6 @@ pub(super) const COMMANDS: &[Grammar] = &[
             &[Word("exists"), Many(&[ScriptDigest])],
             &[Word("flush")],
             &[Word("kill")],
-            &[Word("debug"), Word("no")],
             &[Word("help")],
         ])],
     ),

@@ -81,8 +81,7 @@ impl Meaning<'_> {
         let goes_anywhere = self.repl.to_aof || self.repl.to_replicas;
         if self.repl.wrote && goes_anywhere && !self.repl.began && !self.queued {
             self.repl.began = true;
-            let marker = run::marker(b"MULTI", self.model.selected_db(SCRIPTS));
-            self.pieces.push(marker);
+            self.pieces.push(run::marker(b"MULTI", self.db));
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) const FUNCTIONS: [&str; 26] = [
 ];
 
 /// Names that a real Lua knows too.
-pub(super) const OTHER_GLOBALS: [&str; 22] = [
+pub(super) const OTHER_GLOBALS: [&str; 29] = [
     "_G",
     "_VERSION",
     "assert",
@@ -49,18 +49,25 @@ pub(super) const OTHER_GLOBALS: [&str; 22] = [
     "coroutine",
     "debug",
     "gcinfo",
+    "getfenv",
     "getmetatable",
     "load",
     "loadstring",
-    "newproxy",
     "next",
+    "newproxy",
     "os",
     "pairs",
+    "print",
     "rawequal",
     "rawget",
     "rawset",
     "select",
+    "setfenv",
+    "setmetatable",
     "struct",
+    "xpcall",
+    "__redis__err__handler",
+    "__redis__compare_helper",
 ];
 
 /// Constants of the table `redis`.

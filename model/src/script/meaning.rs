@@ -50,6 +50,8 @@ pub(super) struct Meaning<'m> {
     pub(super) tables: Tables,
     pub(super) answers: Answers,
     pub(super) repl: Replication,
+    /// The database that its client is in.
+    pub(super) db: usize,
     /// It runs within a transaction.
     pub(super) queued: bool,
     pub(super) pieces: Vec<Propagated>,
@@ -72,6 +74,7 @@ enum Flow {
 impl<'m> Meaning<'m> {
     pub(super) fn new(model: &'m mut Model, script: &'m Script, span: Span, answers: Answers, queued: bool) -> Self {
         let mut tables = Tables::default();
+        let db = model.selected_db(super::SCRIPTS);
         let texts = |words: &[Bytes]| words.iter().cloned().map(Value::Text).collect::<Vec<Value>>();
         let keys = tables.list(texts(&script.keys));
         let arguments = tables.list(texts(&script.arguments));
@@ -82,6 +85,7 @@ impl<'m> Meaning<'m> {
             tables,
             answers,
             repl: Replication { to_aof: true, to_replicas: true, wrote: false, began: false },
+            db,
             queued,
             pieces: Vec::new(),
             verdict: Verdict::default(),

@@ -56,6 +56,12 @@ fn name_of(text: &[u8]) -> Bytes {
 
 /// The text of the script that a call of EVAL or EVALSHA runs, the keys and the arguments. [EVAL-2] [EVAL-3] [EVAL-4]
 fn called<'a>(call: &Call<'a>) -> Result<(Bytes, &'a [&'a [u8]], &'a [&'a [u8]]), Refusal> {
+    const DIGITS: usize = 40;
+    let by_name = call.args[0].eq_ignore_ascii_case(b"evalsha");
+    let absent = || Refusal::new(Clause::EVALSHA_2, "NOSCRIPT No matching script. Please use EVAL.");
+    if by_name && call.args[1].len() != DIGITS {
+        return Err(absent());
+    }
     let refusal = || Refusal::new(Clause::EVAL_2, "ERR value is not an integer or out of range");
     let behind = &call.args[3..];
     let count = parse_integer(call.args[2]).ok_or_else(refusal)?;
@@ -65,12 +71,11 @@ fn called<'a>(call: &Call<'a>) -> Result<(Bytes, &'a [&'a [u8]], &'a [&'a [u8]])
     let refusal = || Refusal::new(Clause::EVAL_3, "ERR Number of keys can't be negative");
     let count = usize::try_from(count).map_err(|_| refusal())?;
     let (keys, arguments) = behind.split_at(count);
-    if call.args[0].eq_ignore_ascii_case(b"eval") {
+    if !by_name {
         return Ok((call.args[1].to_vec(), keys, arguments));
     }
     let kept = call.model.server.scripts.get(call.args[1].to_ascii_lowercase().as_slice());
-    let refusal = || Refusal::new(Clause::EVALSHA_2, "NOSCRIPT No matching script. Please use EVAL.");
-    Ok((kept.ok_or_else(refusal)?.clone(), keys, arguments))
+    Ok((kept.ok_or_else(absent)?.clone(), keys, arguments))
 }
 
 /// The script that a call runs, if the model can read it.
@@ -140,7 +145,11 @@ fn load(text: &[u8]) -> Plan {
     Plan { propagation: Propagation::Unspecified, ..open }
 }
 
-/// [EVAL-6]
+/// Whether a script was not run because it is none. [EVAL-6]
+pub(crate) fn is_refusal(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(line) if is_compiler_error(line))
+}
+
 fn is_compiler_error(line: &[u8]) -> bool {
     line.starts_with(b"ERR Error compiling script (new function): ")
 }
@@ -153,7 +162,7 @@ pub(crate) fn keep(kept: &mut Kept, text: Bytes) {
 impl Model {
     /// The answer to a script that the model cannot read tells whether it is kept. [EVAL-6] [EVAL-7]
     pub(crate) fn learn_script(&mut self, text: Bytes, reply: Option<&Reply>) {
-        if !matches!(reply, Some(Reply::Error(line)) if is_compiler_error(line)) {
+        if !reply.is_some_and(is_refusal) {
             self.keep_script(text);
         }
     }

@@ -194,6 +194,10 @@ impl Reader {
     fn expressions(&mut self) -> Option<Vec<Expression>> {
         let mut expressions = vec![self.expression()?];
         while self.takes_sign(",") {
+            // Lua has no room for hundreds of values at once.
+            if expressions.len() >= 60 {
+                return None;
+            }
             expressions.push(self.expression()?);
         }
         Some(expressions)

@@ -10,7 +10,9 @@ use crate::clause::Clause;
 use crate::client::{ClientId, Peer};
 use crate::commands;
 use crate::connection;
+use crate::delivery::Delivery;
 use crate::deviation::{Deviation, DeviationKind, Verdict};
+use crate::keyspace::{Entry, Slot};
 use crate::model::Model;
 use crate::plan::Plan;
 use crate::propagation::Propagated;
@@ -199,7 +201,7 @@ impl Model {
         };
         let mut pieces = pieces;
         if repl.began {
-            pieces.push(marker(b"EXEC", model.selected_db(SCRIPTS)));
+            pieces.push(marker(b"EXEC", model.selected_db(client)));
         }
         model.executing = queued;
         model.clients.remove(&SCRIPTS);
@@ -217,9 +219,11 @@ impl Model {
     ) -> Option<Result<Verdict, Box<Deviation>>> {
         let mut answers = Answers::default();
         let mut refused: Option<Box<Deviation>> = None;
+        let mut explaining: Vec<(Ran, Plan)> = Vec::new();
         for _ in 0..MOST_WAYS {
             let ran = match self.ran(client, command, script, span, answers.clone())? {
                 Ok(ran) => ran,
+                Err(_) if !explaining.is_empty() => break,
                 Err(deviation) => return Some(Err(refused.unwrap_or(deviation))),
             };
             let number = answers.told.len();
@@ -246,16 +250,65 @@ impl Model {
             if let Some(call) = self.call_of(client, command, span) {
                 connection::suppress_replies(&call, &mut plan);
             }
+            let next = ran.answers.clone().next_way();
             if plan.allowed.admits(outcome, self.profile.errors) {
-                return Some(Ok(self.become_after_script(ran, plan, client, command, outcome, span)));
+                explaining.push((ran, plan));
+            } else {
+                refused = refused.or_else(|| Some(Self::script_deviation(plan.allowed, outcome)));
             }
-            refused = refused.or_else(|| Some(Self::script_deviation(plan.allowed, outcome)));
-            match ran.answers.next_way() {
+            match next {
                 Some(next) => answers = next,
                 None => break,
             }
         }
-        refused.map(Err)
+        let mut explaining = explaining.into_iter();
+        let Some((ran, plan)) = explaining.next() else { return refused.map(Err) };
+        let others: Vec<Model> = explaining.map(|(ran, _)| ran.model).collect();
+        let before = self.delivery.clone();
+        let verdict = self.become_after_script(ran, plan, client, command, outcome, span);
+        self.admit_others(&before, &others);
+        Some(Ok(verdict))
+    }
+
+    /// The script may also have run in these other ways: each key may be in any of the states that they lead to, and what
+    /// only some of them make others receive need not come.
+    fn admit_others(&mut self, before: &Delivery, others: &[Self]) {
+        if others.is_empty() {
+            return;
+        }
+        let models = || others.iter();
+        let mut keys: Vec<(usize, Bytes)> = Vec::new();
+        for model in models().chain(std::iter::once(&*self)) {
+            let databases = model.keyspace.databases.iter();
+            keys.extend(databases.flat_map(|(&number, db)| db.keys.keys().map(move |key| (number, key.clone()))));
+        }
+        keys.sort();
+        keys.dedup();
+        for (db, key) in keys {
+            let own = self.keyspace.slot(db, &key).cloned();
+            if models().all(|model| model.keyspace.slot(db, &key) == own.as_ref()) {
+                continue;
+            }
+            let mut states: Vec<Option<Entry>> = Vec::new();
+            for slot in models().map(|model| model.keyspace.slot(db, &key).cloned()).chain([own]) {
+                let versions = match slot {
+                    None => vec![None],
+                    Some(Slot::Known(entry)) => vec![Some(entry)],
+                    Some(Slot::Open(versions)) => versions,
+                };
+                for version in versions {
+                    if !states.contains(&version) {
+                        states.push(version);
+                    }
+                }
+            }
+            self.keyspace.set_slot(db, &key, Some(Slot::Open(states)));
+        }
+        let touched = models().map(Self::touched).chain([self.touched()]).collect();
+        self.set_touched_in_some(touched);
+        let deliveries = models().map(|model| model.delivery.clone()).chain([self.delivery.clone()]).collect();
+        self.delivery.merge(before, deliveries);
+        self.propagated = Propagated { unspecified: true, ..Propagated::default() };
     }
 
     fn script_deviation(allowed: Allowed, outcome: &Outcome<'_>) -> Box<Deviation> {

@@ -191,6 +191,7 @@ impl Model {
             let one = self.judge_with_pushes(client, &line, &Outcome { replies: own, closed }, span)?;
             verdict.erratum = verdict.erratum.or(one.erratum);
             verdict.unspecified |= one.unspecified;
+            verdict.lost |= one.lost;
             items = rest;
             pieces.push(std::mem::take(&mut self.propagated));
         }
