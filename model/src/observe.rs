@@ -95,7 +95,12 @@ impl Model {
                 }
             }
             Observation::Closed(clients) => {
+                // An answer that counts nobody settles it for those whose id or address the model does not know.
+                let nobody = matches!(reply, Some(Reply::Error(_) | Reply::Integer(0)));
                 for (id, killed) in clients {
+                    if nobody && killed == Killed::Perhaps {
+                        continue;
+                    }
                     if killed == Killed::Surely {
                         self.close(id);
                     }

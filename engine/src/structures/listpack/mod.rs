@@ -143,7 +143,10 @@ impl Listpack {
 
     /// Gives back the room for further entries.
     pub fn shrink_to_fit(&mut self) {
-        self.bytes.shrink_to_fit();
+        // Allocators keep a block in its place when little of it is given back, so it is exchanged for a fitting one.
+        if self.bytes.capacity() > self.bytes.len() {
+            self.bytes = self.bytes.as_slice().into();
+        }
     }
 
     #[inline]
