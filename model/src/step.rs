@@ -116,11 +116,14 @@ impl Model {
         outcome: &Outcome<'_>,
         span: Span,
     ) -> Result<Verdict, Box<Deviation>> {
-        if let Some(script) = self.script_of(client, command, span)
-            && let Some(judged) = self.run_script(client, command, &script, outcome, span)
+        let script = self.script_of(client, command, span);
+        if let Some(script) = &script
+            && let Some(judged) = self.run_script(client, command, script, outcome, span)
         {
             return judged;
         }
+        // What it did nobody tells.
+        let untold = script.is_some();
         let mut worlds = self.worlds(client, command, span, outcome.replies.first());
         let errors = self.profile.errors;
         if worlds.len() >= MOST_WORLDS {
@@ -147,7 +150,8 @@ impl Model {
         verdict.unspecified = worlds.iter().all(|world| world.plan.allowed.is_unspecified());
         let scripts = |world: &World| matches!(world.plan.allowed, Allowed::Unspecified(Clause::EVAL_1));
         let refused = outcome.replies.first().is_some_and(crate::script::is_refusal);
-        verdict.lost = !refused && worlds.iter().any(scripts);
+        verdict.lost = untold || !refused && worlds.iter().any(scripts);
+        verdict.unspecified |= untold;
         for world in &worlds {
             self.witness(world.plan.clause);
             for &clause in &world.cited {

@@ -29,9 +29,12 @@ pub(super) struct Answers {
     chosen: Vec<(usize, usize)>,
     next_choice: usize,
     /// What the script's reply told of commands that leave a choice, in order.
-    told: Vec<Reply>,
+    /// `None` where it does not tell, which does no harm if the command changes nothing.
+    told: Vec<Option<Reply>>,
     /// What all those commands may be answered, in order.
     open: Vec<Allowed>,
+    /// Whether they change something.
+    changing: Vec<bool>,
     /// A command was not executed because its answer, on which the state depends, is not told yet.
     pub(super) pending_change: bool,
 }
@@ -58,8 +61,10 @@ impl Answers {
     pub(super) fn tell(&mut self, allowed: Allowed, changes: bool) -> Result<Reply, usize> {
         let number = self.open.len();
         self.open.push(allowed);
+        self.changing.push(changes);
         match self.told.get(number) {
-            Some(reply) => Ok(reply.clone()),
+            Some(Some(reply)) => Ok(reply.clone()),
+            Some(None) => Err(number),
             None => {
                 self.pending_change |= changes;
                 Err(number)
@@ -226,25 +231,24 @@ impl Model {
                 Err(_) if !explaining.is_empty() => break,
                 Err(deviation) => return Some(Err(refused.unwrap_or(deviation))),
             };
-            let number = answers.told.len();
-            if ran.answers.open.len() > number {
+            let mut shown = None;
+            while let (number, None) = (answers.told.len(), &shown)
+                && let Some(&changes) = ran.answers.changing.get(number)
+            {
                 // The reply shows how the first of the commands was answered that leave a choice.
-                let shown = outcome.replies.first().and_then(|reply| ran.told_by.told(&ran.value, number, reply));
-                match shown {
-                    Some(reply) => {
-                        answers = answers.again();
-                        answers.told.push(reply);
-                        continue;
+                shown = outcome.replies.first().and_then(|reply| ran.told_by.told(&ran.value, number, reply));
+                if shown.is_none() && changes {
+                    // Either the reply is wrong, or it does not show what the state is now.
+                    if ran.told_by.holds(&ran.value, number) && !outcome.replies.is_empty() {
+                        return Some(Err(Self::script_deviation(ran.allowed, outcome)));
                     }
-                    None if ran.answers.pending_change => {
-                        // Either the reply is wrong, or it does not show what the state is now.
-                        if ran.told_by.holds(&ran.value, number) && !outcome.replies.is_empty() {
-                            return Some(Err(Self::script_deviation(ran.allowed, outcome)));
-                        }
-                        return None;
-                    }
-                    None => {}
+                    return None;
                 }
+                answers.told.push(shown.clone());
+            }
+            if shown.is_some() {
+                answers = answers.again();
+                continue;
             }
             let mut plan = Plan::new(Clause::EVAL_1, ran.allowed.clone());
             if let Some(call) = self.call_of(client, command, span) {
