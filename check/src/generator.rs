@@ -9,6 +9,7 @@ mod collections;
 mod dump;
 mod gathering;
 mod pools;
+mod scripting;
 mod smallest;
 mod streams;
 mod terms;
@@ -45,6 +46,10 @@ pub trait View {
     /// What the server hears from the client now.
     fn mode(&self) -> Mode {
         Mode::Plain
+    }
+    /// The SHA-1 of the scripts that are kept.
+    fn scripts(&self) -> Vec<Vec<u8>> {
+        Vec::new()
     }
     /// Ids of connections, as CLIENT ID answered them.
     fn client_ids(&self) -> &[i64] {
@@ -243,23 +248,35 @@ impl Swarm {
             Some(grammar) => grammar,
             None => *self.table.get(choice.below(self.table.len() as u32) as usize)?,
         };
+        Some(self.compose(choice, view, grammar, into))
+    }
+
+    /// Appends the arguments of a command with this grammar to the empty `into`; the grammar of another one if a value has
+    /// become too long.
+    fn compose(
+        &self,
+        choice: &mut impl Choice,
+        view: &impl View,
+        grammar: &'static Grammar,
+        into: &mut Request,
+    ) -> &'static Grammar {
         let luck = choice.below(100);
         // Where the one unfitting argument goes, if there is one.
         let wrong_in = if (85..95).contains(&luck) { choice.below(3) } else { u32::MAX };
         let mut terms = terms::Terms::new(self, view, wrong_in, choice.ratio(1, 8));
         terms.word(choice, grammar.name, into);
         terms.sequence(choice, grammar.arguments, into);
-        if terms.too_long {
+        if let (true, Some(del)) = (terms.too_long, grammar::find(b"del")) {
             let key = into.argument(grammar.keys(into).next().unwrap_or(1)).to_vec();
             into.clear();
             into.push(b"DEL");
             into.push(&key);
-            return grammar::find(b"del");
+            return del;
         }
         if luck >= 95 {
             self.spoil(choice, into);
         }
-        Some(grammar)
+        grammar
     }
 
     /// Damages a fitting command: its length, or one argument.
@@ -386,7 +403,7 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
             // Something must make and delete the keys that the wanted families work on.
             (true, false) if matches!(grammar.name, "set" | "del" | "pexpire" | "select" | "type") => 1,
             (true, false) => 0,
-            (false, _) if !families.contains(&grammar.family) => 0,
+            (false, _) if !families.contains(&grammar.family) || is_held_back(grammar) => 0,
             (false, _) if everything || choice.ratio(2, 3) => 1 + choice.below(4),
             (false, _) => 0,
         };
@@ -407,6 +424,12 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
         }
     }
     table
+}
+
+/// Is the command drawn only where its family is asked for? Of scripts the model knows a part only, and long runs over them
+/// are not silent yet. This may only shrink.
+fn is_held_back(grammar: &Grammar) -> bool {
+    grammar.family == Family::Scripting
 }
 
 /// Does the grammar take something that can make a value longer?
@@ -445,7 +468,7 @@ mod tests {
 
     #[test]
     fn every_command_is_in_play_in_some_episode() {
-        let known = grammar::all().filter(|grammar| is_known(grammar));
+        let known = grammar::all().filter(|grammar| is_known(grammar) && !is_held_back(grammar));
         let mut missing: Vec<_> = known.map(|grammar| grammar.name).collect();
         for seed in 0..300 {
             let mut choice = ChaCha8Rng::seed_from_u64(seed);

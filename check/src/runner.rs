@@ -489,6 +489,10 @@ impl View for ModelView<'_, '_> {
         self.mode
     }
 
+    fn scripts(&self) -> Vec<Vec<u8>> {
+        self.session.model.scripts().map(|(name, _)| name.to_vec()).collect()
+    }
+
     fn client_ids(&self) -> &[i64] {
         &self.session.harvest.client_ids
     }

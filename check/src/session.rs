@@ -77,6 +77,8 @@ pub struct Session<'a> {
     /// `hll-sparse-max-bytes` or a limit of streams' nodes was changed, so that a replay of the AOF, which does not hold
     /// directives, may make other strings of the same HyperLogLog commands, and other nodes of the same entries.
     file_is_ambiguous: bool,
+    /// A script ran that the model cannot follow: nothing is judged from then on.
+    lost: bool,
 }
 
 impl<'a> Session<'a> {
@@ -114,6 +116,7 @@ impl<'a> Session<'a> {
             ran: Vec::new(),
             sees_encodings,
             file_is_ambiguous: false,
+            lost: false,
         })
     }
 
@@ -158,7 +161,7 @@ impl<'a> Session<'a> {
         let first_command = self.commands;
         self.ran.clear();
         let mut rest = batch;
-        if self.is_blocked(slot) {
+        if self.is_blocked(slot) || self.lost {
             // Its requests would wait until it is served, so they are not sent at all.
             self.commands += batch.len();
             return Ok(());
@@ -181,6 +184,9 @@ impl<'a> Session<'a> {
             rest = later;
             self.outgoing.clear();
             for sent in now {
+                // What a script keeps from the file, or from replicas, is missing there.
+                self.file_is_ambiguous |= (sent.request.is(0, "eval") || sent.request.is(0, "script"))
+                    && sent.request.arguments().any(|text| text.windows(8).any(|word| word == b"set_repl"));
                 self.file_is_ambiguous |= sent.request.is(0, "config") && {
                     let directives = ["hll-sparse-max-bytes", "stream-node-max-bytes", "stream-node-max-entries"];
                     directives.into_iter().any(|name| sent.request.is(2, name))
@@ -238,7 +244,7 @@ impl<'a> Session<'a> {
                     self.note_own_state(slot, request);
                 }
                 // Nobody hears what follows a closed connection, and nothing is sent behind a command that blocks.
-                if closed || self.model.is_blocked(client.id) {
+                if closed || self.lost || self.model.is_blocked(client.id) {
                     if let Some(client) = self.clients[slot as usize].as_mut() {
                         client.waits_for_replicas = request.is(0, "wait");
                     }
@@ -247,6 +253,9 @@ impl<'a> Session<'a> {
                     break;
                 }
             }
+        }
+        if self.lost {
+            return Ok(());
         }
         self.compare_encodings(slot, batch, first_command)?;
         self.deliver(Some(slot), batch, first_command)?;
@@ -411,6 +420,7 @@ impl<'a> Session<'a> {
             *self.coverage.errata.entry(erratum).or_default() += 1;
         }
         self.coverage.unspecified += u64::from(verdict.unspecified);
+        self.lost |= verdict.lost;
         match self.replies.first() {
             // DEBUG ERROR answers what it is told to, which is no path of its own.
             Some(Reply::Error(_)) if request.is(0, "debug") && request.is(1, "error") => {}

@@ -569,6 +569,21 @@ fn simpler(argument: &[u8]) -> Vec<Vec<u8>> {
         }
         return forms;
     }
+    // Scripts lose single lines, or a block's first and last one with what is between.
+    let lines: Vec<&[u8]> = argument.split(|&byte| byte == b'\n').collect();
+    if lines.len() > 1 {
+        for width in (1..lines.len()).rev() {
+            for first in 0..=lines.len() - width {
+                forms.push([&lines[..first], &lines[first + width..]].concat().join(&b'\n'));
+            }
+        }
+        for first in 0..lines.len() {
+            for last in first + 1..lines.len() {
+                forms.push([&lines[..first], &lines[first + 1..last], &lines[last + 1..]].concat().join(&b'\n'));
+            }
+        }
+        return forms;
+    }
     if argument.len() > 1 {
         forms.push(b"v".to_vec());
         forms.push(argument[..argument.len() / 2].to_vec());

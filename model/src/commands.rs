@@ -8,7 +8,7 @@ use crate::numbers::parse_integer;
 use crate::plan::{Change, Plan, Refusal};
 use crate::{
     bitfield, bits, blocking, connection, dump, expire, geo, hash, hyperloglog, keys, list, monitor, object, pubsub,
-    scan, server, sets, sort, stream, strings, transaction, zsets,
+    scan, script, server, sets, sort, stream, strings, transaction, zsets,
 };
 
 /// A command: what COMMAND tells of it, and its handler.
@@ -86,6 +86,8 @@ pub static COMMANDS: &[Command] = &[
     command!("discard" 1 "noscript fast" 0 0 0 transaction::discard),
     command!("dump" 2 "readonly random" 1 1 1 dump::dump),
     command!("echo" 2 "fast" 0 0 0 connection::echo),
+    command!("eval" -3 "noscript movablekeys" 0 0 0 script::eval),
+    command!("evalsha" -3 "noscript movablekeys" 0 0 0 script::eval),
     command!("exec" 1 "noscript skip_monitor" 0 0 0 transaction::exec),
     command!("exists" -2 "readonly fast" 1 -1 1 keys::exists),
     command!("expire" 3 "write fast" 1 1 1 expire::expire),
@@ -178,6 +180,7 @@ pub static COMMANDS: &[Command] = &[
     command!("save" 1 "admin noscript" 0 0 0 server::save),
     command!("scan" -2 "readonly random" 0 0 0 scan::scan),
     command!("scard" 2 "readonly fast" 1 1 1 sets::scard),
+    command!("script" -2 "noscript" 0 0 0 script::script_command),
     command!("sdiff" -2 "readonly sort_for_script" 1 -1 1 sets::sdiff),
     command!("sdiffstore" -3 "write denyoom" 1 -1 1 sets::sdiffstore),
     command!("select" 2 "loading fast" 0 0 0 keys::select),
@@ -285,11 +288,13 @@ impl Command {
 
     /// Where the keys stand whose number the line tells, sources before the destination; `None` if it does not, or wrongly.
     pub(crate) fn counted_keys(&self, line: &[&[u8]]) -> Option<Vec<usize>> {
-        if !matches!(self.name, "zunionstore" | "zinterstore") {
+        let stores = matches!(self.name, "zunionstore" | "zinterstore");
+        if !stores && !matches!(self.name, "eval" | "evalsha") {
             return None;
         }
         let count = usize::try_from(parse_integer(line.get(2)?)?).ok()?;
-        (1..=line.len() - 3).contains(&count).then(|| (3..3 + count).chain([1]).collect())
+        let destination = stores.then_some(1);
+        (1..=line.len() - 3).contains(&count).then(|| (3..3 + count).chain(destination).collect())
     }
 
     /// The positions of the keys among so many arguments, name included, as the table tells.
@@ -334,6 +339,12 @@ pub(crate) fn plan(call: &Call<'_>) -> Plan {
 fn refused(call: &Call<'_>, refusal: Refusal) -> Plan {
     call.cite(Clause::DB_4);
     refusal.into()
+}
+
+/// Whether the command is executed now: neither refused nor queued.
+pub(crate) fn executes(call: &Call<'_>) -> bool {
+    let queued = call.client.transaction.is_some() && !call.model.executing;
+    call.client.killed != Killed::Surely && !queued && admitted(call).is_ok()
 }
 
 fn dispatch(call: &Call<'_>) -> Plan {

@@ -14,6 +14,8 @@ pub struct Verdict {
     pub erratum: Option<Erratum>,
     /// The specification leaves this answer open, so that nothing was checked.
     pub unspecified: bool,
+    /// A script was run that the model cannot follow: what the data set is now nobody knows.
+    pub lost: bool,
 }
 
 /// The sort of a deviation; part of a finding's fingerprint.

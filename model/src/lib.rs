@@ -63,6 +63,7 @@ pub mod reply;
 mod scan;
 mod scan_elements;
 pub mod score;
+mod script;
 pub mod server;
 pub mod set;
 mod sets;

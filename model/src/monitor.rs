@@ -12,6 +12,7 @@ use crate::erratum::Erratum;
 use crate::model::Model;
 use crate::plan::{Change, Plan, Refusal};
 use crate::reply::{Bytes, Reply};
+use crate::script::SCRIPTS;
 use crate::span::Span;
 
 /// [MONITOR-1] [MONITOR-8]
@@ -57,7 +58,8 @@ impl Judge for Line {
         let address = rest.strip_prefix(&format!("{} ", self.db)).ok_or_else(|| format!("not database {}", self.db))?;
         match &self.address {
             Some(known)
-                if known.contains(&b':') && !known.starts_with(b"/") && address.as_bytes() != known.as_slice() =>
+                if (known == b"lua" || known.contains(&b':') && !known.starts_with(b"/"))
+                    && address.as_bytes() != known.as_slice() =>
             {
                 Err(format!("{address} is another's address"))
             }
@@ -106,6 +108,8 @@ impl Model {
     /// The line that shows a client's command.
     pub(crate) fn monitor_line(&self, client: ClientId, line: &[&[u8]], span: Span) -> Allowed {
         let address = self.clients.get(&client).and_then(|client| client.peer.address.clone());
+        // [EVAL-26]
+        let address = if client == SCRIPTS { Some(b"lua".to_vec()) } else { address };
         let words = line.iter().map(|word| format!(" {}", in_quotes(word))).collect();
         Allowed::Judged(Arc::new(Line { db: self.selected_db(client), address, words, span }))
     }

@@ -32,6 +32,8 @@ pub enum Observation {
     Slowlog,
     /// If the answer is `+OK`, the data set was emptied and loaded from the append-only file. [DEBUG-12]
     Loaded,
+    /// Unless the answer is an error of the compiler, this script is kept. [EVAL-7]
+    Script(Bytes),
     /// If the answer is 1, this one of the blocked clients, whose id is not known, was unblocked. [CLIENT-23]
     Unblocked {
         /// Who it can only be.
@@ -80,6 +82,7 @@ impl Model {
                     self.server.counters.learn(text);
                 }
             }
+            Observation::Script(text) => self.learn_script(text, reply),
             Observation::Slowlog => self.server.slowlog.learn(reply),
             Observation::Loaded => {
                 if succeeded {

@@ -60,6 +60,17 @@ impl Swarm {
                 let sign: &[u8] = if *ids == StreamIds::Undelivered { b">" } else { b"$" };
                 into.push([b"0".as_slice(), sign][choice.below(2) as usize]);
             }
+            Argument::ScriptCall => {
+                into.push(b"return redis.call('set', KEYS[1], 'v')");
+                into.push(b"1");
+                into.push(&pools.keys[choice.below(pools.keys.len() as u32) as usize]);
+            }
+            Argument::ScriptText => into.push(b"return 1"),
+            Argument::ScriptDigest => into.push(b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db"),
+            Argument::ScriptDigestCall => {
+                into.push(b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+                into.push(b"0");
+            }
             Argument::SortPattern => into.push([b"#".as_slice(), b"k*"][choice.below(2) as usize]),
             Argument::Threshold => into.push(b"1"),
             Argument::ListFill => into.push(b"-2"),

@@ -199,6 +199,9 @@ impl<V: View> Terms<'_, V> {
                     _ => into.push(b"0"),
                 }
             }
+            Argument::ScriptCall | Argument::ScriptText | Argument::ScriptDigest | Argument::ScriptDigestCall => {
+                self.script_leaf(choice, argument, into);
+            }
             Argument::Streams(ids) => self.streams(choice, *ids, into),
             Argument::Group
             | Argument::Consumer

@@ -11,6 +11,7 @@ mod hyperloglog;
 mod keys;
 mod lists;
 mod pubsub;
+mod scripting;
 mod server;
 mod sets;
 mod sort;
@@ -66,11 +67,13 @@ pub enum Family {
     Blocking,
     /// Channels.
     PubSub,
+    /// EVAL and SCRIPT.
+    Scripting,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Strings,
         Self::Bits,
         Self::Keys,
@@ -90,6 +93,7 @@ impl Family {
         Self::Transactions,
         Self::Blocking,
         Self::PubSub,
+        Self::Scripting,
     ];
 
     /// As the command line spells it.
@@ -114,6 +118,7 @@ impl Family {
             Self::Transactions => "transactions",
             Self::Blocking => "blocking",
             Self::PubSub => "pubsub",
+            Self::Scripting => "scripting",
         }
     }
 
@@ -301,6 +306,14 @@ pub enum Argument {
     StreamLength,
     /// Keys of streams, and an id for each.
     Streams(StreamIds),
+    /// A script, the number of its keys, the keys and further arguments.
+    ScriptCall,
+    /// The same with the SHA-1 of a script in its place.
+    ScriptDigestCall,
+    /// A script.
+    ScriptText,
+    /// The SHA-1 of a script.
+    ScriptDigest,
     /// A threshold between two encodings, in elements or bytes.
     Threshold,
     /// The size of a list's nodes: elements, or a class of bytes when negative.
@@ -405,8 +418,11 @@ const fn key_range(arguments: &[Argument]) -> (i64, i64, i64) {
 const fn counted_at(arguments: &[Argument]) -> Option<usize> {
     let mut place = 0;
     while place < arguments.len() {
-        if let Argument::CountedKeys(_) = arguments[place] {
-            return Some(place);
+        match arguments[place] {
+            Argument::CountedKeys(_) => return Some(place),
+            // The script stands before the number.
+            Argument::ScriptCall | Argument::ScriptDigestCall => return Some(place + 1),
+            _ => {}
         }
         place += 1;
     }
@@ -429,6 +445,7 @@ pub fn all() -> impl Iterator<Item = &'static Grammar> {
         transactions::COMMANDS,
         blocking::COMMANDS,
         pubsub::COMMANDS,
+        scripting::COMMANDS,
         connection::COMMANDS,
         server::COMMANDS,
     ]
@@ -498,6 +515,10 @@ impl fmt::Display for Argument {
             Self::StreamLength => "length",
             Self::Streams(StreamIds::AboveAny) => "key [key ...] id|$ [id|$ ...]",
             Self::Streams(StreamIds::Undelivered) => "key [key ...] id|> [id|> ...]",
+            Self::ScriptCall => "script numkeys [key ...] [arg ...]",
+            Self::ScriptDigestCall => "sha1 numkeys [key ...] [arg ...]",
+            Self::ScriptText => "script",
+            Self::ScriptDigest => "sha1",
             Self::Threshold | Self::ListFill => "number",
             Self::Optional(body) => return write!(f, "[{}]", Sequence(body)),
             Self::Many(body) => return write!(f, "{0} [{0} ...]", Sequence(body)),

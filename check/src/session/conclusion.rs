@@ -51,7 +51,7 @@ impl Session<'_> {
     /// sent leads to it.
     pub fn conclude(&mut self) -> Result<(), Box<Finding>> {
         self.target.validate().map_err(|text| self.at_end(Wrong::Invariant(text)))?;
-        if self.file_is_ambiguous {
+        if self.file_is_ambiguous || self.lost {
             return Ok(());
         }
         let wrong = |error: TargetError| self.at_end(Wrong::File(error.to_string()));
@@ -101,6 +101,7 @@ impl Session<'_> {
             ran: Vec::new(),
             sees_encodings: false,
             file_is_ambiguous: false,
+            lost: false,
         };
         for batch in questions.chunks(32) {
             session.batch(1, batch, |_, _| {}).map_err(|finding| {

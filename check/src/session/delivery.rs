@@ -148,7 +148,7 @@ impl Session<'_> {
         first_command: usize,
     ) -> Result<(), Box<Finding>> {
         // Slots begin at 1, so that one client has two places.
-        if self.clients.len() <= 2 && sender.is_some() && self.deliveries.due.is_empty() {
+        if self.clients.len() <= 2 && sender.is_some() && self.deliveries.due.is_empty() || self.lost {
             return Ok(());
         }
         let moment = Moment { sender, batch, first_command };

@@ -21,6 +21,8 @@ mod slowlog;
 mod standalone;
 mod time;
 
+use crate::reply::Bytes;
+use crate::script::Kept;
 use crate::thresholds::Thresholds;
 
 pub use config::Configuration;
@@ -37,6 +39,7 @@ pub(crate) use lolwut::lolwut;
 pub(crate) use memory_command::memory;
 pub(crate) use modules::module;
 pub(crate) use saving::{bgrewriteaof, bgsave, lastsave, save, shutdown};
+pub(crate) use sha1::sha1;
 pub(crate) use slowlog::slowlog;
 pub(crate) use standalone::{asking, cluster, readonly, readwrite, role};
 pub(crate) use time::time;
@@ -54,6 +57,8 @@ pub struct Server {
     pub counters: Counters,
     /// The slow log, as far as it is known.
     pub slowlog: Slowlog,
+    /// The scripts that are kept, by their SHA-1. [EVAL-7]
+    pub(crate) scripts: Kept,
     /// No event's latency was sampled, for sure. [LATENCY-5]
     pub has_no_samples: bool,
 }
@@ -66,6 +71,7 @@ impl Default for Server {
             last_save_s: None,
             counters: Counters::default(),
             slowlog: Slowlog::default(),
+            scripts: Kept::default(),
             has_no_samples: false,
         }
     }
@@ -78,6 +84,10 @@ pub enum ServerChange {
     ResetCounters,
     /// The slow log is emptied. [SLOWLOG-8]
     ResetSlowlog,
+    /// A script is kept. [SCRIPT-1]
+    KeepScript(Bytes),
+    /// All scripts are forgotten. [SCRIPT-3]
+    ForgetScripts,
     /// All samples of latency are dropped while none are taken. [LATENCY-5]
     ResetSamples,
 }
@@ -88,6 +98,8 @@ impl Server {
         match change {
             ServerChange::ResetCounters => self.counters = Counters::default(),
             ServerChange::ResetSlowlog => self.slowlog.reset(),
+            ServerChange::KeepScript(text) => crate::script::keep(&mut self.scripts, text),
+            ServerChange::ForgetScripts => self.scripts.clear(),
             ServerChange::ResetSamples => self.has_no_samples = true,
         }
     }

@@ -191,6 +191,7 @@ impl Model {
             let one = self.judge_with_pushes(client, &line, &Outcome { replies: own, closed }, span)?;
             verdict.erratum = verdict.erratum.or(one.erratum);
             verdict.unspecified |= one.unspecified;
+            verdict.lost |= one.lost;
             items = rest;
             pieces.push(std::mem::take(&mut self.propagated));
         }
@@ -248,7 +249,7 @@ impl Model {
     }
 
     /// Several pieces become what the step handed on.
-    fn gather(&mut self, pieces: Vec<Propagated>) {
+    pub(crate) fn gather(&mut self, pieces: Vec<Propagated>) {
         if !self.records_propagation {
             return;
         }

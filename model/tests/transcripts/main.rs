@@ -87,6 +87,14 @@ fn recorded_answers_to_stream_commands_are_accepted() {
     replay("streams", 7900);
 }
 
+//= SPEC.md#eval
+//# [EVAL-1] (wire) EVAL MUST run its first argument as a Lua 5.1 chunk, no command of another client between the commands that it calls, and answer what it returns as EVAL-20 to EVAL-24 convert it.
+// [EVAL-2] [EVAL-3] [EVAL-4] [EVAL-7] [EVALSHA-1] [EVALSHA-2] [SCRIPT-1] [SCRIPT-2]
+#[test]
+fn recorded_answers_to_scripts_are_accepted() {
+    replay("scripting", 5000);
+}
+
 //= SPEC.md#exec
 //# [EXEC-1] (wire) EXEC MUST execute the queued commands in their order, no command of another client between them, answer an array of their replies, the empty array if there are none, and end the transaction.
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Counts {
     pub(crate) nondeterministic: usize,
     pub(crate) masked: usize,
     pub(crate) pushes: usize,
+    /// Scripts beyond the part of Lua that the model reads.
+    pub(crate) unread_script: usize,
 }
 
 /// One of the allowed replies.
@@ -184,6 +186,7 @@ impl Replay {
         let whole_db = patterns || matches!(name.as_str(), "KEYS" | "SCAN" | "DBSIZE" | "RANDOMKEY");
         let clean = !(keys.iter().any(is_unknown) || whole_db && self.unknown.iter().any(|(owner, _)| *owner == db));
         match name.as_str() {
+            "EVAL" | "EVALSHA" => return self.script(client, db, &command, &reply, line),
             "MOVE" if !failed => {
                 let target = std::str::from_utf8(command[2]).unwrap().parse().unwrap();
                 let moved = reply == Reply::Integer(1);
@@ -248,6 +251,38 @@ impl Replay {
             _ => return self.with_unknown_keys(line, client, db, &command, &keys, &reply),
         }
         self.judge(client, &command, &reply, line);
+    }
+
+    /// A script: what one that the model cannot read does to its keys nobody knows.
+    fn script(&mut self, client: ClientId, db: usize, command: &[&[u8]], reply: &Reply, line: &Line) {
+        let count: usize = std::str::from_utf8(command[2]).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let keys: Vec<(usize, Vec<u8>)> = command[3..].iter().take(count).map(|key| (db, key.to_vec())).collect();
+        let text = match command[0].eq_ignore_ascii_case(b"eval") {
+            true => Some(command[1].to_vec()),
+            false => self
+                .model
+                .scripts()
+                .find(|(name, _)| name.eq_ignore_ascii_case(command[1]))
+                .map(|(_, text)| text.to_vec()),
+        };
+        let opens = matches!(self.model.allowed(client, command, self.span()), Allowed::Unspecified(_));
+        if !keys.iter().any(|key| self.unknown.contains(key)) {
+            if opens {
+                self.counts.unread_script += 1;
+                self.counts.judged -= 1;
+            }
+            self.judge(client, command, reply, line);
+        } else {
+            self.counts.unknown_key += 1;
+            let is_kept = !matches!(reply, Reply::Error(line) if line.starts_with(b"ERR Number") || line.starts_with(b"ERR Error compiling"));
+            if let (Some(text), true) = (&text, is_kept) {
+                self.make(client, &[b"SCRIPT", b"LOAD", text]);
+            }
+        }
+        let writes = text.is_some_and(|text| text.windows(6).any(|word| word == b"redis."));
+        if (opens || keys.iter().any(|key| self.unknown.contains(key))) && writes {
+            self.unknown.extend(keys);
+        }
     }
 
     /// A DEBUG subcommand that shows keys whose content the model knows.

@@ -1,0 +1,143 @@
+//! `redis.call` and `redis.pcall`: a command within a script.
+
+use super::meaning::{Meaning, Stop};
+use super::run::flat;
+use super::value::{Value, number_text, passes_unchanged};
+use super::{SCRIPTS, run};
+use crate::allowed::Allowed;
+use crate::clause::Clause;
+use crate::commands;
+use crate::propagation::Propagated;
+use crate::reply::{Bytes, Reply};
+use crate::span::Outcome;
+
+impl Meaning<'_> {
+    /// An error of a call itself, as a table. [EVAL-11]
+    pub(super) fn own_error(&mut self, text: &str, line: u32) -> Value {
+        self.tables.with_field("err", format!("@user_script: {line}: {text}"))
+    }
+
+    /// Calls a command; errors are raised or returned. [EVAL-8] [EVAL-9]
+    pub(super) fn redis_call(&mut self, arguments: &[Value], raises: bool, line: u32) -> Result<Value, Stop> {
+        self.spend(10)?;
+        let refusal = match Self::command_line(arguments)? {
+            Err(text) => text,
+            Ok(words) => {
+                let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+                let refusal = match words.first().and_then(|name| commands::find(name)) {
+                    None => Some("Unknown Redis command called from Lua script"),
+                    Some(command) if !command.takes(words.len()) => {
+                        Some("Wrong number of args calling Redis command From Lua script")
+                    }
+                    Some(command) if command.flags.split(' ').any(|flag| flag == "noscript") => {
+                        Some("This Redis command is not allowed from scripts")
+                    }
+                    Some(command) => {
+                        self.begin_if_due(command.flags.starts_with("write"));
+                        None
+                    }
+                };
+                match refusal {
+                    Some(text) => text,
+                    None => {
+                        self.model.witness(if raises { Clause::EVAL_8 } else { Clause::EVAL_9 });
+                        return match self.execute(&words)? {
+                            Answer::Told(Reply::Error(error)) if raises => Err(self.raise(error, line)),
+                            Answer::Told(reply) => Ok(self.tables.of_reply(&reply)),
+                            Answer::Untold(number) => Ok(Value::Untold(number)),
+                        };
+                    }
+                }
+            }
+        };
+        self.model.witness(Clause::EVAL_11);
+        if raises {
+            return Err(self.raise(format!("@user_script: {line}: {refusal}"), line));
+        }
+        Ok(self.own_error(refusal, line))
+    }
+
+    /// The words of a command, or what is wrong with the arguments. [EVAL-10] [EVAL-11]
+    fn command_line(arguments: &[Value]) -> Result<Result<Vec<Bytes>, &'static str>, Stop> {
+        if arguments.is_empty() {
+            return Ok(Err("Please specify at least one argument for redis.call()"));
+        }
+        let mut words = Vec::new();
+        for argument in arguments {
+            match argument {
+                Value::Text(text) => words.push(text.clone()),
+                Value::Number(number) if number.is_nan() => return Err(Stop::Beyond),
+                Value::Number(number) => words.push(number_text(*number, 17)),
+                Value::Untold(_) => return Err(Stop::Beyond),
+                _ => return Ok(Err("Lua redis() command arguments must be strings or integers")),
+            }
+        }
+        Ok(Ok(words))
+    }
+
+    /// Puts MULTI before what the next command propagates, if it is due now. [EVAL-28]
+    fn begin_if_due(&mut self, writes: bool) {
+        self.repl.wrote |= writes;
+        let goes_anywhere = self.repl.to_aof || self.repl.to_replicas;
+        if self.repl.wrote && goes_anywhere && !self.repl.began && !self.queued {
+            self.repl.began = true;
+            self.pieces.push(run::marker(b"MULTI", self.db));
+        }
+    }
+
+    /// Executes a command that may be executed.
+    fn execute(&mut self, words: &[&[u8]]) -> Result<Answer, Stop> {
+        if self.answers.pending_change {
+            // What the state is now depends on an answer that is not told yet.
+            return Err(Stop::Beyond);
+        }
+        let worlds = self.model.worlds(SCRIPTS, words, self.span, None);
+        let mut ways: Vec<Allowed> = Vec::new();
+        for world in &worlds {
+            let errata = world.plan.errata.iter().filter(|plan| self.model.has(plan.erratum));
+            for allowed in std::iter::once(&world.plan.allowed).chain(errata.map(|plan| &plan.allowed)) {
+                flat(allowed, &mut ways);
+            }
+        }
+        let exact: Option<Vec<Reply>> = ways.iter().map(run::exactly).collect();
+        let reply = match exact {
+            Some(replies) => self.answers.choose(replies),
+            None => {
+                let allowed = self.model.allowed(SCRIPTS, words, self.span);
+                if !passes_unchanged(&allowed) {
+                    return Err(Stop::Beyond);
+                }
+                let changes = worlds.iter().any(|world| !world.plan.changes.is_empty()) || worlds.len() > 1;
+                match self.answers.tell(allowed, changes) {
+                    Ok(reply) => reply,
+                    Err(number) => return Ok(Answer::Untold(number)),
+                }
+            }
+        };
+        let judged = self.model.judge(SCRIPTS, words, &Outcome::reply(&reply), self.span);
+        let verdict = judged.map_err(Stop::Deviates)?;
+        self.verdict.erratum = self.verdict.erratum.or(verdict.erratum);
+        self.verdict.unspecified |= verdict.unspecified;
+        let mut piece = std::mem::take(&mut self.model.propagated);
+        self.direct(&mut piece);
+        self.pieces.push(piece);
+        Ok(Answer::Told(reply))
+    }
+
+    /// Takes out of what a command propagates what the script does not want there. [EVAL-30]
+    fn direct(&self, piece: &mut Propagated) {
+        if !self.repl.to_aof {
+            piece.aof.clear();
+        }
+        if !self.repl.to_replicas {
+            piece.replicas.clear();
+        }
+    }
+}
+
+/// The answer to a command.
+enum Answer {
+    Told(Reply),
+    /// It leaves a choice that nobody has told yet.
+    Untold(usize),
+}
