@@ -12,7 +12,7 @@ use super::state::ScriptState;
 use super::{Sha, bits, json, message_pack, packing, random, redis_table};
 
 /// Bytes that the Lua state may take: a script that wants more is told so, and the process lives.
-const MEMORY_MAX: usize = 2 * 1024 * 1024 * 1024;
+const MEMORY_MAX: usize = 1024 * 1024 * 1024;
 
 /// The name under which error messages know scripts.
 const SCRIPT_CHUNK: &str = "@user_script";
