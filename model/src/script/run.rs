@@ -184,10 +184,10 @@ impl Model {
         let queued = model.executing;
         if let Some(spec) = command.first().and_then(|name| commands::find(name)) {
             // [EVAL-26]
-            model.show_to_monitors(client, spec, command, span);
+            model.show_to_monitors(client, spec, command, false, span);
         }
         // [EVAL-15] [EVAL-27]
-        model.connect(SCRIPTS, Peer { address: Some(b"?:0".to_vec()), local: true });
+        model.connect(SCRIPTS, Peer { address: Some(b"?:0".to_vec()), local: true, id: None });
         if let (db, Some(scripts)) = (model.selected_db(client), model.clients.get_mut(&SCRIPTS)) {
             scripts.db = db;
         }
