@@ -13,6 +13,13 @@ use crate::target::HandedOn;
 
 type Command = (usize, Vec<Vec<u8>>);
 
+/// A command where it stands.
+type Seen<'a> = (usize, &'a [Vec<u8>]);
+
+fn owned((db, arguments): Seen<'_>) -> Command {
+    (db, arguments.to_vec())
+}
+
 /// What was not handed on as it should have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
@@ -120,7 +127,7 @@ impl Ledger {
         let mut came = came
             .iter()
             .filter(|command| if aof { command.aof } else { command.replicas })
-            .map(|command| (command.db, command.arguments.clone()))
+            .map(|command| (command.db, command.arguments.as_slice()))
             .peekable();
         for Due { propagated, failed } in due {
             for (db, key) in &propagated.expired {
@@ -141,14 +148,14 @@ impl Ledger {
                         }
                         None => {
                             let expected = Some((*db, vec![b"DEL".to_vec(), key.clone()]));
-                            return Err(Mismatch { stream, expected, received });
+                            return Err(Mismatch { stream, expected, received: received.map(owned) });
                         }
                     }
                 }
             }
             let commands = if aof { &propagated.aof } else { &propagated.replicas };
             for command in commands {
-                let expected = (propagated.db, command.clone());
+                let expected = (propagated.db, command.as_slice());
                 loop {
                     match came.next() {
                         Some(received) if is_same(&received, &expected) => {
@@ -161,10 +168,11 @@ impl Ledger {
                                 self.early.insert((db, key.clone()));
                             }
                             None => {
-                                return Err(Mismatch { stream, expected: Some(expected), received: Some(received) });
+                                let (expected, received) = (Some(owned(expected)), Some(owned(received)));
+                                return Err(Mismatch { stream, expected, received });
                             }
                         },
-                        None => return Err(Mismatch { stream, expected: Some(expected), received: None }),
+                        None => return Err(Mismatch { stream, expected: Some(owned(expected)), received: None }),
                     }
                 }
             }
@@ -174,7 +182,7 @@ impl Ledger {
                 Some((db, key)) if may_be_gone(model, db, key, span) => {
                     self.early.insert((db, key.clone()));
                 }
-                _ => return Err(Mismatch { stream, expected: None, received: Some(received) }),
+                _ => return Err(Mismatch { stream, expected: None, received: Some(owned(received)) }),
             }
         }
         Ok(())
@@ -183,8 +191,8 @@ impl Ledger {
 
 impl Ledger {
     /// SWAPDB moves keys whose deletion came early, unseen by clients, to another database.
-    fn follow_swap(&mut self, command: &Command) {
-        let [name, one, other] = command.1.as_slice() else { return };
+    fn follow_swap(&mut self, command: &Seen<'_>) {
+        let [name, one, other] = command.1 else { return };
         let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<usize>().ok();
         if let (true, Some(one), Some(other)) = (name.eq_ignore_ascii_case(b"swapdb"), number(one), number(other)) {
             let swapped = |db| match db {
@@ -198,8 +206,8 @@ impl Ledger {
 }
 
 /// Is it the same command? MULTI and EXEC belong to no database, and EXEC may be written as it came. (E-46)
-fn is_same(received: &Command, expected: &Command) -> bool {
-    match (received.1.as_slice(), expected.1.as_slice()) {
+fn is_same(received: &Seen<'_>, expected: &Seen<'_>) -> bool {
+    match (received.1, expected.1) {
         ([received], [expected]) if expected == b"MULTI" || expected == b"EXEC" => {
             received.eq_ignore_ascii_case(expected)
         }
@@ -208,8 +216,8 @@ fn is_same(received: &Command, expected: &Command) -> bool {
 }
 
 /// The key that a command deletes, if it is what expiry hands on.
-fn deletes(command: &Command) -> Option<(usize, &Vec<u8>)> {
-    match command.1.as_slice() {
+fn deletes<'a>(command: &Seen<'a>) -> Option<(usize, &'a Vec<u8>)> {
+    match command.1 {
         [name, key] if name.as_slice() == b"DEL" || name.as_slice() == b"UNLINK" => Some((command.0, key)),
         _ => None,
     }

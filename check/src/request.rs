@@ -90,19 +90,37 @@ impl Request {
     /// Appends the request as RESP: an array of bulk strings.
     pub fn encode(&self, into: &mut Vec<u8>) {
         into.reserve(self.bytes.len() + 16 * self.len() + 16);
-        into.push(b'*');
-        append_integer(into, self.len() as i64);
-        into.extend_from_slice(b"\r\n");
+        append_header(into, b'*', self.len());
         let mut start = 0;
         for &end in &self.ends {
-            into.push(b'$');
-            append_integer(into, (end - start) as i64);
-            into.extend_from_slice(b"\r\n");
-            into.extend_from_slice(&self.bytes[start..end]);
-            into.extend_from_slice(b"\r\n");
+            append_bulk(into, &self.bytes[start..end]);
             start = end;
         }
     }
+}
+
+/// Appends arguments that are no [`Request`] as RESP.
+pub fn encode_array(arguments: &[impl AsRef<[u8]>], into: &mut Vec<u8>) {
+    append_header(into, b'*', arguments.len());
+    for argument in arguments {
+        append_bulk(into, argument.as_ref());
+    }
+}
+
+fn append_bulk(into: &mut Vec<u8>, bytes: &[u8]) {
+    append_header(into, b'$', bytes.len());
+    into.extend_from_slice(bytes);
+    into.extend_from_slice(b"\r\n");
+}
+
+fn append_header(into: &mut Vec<u8>, sign: u8, length: usize) {
+    into.push(sign);
+    if length < 10 {
+        into.push(b'0' + length as u8);
+    } else {
+        append_integer(into, length as i64);
+    }
+    into.extend_from_slice(b"\r\n");
 }
 
 /// Appends `value` in decimal.

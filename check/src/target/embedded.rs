@@ -17,7 +17,7 @@ use tally_model::{Reply, Span};
 
 use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
 use crate::reply_reader::ReplyReader;
-use crate::request::Request;
+use crate::request::{Quoted, encode_array};
 
 /// When virtual time begins: 2023-11-14 22:13:20 UTC.
 const BEGINNING_MS: i64 = 1_700_000_000_000;
@@ -112,6 +112,21 @@ struct Link {
     closed: bool,
 }
 
+/// Commands as a replica receives them.
+#[derive(Debug, Default)]
+struct Stream {
+    bytes: Vec<u8>,
+    /// Of each command where it ends in `bytes`, its time, from which durations count, and its database.
+    commands: Vec<(usize, i64, usize)>,
+}
+
+impl Stream {
+    fn push(&mut self, unix_us: i64, db: usize, arguments: &[Vec<u8>]) {
+        encode_array(arguments, &mut self.bytes);
+        self.commands.push((self.bytes.len(), unix_us, db));
+    }
+}
+
 /// The embedded engine.
 pub struct Embedded {
     engine: Engine,
@@ -125,8 +140,8 @@ pub struct Embedded {
     records: bool,
     /// What was handed on and not yet taken.
     handed_on: Vec<HandedOn>,
-    /// What was handed on to replicas since the beginning, each with its time: durations count from there.
-    stream: Vec<(i64, HandedOn)>,
+    /// What was handed on to replicas since the beginning.
+    stream: Stream,
     /// Why the engine can be asked no more.
     dead: Option<String>,
 }
@@ -149,7 +164,7 @@ impl Embedded {
             effects: Vec::new(),
             records: false,
             handed_on: Vec::new(),
-            stream: Vec::new(),
+            stream: Stream::default(),
             dead: None,
         }
     }
@@ -189,7 +204,7 @@ impl Embedded {
                 arguments: command.arguments,
             };
             if command.replicas {
-                self.stream.push((self.world.unix_us, command.clone()));
+                self.stream.push(self.world.unix_us, command.db, &command.arguments);
             }
             self.handed_on.push(command);
         }
@@ -458,21 +473,22 @@ impl Target for Embedded {
         let mut second = Self { engine: Engine::new(config, 0), ..Self::new() };
         second.drive(|this| this.engine.start(&mut this.world))?;
         let connection = second.open()?;
-        let mut db = 0;
-        for (unix_us, command) in &self.stream {
-            second.world.unix_us = *unix_us;
-            let mut bytes = Vec::new();
-            if command.db != db {
-                db = command.db;
-                Request::from(&["SELECT".to_owned(), db.to_string()][..]).encode(&mut bytes);
+        let (mut start, mut selected) = (0, 0);
+        for &(end, unix_us, db) in &self.stream.commands {
+            second.world.unix_us = unix_us;
+            if db != selected {
+                selected = db;
+                let mut select = Vec::new();
+                encode_array(&["SELECT", &db.to_string()], &mut select);
+                second.send(connection, &select)?;
             }
-            let request = Request::from(command.arguments.as_slice());
-            request.encode(&mut bytes);
-            second.send(connection, &bytes)?;
+            let command = &self.stream.bytes[start..end];
+            start = end;
+            second.send(connection, command)?;
             while let Received::Reply(reply) = second.receive(connection, Wait::Poll)? {
                 if let Reply::Error(line) = reply {
-                    let line = String::from_utf8_lossy(&line).into_owned();
-                    return Err(TargetError::Connection(format!("{request}, handed on to replicas, answers {line}")));
+                    let (command, line) = (Quoted(command), String::from_utf8_lossy(&line));
+                    return Err(TargetError::Connection(format!("{command}, handed on to replicas, answers {line}")));
                 }
             }
         }
