@@ -147,8 +147,6 @@ pub enum Fault {
     ClientUnblockIsAnError,
     /// CLIENT KILL reaches the connection that sends it although SKIPME is not `no`.
     ClientKillReachesItself,
-    /// CLIENT REPLY SKIP goes on while commands are queued.
-    ClientSkipOutlastsQueueing,
     /// Lines of MONITOR name the first database, whichever the client works in.
     ClientMonitorForgetsDatabase,
 }
@@ -226,7 +224,6 @@ pub const ALL: &[Fault] = &[
     Fault::PropagationExpiryComesLate,
     Fault::ClientUnblockIsAnError,
     Fault::ClientKillReachesItself,
-    Fault::ClientSkipOutlastsQueueing,
     Fault::ClientMonitorForgetsDatabase,
 ];
 
