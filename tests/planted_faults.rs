@@ -31,6 +31,8 @@ fn commands_needed(fault: Fault) -> usize {
         Fault::SkiplistLosesSteps => 12,
         // A key is watched and the transaction dropped; then it changes and another transaction is executed.
         Fault::TransactionDiscardKeepsWatch => 6,
+        // A deadline is set, the key watched, and a transaction executed when nothing else has looked at the key since.
+        Fault::TransactionOverlooksDeadlines => 7,
         // Nodes are made one by one, of two elements each.
         Fault::QuicklistRangeSkips => 8,
         // Other commands move the random numbers by which members are chosen.
