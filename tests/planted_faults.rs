@@ -37,6 +37,8 @@ fn commands_needed(fault: Fault) -> usize {
         Fault::QuicklistRangeSkips => 8,
         // Other commands move the random numbers by which members are chosen.
         Fault::SpopKeepsEncoding => 12,
+        // The command that shows it stays: ZPOPMIN, for which a set is made a sorted set before it is renamed.
+        Fault::RenameKeepsTargetExpiry => 6,
         _ => 5,
     }
 }
@@ -72,6 +74,10 @@ fn processor_time() -> Duration {
 }
 
 fn finds(fault: Fault) {
+    if faults::DURABILITY.contains(&fault) {
+        println!("{fault:?}: looked for by simulated crashes");
+        return;
+    }
     faults::select(Some(fault));
     let began = processor_time();
     let profile = Version::REDIS_5_0.model(false, false);

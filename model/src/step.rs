@@ -65,12 +65,13 @@ impl Model {
         }
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
-            // What ends the connection by itself may have done so instead.
-            let ends = |spec: &&Command| matches!(spec.name, "post" | "host:");
-            let spec = command.first().and_then(|name| commands::find(name)).filter(ends);
-            if let Some(spec) = spec.filter(|_| !self.is_killed(client)) {
-                self.show_to_monitors(client, spec, command, true, span);
-                self.server.forget_slowlog();
+            if !self.is_killed(client) {
+                // Perhaps it was this command that ended the connection, and then it was shown and logged.
+                let ends = |spec: &&Command| matches!(spec.name, "post" | "host:");
+                if let Some(spec) = command.first().and_then(|name| commands::find(name)).filter(ends) {
+                    self.show_to_monitors(client, spec, command, true, span);
+                }
+                self.server.slowlog.lose_track();
             }
             self.release(client);
             return Ok(Verdict::default());
