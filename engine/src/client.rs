@@ -10,7 +10,6 @@ use crate::blocking::Blocked;
 use crate::commands::Command;
 use crate::config::value::ClientClass;
 use crate::event::{ClientId, Peer};
-use crate::faults::{self, Fault};
 use crate::pubsub::Subscriptions;
 use crate::resp::reply::Mark;
 use crate::resp::{Output, Reply, RequestParser};
@@ -188,9 +187,7 @@ impl Client {
             ReplyMode::Off => self.output.truncate(mark),
             ReplyMode::Skip => {
                 self.output.truncate(mark);
-                if self.transaction.is_none() || !faults::is(Fault::ClientSkipOutlastsQueueing) {
-                    self.reply_mode = ReplyMode::On;
-                }
+                self.reply_mode = ReplyMode::On;
             }
             ReplyMode::SkipNext => {
                 self.output.truncate(mark);

@@ -141,6 +141,14 @@ pub enum Fault {
     TransactionForgetsWrongArity,
     /// Nobody is told of a list that served its last element.
     NotifyServedListVanishes,
+    /// The removal of a destination that is over is handed on behind what a served client stores there, and so undoes it.
+    PropagationExpiryComesLate,
+    /// CLIENT UNBLOCK without a reason answers as with ERROR.
+    ClientUnblockIsAnError,
+    /// CLIENT KILL reaches the connection that sends it although SKIPME is not `no`.
+    ClientKillReachesItself,
+    /// Lines of MONITOR name the first database, whichever the client works in.
+    ClientMonitorForgetsDatabase,
     /// What the child of a rewrite did not get is not appended to its file.
     RewriteDropsRest,
     /// A rewritten file is renamed before what was appended to it is durable.
@@ -171,16 +179,6 @@ pub enum Fault {
     SaveAnswersEarly,
     /// Changes that came during a background save count as saved when it ends.
     SaveForgetsChanges,
-    /// The removal of a destination that is over is handed on behind what a served client stores there, and so undoes it.
-    PropagationExpiryComesLate,
-    /// CLIENT UNBLOCK without a reason answers as with ERROR.
-    ClientUnblockIsAnError,
-    /// CLIENT KILL reaches the connection that sends it although SKIPME is not `no`.
-    ClientKillReachesItself,
-    /// CLIENT REPLY SKIP goes on while commands are queued.
-    ClientSkipOutlastsQueueing,
-    /// Lines of MONITOR name the first database, whichever the client works in.
-    ClientMonitorForgetsDatabase,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -253,6 +251,10 @@ pub const ALL: &[Fault] = &[
     Fault::TransactionOverlooksDeadlines,
     Fault::TransactionForgetsWrongArity,
     Fault::NotifyServedListVanishes,
+    Fault::PropagationExpiryComesLate,
+    Fault::ClientUnblockIsAnError,
+    Fault::ClientKillReachesItself,
+    Fault::ClientMonitorForgetsDatabase,
     Fault::RewriteDropsRest,
     Fault::RewriteForgetsSync,
     Fault::RewriteWritesTwice,
@@ -268,11 +270,6 @@ pub const ALL: &[Fault] = &[
     Fault::AofRunsOpenTransactions,
     Fault::SaveAnswersEarly,
     Fault::SaveForgetsChanges,
-    Fault::PropagationExpiryComesLate,
-    Fault::ClientUnblockIsAnError,
-    Fault::ClientKillReachesItself,
-    Fault::ClientSkipOutlastsQueueing,
-    Fault::ClientMonitorForgetsDatabase,
 ];
 
 /// Those of saving, appending, rewriting and loading that only a crash, a failing disk or a child shows.

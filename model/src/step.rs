@@ -65,12 +65,13 @@ impl Model {
         }
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
-            // What ends the connection by itself may have done so instead.
-            let ends = |spec: &&Command| matches!(spec.name, "post" | "host:");
-            let spec = command.first().and_then(|name| commands::find(name)).filter(ends);
-            if let Some(spec) = spec.filter(|_| !self.is_killed(client)) {
-                self.show_to_monitors(client, spec, command, true, span);
-                self.server.forget_slowlog();
+            if !self.is_killed(client) {
+                // Perhaps it was this command that ended the connection, and then it was shown and logged.
+                let ends = |spec: &&Command| matches!(spec.name, "post" | "host:");
+                if let Some(spec) = command.first().and_then(|name| commands::find(name)).filter(ends) {
+                    self.show_to_monitors(client, spec, command, true, span);
+                }
+                self.server.slowlog.lose_track();
             }
             self.release(client);
             return Ok(Verdict::default());
@@ -118,21 +119,13 @@ impl Model {
     }
 
     /// Judges what a command was answered, and moves to the state that follows from it.
-    pub(crate) fn judge(
+    fn judge(
         &mut self,
         client: ClientId,
         command: &[&[u8]],
         outcome: &Outcome<'_>,
         span: Span,
     ) -> Result<Verdict, Box<Deviation>> {
-        let script = self.script_of(client, command, span);
-        if let Some(script) = &script
-            && let Some(judged) = self.run_script(client, command, script, outcome, span)
-        {
-            return judged;
-        }
-        // What it did nobody tells.
-        let untold = script.is_some();
         let mut worlds = self.worlds(client, command, span, outcome.replies.first());
         let errors = self.profile.errors;
         if worlds.len() >= MOST_WORLDS {
@@ -140,7 +133,7 @@ impl Model {
             if let Some(world) = worlds.pop() {
                 self.commit(client, command, world, outcome, span);
             }
-            return Ok(Verdict { unspecified: true, ..Verdict::default() });
+            return Ok(Verdict { erratum: None, unspecified: true });
         }
         let mut verdict = Verdict::default();
         if !worlds.iter().any(|world| world.plan.allowed.admits(outcome, errors)) {
@@ -157,10 +150,6 @@ impl Model {
             self.add_disguised_errata(&mut worlds, outcome);
         }
         verdict.unspecified = worlds.iter().all(|world| world.plan.allowed.is_unspecified());
-        let scripts = |world: &World| matches!(world.plan.allowed, Allowed::Unspecified(Clause::EVAL_1));
-        let refused = outcome.replies.first().is_some_and(crate::script::is_refusal);
-        verdict.lost = untold || !refused && worlds.iter().any(scripts);
-        verdict.unspecified |= untold;
         for world in &worlds {
             self.witness(world.plan.clause);
             for &clause in &world.cited {

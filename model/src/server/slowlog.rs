@@ -82,11 +82,11 @@ fn shown(line: &[&[u8]]) -> Vec<Bytes> {
     shown
 }
 
-impl super::Server {
-    /// Nobody knows what is in the slow log.
-    pub(crate) fn forget_slowlog(&mut self) {
-        self.slowlog.known = false;
-        self.slowlog.latest_id = None;
+impl Slowlog {
+    /// What is in it is not known any more, until it is emptied.
+    pub(crate) fn lose_track(&mut self) {
+        self.known = false;
+        self.latest_id = None;
     }
 }
 
@@ -102,8 +102,7 @@ impl Model {
             Some(..0) => return,
             Some(0) => {}
             Some(_) | None => {
-                log.known = false;
-                log.latest_id = None;
+                log.lose_track();
                 return;
             }
         }
