@@ -14,8 +14,7 @@ type Shift = (&'static str, fn(i32, u32) -> i32);
 /// Makes the table.
 pub(super) fn create(lua: &Lua) -> mlua::Result<Table> {
     let bit = lua.create_table()?;
-    let unary: [Unary; 3] =
-        [("tobit", |bits| bits), ("bnot", |bits| !bits), ("bswap", i32::swap_bytes)];
+    let unary: [Unary; 3] = [("tobit", |bits| bits), ("bnot", |bits| !bits), ("bswap", i32::swap_bytes)];
     for (name, operation) in unary {
         let function = move |lua: &Lua, values: MultiValue| {
             let arguments = Arguments::new(lua, name, values);
