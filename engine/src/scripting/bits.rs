@@ -4,11 +4,17 @@ use mlua::{Lua, MultiValue, Table};
 
 use super::arguments::Arguments;
 
+/// An operation on a number, with the name of its function.
+type Unary = (&'static str, fn(i32) -> i32);
+/// An operation on two numbers.
+type Binary = (&'static str, fn(i32, i32) -> i32);
+/// An operation on a number and a distance.
+type Shift = (&'static str, fn(i32, u32) -> i32);
+
 /// Makes the table.
 pub(super) fn create(lua: &Lua) -> mlua::Result<Table> {
     let bit = lua.create_table()?;
-    let unary: [(&'static str, fn(i32) -> i32); 3] =
-        [("tobit", |bits| bits), ("bnot", |bits| !bits), ("bswap", i32::swap_bytes)];
+    let unary: [Unary; 3] = [("tobit", |bits| bits), ("bnot", |bits| !bits), ("bswap", i32::swap_bytes)];
     for (name, operation) in unary {
         let function = move |lua: &Lua, values: MultiValue| {
             let arguments = Arguments::new(lua, name, values);
@@ -16,7 +22,7 @@ pub(super) fn create(lua: &Lua) -> mlua::Result<Table> {
         };
         bit.raw_set(name, lua.create_function(function)?)?;
     }
-    let gathering: [(&'static str, fn(i32, i32) -> i32); 3] =
+    let gathering: [Binary; 3] =
         [("band", |one, other| one & other), ("bor", |one, other| one | other), ("bxor", |one, other| one ^ other)];
     for (name, operation) in gathering {
         let function = move |lua: &Lua, values: MultiValue| {
@@ -30,7 +36,7 @@ pub(super) fn create(lua: &Lua) -> mlua::Result<Table> {
         bit.raw_set(name, lua.create_function(function)?)?;
     }
     // The distance counts modulo 32.
-    let shifts: [(&'static str, fn(i32, u32) -> i32); 5] = [
+    let shifts: [Shift; 5] = [
         ("lshift", |bits, by| bits.wrapping_shl(by)),
         ("rshift", |bits, by| (bits as u32).wrapping_shr(by) as i32),
         ("arshift", |bits, by| bits.wrapping_shr(by)),

@@ -103,7 +103,7 @@ fn pack_number(out: &mut Vec<u8>, number: f64) {
 fn pack_integer(out: &mut Vec<u8>, number: i64) {
     let bytes = number.to_be_bytes();
     let (kind, len) = match number {
-        0..=0x7F | -32..=-1 => {
+        -32..=0x7F => {
             out.push(number as u8);
             return;
         }
