@@ -119,13 +119,21 @@ impl Model {
     }
 
     /// Judges what a command was answered, and moves to the state that follows from it.
-    fn judge(
+    pub(crate) fn judge(
         &mut self,
         client: ClientId,
         command: &[&[u8]],
         outcome: &Outcome<'_>,
         span: Span,
     ) -> Result<Verdict, Box<Deviation>> {
+        let script = self.script_of(client, command, span);
+        if let Some(script) = &script
+            && let Some(judged) = self.run_script(client, command, script, outcome, span)
+        {
+            return judged;
+        }
+        // What it did nobody tells.
+        let untold = script.is_some();
         let mut worlds = self.worlds(client, command, span, outcome.replies.first());
         let errors = self.profile.errors;
         if worlds.len() >= MOST_WORLDS {
@@ -133,7 +141,7 @@ impl Model {
             if let Some(world) = worlds.pop() {
                 self.commit(client, command, world, outcome, span);
             }
-            return Ok(Verdict { erratum: None, unspecified: true });
+            return Ok(Verdict { unspecified: true, ..Verdict::default() });
         }
         let mut verdict = Verdict::default();
         if !worlds.iter().any(|world| world.plan.allowed.admits(outcome, errors)) {
@@ -150,6 +158,10 @@ impl Model {
             self.add_disguised_errata(&mut worlds, outcome);
         }
         verdict.unspecified = worlds.iter().all(|world| world.plan.allowed.is_unspecified());
+        let scripts = |world: &World| matches!(world.plan.allowed, Allowed::Unspecified(Clause::EVAL_1));
+        let refused = outcome.replies.first().is_some_and(crate::script::is_refusal);
+        verdict.lost = untold || !refused && worlds.iter().any(scripts);
+        verdict.unspecified |= untold;
         for world in &worlds {
             self.witness(world.plan.clause);
             for &clause in &world.cited {
