@@ -4,10 +4,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tally_check::properties::aof;
+use tally_check::simulator::pipe::PipeEnd;
+use tally_check::simulator::rewrite_child::SimulatedChild;
 use tally_engine::aof::AofErrorKind;
+use tally_engine::aof::rewrite::ParentEnds;
 use tally_engine::config::Config;
 use tally_engine::world::Still;
-use tally_engine::{ClientId, Effect, Engine, Event, FileEffect, FileId, Peer};
+use tally_engine::{ClientId, Effect, Engine, Event, FileEffect, FileId, Peer, SnapshotMode};
 
 /// An engine with a disk that never fails, and one client.
 struct Server {
@@ -18,6 +21,8 @@ struct Server {
     temporary: Vec<u8>,
     /// What was done, in order.
     done: Vec<Effect>,
+    /// The child that rewrites, until the test lets it end.
+    child: Option<(SimulatedChild, ParentEnds<PipeEnd>)>,
 }
 
 impl Server {
@@ -27,7 +32,8 @@ impl Server {
         let mut engine = Engine::new(config, 1);
         let peer = Peer { address: "127.0.0.1:5000".into(), descriptor: 7, local: true, unix_socket: false };
         let client = engine.connect(&mut world, peer);
-        let mut server = Self { engine, world, client, file: Vec::new(), temporary: Vec::new(), done: Vec::new() };
+        let mut server =
+            Self { engine, world, client, file: Vec::new(), temporary: Vec::new(), done: Vec::new(), child: None };
         server.settle();
         server
     }
@@ -40,7 +46,23 @@ impl Server {
             }
             for effect in effects {
                 self.done.push(effect.clone());
-                let Effect::File(step) = effect else { continue };
+                let step = match effect {
+                    Effect::File(step) => step,
+                    Effect::Rewrite => {
+                        self.child = Some(SimulatedChild::fork(&self.engine, 64).unwrap());
+                        self.engine.handle(&mut self.world, Event::ChildStarted { fork_us: 0 });
+                        continue;
+                    }
+                    Effect::Snapshot(SnapshotMode::Background) => {
+                        self.engine.handle(&mut self.world, Event::ChildStarted { fork_us: 0 });
+                        continue;
+                    }
+                    Effect::StopRewrite => {
+                        self.child = None;
+                        continue;
+                    }
+                    _ => continue,
+                };
                 let file = match step {
                     FileEffect::Write(file) => {
                         let bytes = self.engine.file_bytes(file);
@@ -57,6 +79,7 @@ impl Server {
                         from
                     }
                     FileEffect::Open(file)
+                    | FileEffect::Reopen(file)
                     | FileEffect::Fsync(file)
                     | FileEffect::FsyncInBackground(file)
                     | FileEffect::Close(file)
@@ -66,6 +89,23 @@ impl Server {
                 self.engine.handle(&mut self.world, Event::FileDone { file, bytes: 0 });
             }
         }
+    }
+
+    /// The cron runs.
+    fn tick(&mut self) {
+        self.world.now_us += 100_000;
+        self.world.unix_us += 100_000;
+        self.engine.handle(&mut self.world, Event::Tick);
+        self.settle();
+    }
+
+    /// The child that rewrites ends, and its file takes its place.
+    fn end_rewrite(&mut self) {
+        let (child, ends) = self.child.take().unwrap();
+        self.temporary = child.finish(&mut self.engine, ends).unwrap();
+        let result = Ok(self.temporary.len() as u64);
+        self.engine.handle(&mut self.world, Event::RewriteEnded { result, copied_on_write: 0 });
+        self.settle();
     }
 
     fn say(&mut self, line: &str) -> String {
@@ -178,6 +218,8 @@ fn a_file_begun_at_run_time_holds_the_dataset_and_what_follows() {
         assert_eq!(server.say("CONFIG SET appendonly no"), "+OK\r\n");
         server.say("SET unlogged 1");
         assert_eq!(server.say("CONFIG SET appendonly yes"), "+OK\r\n");
+        server.say("SET meanwhile 1");
+        server.end_rewrite();
         assert_eq!(server.file.starts_with(b"REDIS"), preamble == "yes");
         server.say("SELECT 7");
         server.say("SET later 2");
@@ -226,6 +268,15 @@ fn under_always_a_reply_follows_the_write_and_the_sync() {
         Effect::File(FileEffect::Fsync(FileId::Aof)),
         Effect::Output { client },
     ];
+    assert_eq!(server.done, wanted);
+}
+
+//= SPEC.md#aof-durability
+//# [DURABLE-11] (file) The name of a file that the server makes to append to MUST be forced to disk before what is appended counts as durable.
+#[test]
+fn the_name_of_a_new_file_is_durable_before_anything_is_answered() {
+    let server = Server::new("appendfsync always");
+    let wanted = [FileEffect::Open(FileId::Aof), FileEffect::SyncDirectory].map(Effect::File);
     assert_eq!(server.done, wanted);
 }
 
@@ -322,22 +373,26 @@ fn while_a_child_saves_fsync_is_left_out_where_that_is_wanted() {
 }
 
 //= SPEC.md#aof-durability
+//# [DURABLE-10] (file) A first file after CONFIG SET `appendonly yes` that cannot be written MUST leave a file that was there before as it was, and be tried again until it is in place or `appendonly` is off.
+//= SPEC.md#shutdown
+//# [SHUTDOWN-6] (wire) SHUTDOWN while the first append-only file since CONFIG SET `appendonly yes` is not yet in its place MUST answer `-ERR Errors trying to SHUTDOWN. Check logs.` and leave the server running.
+//= SPEC.md#aof-durability
 //# [DURABLE-9] (file) A new file that replaces another MUST be complete and forced to disk before it is renamed over it.
 #[test]
 fn a_file_begun_at_run_time_is_durable_before_it_takes_its_name_and_a_failure_leaves_the_old_one() {
-    use FileId::{Aof, AofTemporary};
+    use FileId::{Aof, AofRewritten};
     let mut server = Server::new("");
     server.say("SET a 1");
     server.say("CONFIG SET appendonly no");
     server.done.clear();
     server.say("CONFIG SET appendonly yes");
+    server.end_rewrite();
     let steps: Vec<&Effect> = server.done.iter().filter(|effect| matches!(effect, Effect::File(_))).collect();
     let wanted = [
-        FileEffect::Open(AofTemporary),
-        FileEffect::Truncate(AofTemporary, 0),
-        FileEffect::Write(AofTemporary),
-        FileEffect::Fsync(AofTemporary),
-        FileEffect::Rename(AofTemporary, Aof),
+        FileEffect::Reopen(AofRewritten),
+        FileEffect::Write(AofRewritten),
+        FileEffect::Fsync(AofRewritten),
+        FileEffect::Rename(AofRewritten, Aof),
         FileEffect::SyncDirectory,
     ]
     .map(Effect::File);
@@ -345,11 +400,114 @@ fn a_file_begun_at_run_time_is_durable_before_it_takes_its_name_and_a_failure_le
 
     server.say("CONFIG SET appendonly no");
     let old = server.file.clone();
-    server.engine.feed(&mut server.world, server.client, b"CONFIG SET appendonly yes\r\n");
-    server.engine.effects().clear();
-    let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
-    server.engine.handle(&mut server.world, Event::FileFailed { file: AofTemporary, bytes: 0, failure });
-    server.settle();
-    assert_eq!(server.file, old);
-    assert!(server.say("CONFIG GET appendonly").ends_with("$2\r\nno\r\n"));
+    server.say("CONFIG SET appendonly yes");
+    for _ in 0..2 {
+        assert_eq!(server.say("SET b 2"), "+OK\r\n");
+        assert_eq!(server.say("SHUTDOWN NOSAVE"), "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+        server.child = None;
+        let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+        server.engine.handle(&mut server.world, Event::RewriteEnded { result: Err(failure), copied_on_write: 0 });
+        server.settle();
+        assert_eq!(server.file, old);
+        assert!(server.say("INFO persistence").contains("aof_rewrite_scheduled:1\r\n"));
+        server.tick();
+        assert!(server.child.is_some(), "it is tried again");
+    }
+    server.end_rewrite();
+    let digest = server.say("DEBUG DIGEST");
+    assert_eq!(server.reloaded("").say("DEBUG DIGEST"), digest);
+}
+
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-1] (wire) BGREWRITEAOF MUST answer the status `Background append only file rewriting started` and replace the append-only file by one that makes the dataset of that moment and goes on with the commands after it, which are answered meanwhile.
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-2] (wire) BGREWRITEAOF while a rewrite runs MUST answer `-ERR Background append only file rewriting already in progress`.
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-5] (file) A rewritten file MUST begin with an RDB file while `aof-use-rdb-preamble` is on.
+//= SPEC.md#bgsave
+//# [BGSAVE-3] (wire) BGSAVE while the append-only file is rewritten MUST answer `-ERR An AOF log rewriting in progress: can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.`, and with SCHEDULE the status `Background saving scheduled`.
+//= SPEC.md#bgsave
+//# [BGSAVE-7] (wire) A background save that was scheduled MUST begin once the rewrite of the append-only file has ended.
+#[test]
+fn a_rewritten_file_holds_the_dataset_and_what_was_written_meanwhile_once() {
+    for preamble in ["yes", "no"] {
+        let mut server = Server::new(&format!("aof-use-rdb-preamble {preamble}"));
+        for line in LINES {
+            server.say(line);
+        }
+        server.say("SELECT 2");
+        server.say("RPUSH list a");
+        assert_eq!(server.say("BGREWRITEAOF"), "+Background append only file rewriting started\r\n");
+        server.say("RPUSH list b");
+        let running = "-ERR Background append only file rewriting already in progress\r\n";
+        assert_eq!(server.say("BGREWRITEAOF"), running);
+        assert!(server.say("BGSAVE").starts_with("-ERR An AOF log rewriting in progress"));
+        assert_eq!(server.say("BGSAVE SCHEDULE"), "+Background saving scheduled\r\n");
+        let old = server.file.clone();
+        server.end_rewrite();
+        assert_eq!(server.file.starts_with(b"REDIS"), preamble == "yes");
+        assert_ne!(server.file, old);
+        server.say("RPUSH list c");
+        assert_eq!(server.reloaded("").say("DEBUG DIGEST"), server.say("DEBUG DIGEST"), "preamble {preamble}");
+        server.tick();
+        assert!(server.say("INFO persistence").contains("rdb_bgsave_in_progress:1\r\n"));
+    }
+}
+
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-3] (wire) BGREWRITEAOF while a background save runs MUST answer the status `Background append only file rewriting scheduled`, and the rewrite begins once the save has ended.
+#[test]
+fn a_rewrite_waits_for_a_background_save() {
+    let mut server = Server::new("");
+    assert_eq!(server.say("BGSAVE"), "+Background saving started\r\n");
+    assert_eq!(server.say("BGREWRITEAOF"), "+Background append only file rewriting scheduled\r\n");
+    server.tick();
+    assert!(server.child.is_none());
+    server.engine.handle(&mut server.world, Event::SnapshotEnded { result: Ok(1), copied_on_write: 0 });
+    server.tick();
+    assert!(server.child.is_some());
+}
+
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-7] (file) A rewrite that begins inside a transaction MUST make the commands of the transaction that follow a transaction of their own in the new file.
+#[test]
+fn a_rewrite_inside_a_transaction_leaves_whole_transactions() {
+    let mut server = Server::new("aof-use-rdb-preamble no");
+    for line in ["MULTI", "INCR a", "BGREWRITEAOF", "INCR a", "SELECT 1", "INCR b"] {
+        server.say(line);
+    }
+    server.say("EXEC");
+    server.end_rewrite();
+    let file = tally_model::aof::file(&server.file).unwrap();
+    let words: Vec<String> =
+        file.commands.iter().map(|(_, command)| String::from_utf8_lossy(&command.join(&b' ')).into_owned()).collect();
+    assert_eq!(words, ["SELECT 0", "SET a 1", "MULTI", "SELECT 0", "INCR a", "SELECT 1", "INCR b", "EXEC"]);
+    assert_eq!(server.reloaded("").say("DEBUG DIGEST"), server.say("DEBUG DIGEST"));
+}
+
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-6] (wire) A rewrite MUST begin by itself when the file has more than `auto-aof-rewrite-min-size` bytes and has grown by at least `auto-aof-rewrite-percentage` percent since it was loaded or rewritten last, unless that percentage is 0.
+#[test]
+fn a_file_that_has_grown_is_rewritten() {
+    let begins = |min: usize, percentage: u32| {
+        let directives = format!(
+            "aof-use-rdb-preamble no\nauto-aof-rewrite-min-size {min}\nauto-aof-rewrite-percentage {percentage}"
+        );
+        let mut server = Server::new(&directives);
+        server.say(&format!("SET a {}", "x".repeat(1000)));
+        server.say("BGREWRITEAOF");
+        server.end_rewrite();
+        let base = server.file.len();
+        while server.file.len() < base * 2 {
+            server.tick();
+            assert!(server.child.is_none(), "at {} of {base} bytes", server.file.len());
+            server.say("APPEND a y");
+        }
+        server.tick();
+        (base, server.child.is_some())
+    };
+    let (base, begun) = begins(500, 100);
+    assert!(begun);
+    assert!(!begins(500, 0).1);
+    assert!(!begins(base * 3, 100).1);
 }

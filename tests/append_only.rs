@@ -120,6 +120,7 @@ fn the_file_can_be_switched_on_and_off_while_the_server_runs() {
     ask(&server, &["SET", "before", "1"]);
     assert_eq!(ask(&server, &["CONFIG", "SET", "appendonly", "yes"]), "+OK\r\n");
     ask(&server, &["SET", "meanwhile", "2"]);
+    eventually("the file is in place", || info(&server, "aof_rewrite_in_progress") == "0");
     assert_eq!(ask(&server, &["CONFIG", "SET", "appendonly", "no"]), "+OK\r\n");
     ask(&server, &["SET", "after", "3"]);
     server.signal("KILL");
@@ -242,4 +243,161 @@ fn under_always_a_write_that_fails_ends_the_server_before_it_answers() {
     assert_eq!(server.end().code(), Some(1));
     let server = Server::start(folder.path(), &["--appendonly", "yes"]);
     assert_eq!(ask(&server, &["DBSIZE"]), ":6\r\n");
+}
+
+/// A field of INFO.
+fn info(server: &Server, field: &str) -> String {
+    let text = ask(server, &["INFO"]);
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
+    line.unwrap_or_else(|| panic!("{field} is missing: {text}")).to_owned()
+}
+
+/// Names in a folder that belong to files being written.
+fn temporary_files(folder: &std::path::Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("temp-")).collect()
+}
+
+/// A server with so many bytes in it that a child is busy for a while.
+fn start_with_much(folder: &std::path::Path, options: &[&str]) -> Server {
+    let server = Server::start(folder, options);
+    assert_eq!(ask(&server, &["DEBUG", "POPULATE", "200000"]), "+OK\r\n");
+    server
+}
+
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-1] (wire) BGREWRITEAOF MUST answer the status `Background append only file rewriting started` and replace the append-only file by one that makes the dataset of that moment and goes on with the commands after it, which are answered meanwhile.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-12] (file) The new file MUST hold the snapshot and every command after it once and in order, none lost and none doubled.
+#[test]
+fn a_rewrite_under_full_load_loses_and_doubles_nothing() {
+    for (preamble, policy) in [("yes", "everysec"), ("no", "always")] {
+        let folder = folder();
+        let options = ["--appendonly", "yes", "--aof-use-rdb-preamble", preamble, "--appendfsync", policy];
+        let server = start_with_much(folder.path(), &options);
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for writer in 0..3 {
+                let (server, over) = (&server, &over);
+                scope.spawn(move || {
+                    let mut socket = server.socket();
+                    let mut replies = BufReader::new(socket.try_clone().unwrap());
+                    let push = request(&["RPUSH", &format!("list:{writer}"), &"x".repeat(50)]).repeat(50);
+                    while !over.load(Ordering::Relaxed) {
+                        socket.write_all(&push).unwrap();
+                        for _ in 0..50 {
+                            replies.read_line(&mut String::new()).unwrap();
+                        }
+                    }
+                });
+            }
+            for _ in 0..3 {
+                let answer = ask(&server, &["BGREWRITEAOF"]);
+                assert_eq!(answer, "+Background append only file rewriting started\r\n");
+                eventually("the rewrite ends", || info(&server, "aof_rewrite_in_progress") == "0");
+                assert_eq!(info(&server, "aof_last_bgrewrite_status"), "ok", "{}", server.output());
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(temporary_files(folder.path()), [] as [&str; 0]);
+        let digest = ask(&server, &["DEBUG", "DIGEST"]);
+        drop(server);
+        let begins = fs::read(folder.path().join("appendonly.aof")).unwrap().starts_with(b"REDIS");
+        assert_eq!(begins, preamble == "yes");
+        let server = Server::start(folder.path(), &["--appendonly", "yes", "--aof-load-truncated", "no"]);
+        assert_eq!(ask(&server, &["DEBUG", "DIGEST"]), digest, "aof-use-rdb-preamble {preamble}");
+    }
+}
+
+//= SPEC.md#bgrewriteaof
+//# [BGREWRITEAOF-4] (file) BGREWRITEAOF MUST write the file while `appendonly` is off as well.
+#[test]
+fn a_file_is_written_without_appending_too() {
+    let folder = folder();
+    let server = start_with_much(folder.path(), &[]);
+    ask(&server, &["BGREWRITEAOF"]);
+    eventually("the rewrite ends", || info(&server, "aof_rewrite_in_progress") == "0");
+    assert_eq!(ask(&server, &["SET", "later", "1"]), "+OK\r\n");
+    drop(server);
+    let server = Server::start(folder.path(), &["--appendonly", "yes"]);
+    assert_eq!(ask(&server, &["DBSIZE"]), ":200000\r\n");
+}
+
+/// The process ids of a process's children.
+fn children(process: u32) -> Vec<String> {
+    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    list.split_whitespace().map(str::to_owned).collect()
+}
+
+fn kill(process: &str) {
+    // It may be over by now.
+    let _ = std::process::Command::new("kill").args(["-KILL", process]).stderr(std::process::Stdio::null()).status();
+}
+
+//= SPEC.md#bgsave
+//# [BGSAVE-8] (file) A background save that fails, or whose process is killed, MUST leave the RDB file that was there before as it was and no other file beside it.
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-14] (inside) When the child fails or dies, the parent MUST drop the diff and remove the child's file.
+#[test]
+fn a_killed_child_leaves_nothing_behind_but_its_status() {
+    for (command, running, status, file) in [
+        ("BGSAVE", "rdb_bgsave_in_progress", "rdb_last_bgsave_status", "dump.rdb"),
+        ("BGREWRITEAOF", "aof_rewrite_in_progress", "aof_last_bgrewrite_status", "appendonly.aof"),
+    ] {
+        let folder = folder();
+        let server = start_with_much(folder.path(), &["--appendonly", "yes"]);
+        assert_eq!(ask(&server, &["SAVE"]), "+OK\r\n");
+        // A child that is over before it is killed proves nothing: then it is tried again.
+        eventually("a child is killed at work", || {
+            let before = fs::read(folder.path().join(file)).unwrap();
+            assert!(ask(&server, &[command]).starts_with('+'));
+            children(server.process.id()).iter().for_each(|child| kill(child));
+            eventually("the child has ended", || info(&server, running) == "0");
+            assert_eq!(temporary_files(folder.path()), [] as [&str; 0]);
+            let killed = info(&server, status) == "err";
+            assert!(!killed || fs::read(folder.path().join(file)).unwrap() == before);
+            killed
+        });
+        assert!(server.output().contains("terminated by signal 9"), "{}", server.output());
+        assert!(ask(&server, &[command]).starts_with('+'));
+        eventually("another child has ended", || info(&server, running) == "0");
+        assert_eq!(info(&server, status), "ok");
+        assert_ne!(info(&server, "latest_fork_usec"), "0");
+    }
+}
+
+//= SPEC.md#shutdown
+//# [SHUTDOWN-7] (file) SHUTDOWN MUST end a process that saves or rewrites in the background and remove the file that it had begun.
+#[test]
+fn shutdown_ends_the_children_and_removes_their_files() {
+    for command in ["BGSAVE", "BGREWRITEAOF"] {
+        let folder = folder();
+        let mut server = start_with_much(folder.path(), &["--appendonly", "yes", "--save", "900", "1"]);
+        assert!(ask(&server, &[command]).starts_with('+'));
+        let at_work = children(server.process.id());
+        ask(&server, &["SHUTDOWN", "NOSAVE"]);
+        assert!(server.end().success());
+        assert!(at_work.iter().all(|child| !std::path::Path::new(&format!("/proc/{child}")).exists()));
+        assert_eq!(temporary_files(folder.path()), [] as [&str; 0]);
+    }
+}
+
+//= SPEC.md#aof-rewriting-hand-off
+//# [HANDOFF-16] (inside) A child whose parent is gone MUST end without renaming anything.
+#[test]
+fn a_child_whose_parent_is_killed_ends_by_itself() {
+    let folder = folder();
+    let mut server = start_with_much(folder.path(), &["--appendonly", "yes"]);
+    let before = fs::read(folder.path().join("appendonly.aof")).unwrap();
+    assert!(ask(&server, &["BGREWRITEAOF"]).starts_with('+'));
+    let at_work = children(server.process.id());
+    server.process.kill().unwrap();
+    server.end();
+    eventually("the child ends", || {
+        at_work.iter().all(|child| {
+            let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        })
+    });
+    assert_eq!(fs::read(folder.path().join("appendonly.aof")).unwrap(), before);
 }

@@ -37,7 +37,12 @@ impl Session {
         for effect in std::mem::take(self.engine.effects()) {
             match effect {
                 Effect::Close { client, .. } => self.closed.push(client),
-                Effect::Snapshot(mode) => self.snapshots.push(mode),
+                Effect::Snapshot(mode) => {
+                    self.snapshots.push(mode);
+                    if mode == SnapshotMode::Background {
+                        self.engine.handle(&mut self.world, Event::ChildStarted { fork_us: 0 });
+                    }
+                }
                 Effect::Exit { code } => self.exit = Some(code),
                 _ => {}
             }

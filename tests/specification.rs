@@ -12,7 +12,6 @@ const AWAITING: &[(&str, &str)] = &[
     ("SPOP-6", "sets in the engine"),
     ("SRANDMEMBER-6", "sets in the engine"),
     ("NOTIFY-5", "eviction"),
-    ("BGSAVE-3", "AOF rewriting by a child"),
     ("AUTH-8", "a measure of time that does not depend on the machine"),
 ];
 

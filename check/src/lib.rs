@@ -22,6 +22,7 @@ pub mod runner;
 pub mod script;
 pub mod session;
 pub mod shrink;
+pub mod simulator;
 pub mod target;
 
 pub use tally_model::{Reply, specification};

@@ -44,8 +44,19 @@ pub(crate) enum Waiting {
     LoadAof,
     /// CONFIG REWRITE: the end of the rewrite.
     ConfigRewrite,
+    /// BGSAVE: the fork.
+    ForkToSave,
+    /// BGREWRITEAOF: the fork.
+    ForkToRewrite,
     /// BLPOP and its like, XREAD with BLOCK, WAIT: what [`Client::blocked`] says.
     Blocked,
+}
+
+impl Waiting {
+    /// Whether it is the fork of a child.
+    pub(crate) fn for_fork(self) -> bool {
+        matches!(self, Waiting::ForkToSave | Waiting::ForkToRewrite)
+    }
 }
 
 /// One connection.

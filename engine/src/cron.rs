@@ -39,6 +39,7 @@ pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
     server.time_out_blocked();
     server.expire_cycle(world, Cycle::Slow);
     server.resize_tables(world);
+    server.check_rewrites();
     server.check_save_points();
     server.flush_aof();
     server.cron_runs += 1;

@@ -20,8 +20,8 @@ pub enum LogLevel {
 pub enum FileId {
     /// The append-only file.
     Aof,
-    /// The temporary file of an AOF rewrite in the foreground.
-    AofTemporary,
+    /// The file that the child of an AOF rewrite wrote.
+    AofRewritten,
 }
 
 /// One step on a file, as small as a crash can tell apart.
@@ -29,6 +29,8 @@ pub enum FileId {
 pub enum FileEffect {
     /// Opens for appending, created when absent.
     Open(FileId),
+    /// Opens for appending what is there; a file that is not there is a failure.
+    Reopen(FileId),
     /// Appends the bytes of [`crate::Engine::file_bytes`]; answered by `FileDone` or `FileFailed`.
     Write(FileId),
     /// Makes what was written durable before the next effect is executed.
@@ -80,6 +82,13 @@ pub enum Effect {
     /// Kill the child that takes a snapshot in the background, wait for its end and remove its temporary file; no
     /// [`crate::Event::SnapshotEnded`] is told of it.
     StopSnapshot,
+    /// Fork a child that writes [`crate::Engine::compact_aof`] to [`FileId::AofRewritten`] and joins in the hand-off of
+    /// [`crate::aof::rewrite`]; tell [`crate::Event::ChildStarted`], take [`crate::Engine::rewrite_step`]s while it lives, and
+    /// then tell [`crate::Event::RewriteEnded`].
+    Rewrite,
+    /// Kill the child that rewrites the append-only file, wait for its end, and remove its file; no
+    /// [`crate::Event::RewriteEnded`] is told of it.
+    StopRewrite,
     /// Load `dbfilename` (`Engine::load_rdb`), or the AOF when `aof`, into the emptied dataset; then tell
     /// [`crate::Event::Reloaded`].
     Reload {

@@ -1,7 +1,7 @@
 //! The engine's outside: events in, effects out, and the buffers through which bytes come and go.
 
 use crate::aof::append::Next as FileStep;
-use crate::aof::start::Start;
+use crate::aof::rewrite::{ParentEnds, Pipe, PipeEvent};
 use crate::client::Client;
 use crate::commands::{self, transactions};
 use crate::config::Config;
@@ -135,6 +135,14 @@ impl Engine {
                 let client = self.server.snapshot_ended(&result, copied_on_write);
                 self.resume(world, client);
             }
+            Event::ChildStarted { fork_us } => {
+                let client = self.server.child_started(fork_us);
+                self.resume(world, client);
+            }
+            Event::RewriteEnded { result, copied_on_write } => {
+                let client = self.server.rewrite_ended(result, copied_on_write);
+                self.resume(world, client);
+            }
             Event::Reloaded { result } => {
                 let client = self.server.reloaded(&result);
                 self.resume(world, client);
@@ -143,7 +151,10 @@ impl Engine {
                 let client = self.server.config_rewritten(&result);
                 self.resume(world, client);
             }
-            Event::Terminate => self.server.shut_down(None, None),
+            Event::Terminate => {
+                // The log says why it does not.
+                let _ = self.server.shut_down(None, None);
+            }
             Event::FileDone { file: FileId::Aof, .. } => {
                 self.server.note_aof_step();
                 let next = self.server.aof.done(&mut self.server.effects);
@@ -153,9 +164,23 @@ impl Engine {
                 let next = self.server.aof.failed(bytes, &failure, &mut self.server.effects);
                 self.after_file_step(next);
             }
-            Event::FileDone { file: FileId::AofTemporary, .. } => self.server.aof_start_done(),
-            Event::FileFailed { file: FileId::AofTemporary, failure, .. } => self.server.aof_start_failed(&failure),
+            Event::FileDone { file: FileId::AofRewritten, .. } => self.server.rewritten_step_done(),
+            Event::FileFailed { file: FileId::AofRewritten, failure, .. } => {
+                self.server.rewritten_step_failed(&failure);
+            }
         }
+    }
+
+    /// Takes a step of the hand-off to the child that rewrites the append-only file; nothing when there is none.
+    pub fn rewrite_step<P: Pipe>(&mut self, ends: &mut ParentEnds<P>, event: PipeEvent) {
+        if let Some(parent) = self.server.rewrites.diff() {
+            parent.step(ends, event);
+        }
+    }
+
+    /// Whether there is something to send to that child, so that a step with [`PipeEvent::Data`] is worth while.
+    pub fn rewrite_has_diff(&mut self) -> bool {
+        self.server.rewrites.diff().is_some_and(|parent| parent.wants_to_send() || parent.owes_acknowledgement())
     }
 
     /// What the driver is to do, in order. It drains the list and keeps the allocation for the next time.
@@ -175,7 +200,7 @@ impl Engine {
     pub fn file_bytes(&self, file: FileId) -> &[u8] {
         match file {
             FileId::Aof => self.server.aof.bytes(),
-            FileId::AofTemporary => self.server.aof_start.as_ref().map_or(&[], Start::bytes),
+            FileId::AofRewritten => self.server.rewrites.bytes(),
         }
     }
 

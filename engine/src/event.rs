@@ -63,11 +63,26 @@ pub enum Event {
         /// Why.
         failure: IoFailure,
     },
+    /// The child was forked that [`crate::Effect::Snapshot`] in the background or [`crate::Effect::Rewrite`] asked for. It
+    /// writes the dataset of this moment, so nothing may run between the fork and this event. A fork that fails is told
+    /// as the end of what it was for.
+    ChildStarted {
+        /// Microseconds that the fork took.
+        fork_us: u64,
+    },
     /// A snapshot ended: in the foreground right after its effect, or when the child did.
     SnapshotEnded {
         /// `Ok(bytes written)`, or why there is no new file.
         result: Result<u64, IoFailure>,
         /// Bytes that copy-on-write duplicated meanwhile; 0 in the foreground.
+        copied_on_write: u64,
+    },
+    /// The child that rewrites the append-only file ended, or could not be forked.
+    RewriteEnded {
+        /// `Ok(bytes of the child's file)`, which is complete and durable under the name of [`FileId::AofRewritten`]; or
+        /// why there is none.
+        result: Result<u64, IoFailure>,
+        /// Bytes that copy-on-write duplicated meanwhile.
         copied_on_write: u64,
     },
     /// The driver finished loading what [`crate::Effect::Reload`] named, or could not.

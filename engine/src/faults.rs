@@ -141,6 +141,36 @@ pub enum Fault {
     TransactionForgetsWrongArity,
     /// Nobody is told of a list that served its last element.
     NotifyServedListVanishes,
+    /// What the child of a rewrite did not get is not appended to its file.
+    RewriteDropsRest,
+    /// A rewritten file is renamed before what was appended to it is durable.
+    RewriteForgetsSync,
+    /// What waited to be written to the old file is written to the new one as well.
+    RewriteWritesTwice,
+    /// A rewrite's diff goes on in the database of the old file.
+    RewriteForgetsSelect,
+    /// The half of a transaction that comes after the fork is no transaction of its own.
+    RewriteSplitsTransaction,
+    /// Under `always` replies leave before the sync is answered.
+    AofReleasesEarly,
+    /// Under `everysec` a write that no other follows is never synced.
+    AofForgetsLastSync,
+    /// A write that fell short is not cut back.
+    AofKeepsShortWrites,
+    /// The name of a new append-only file is not made durable.
+    AofForgetsDirectory,
+    /// What a failed sync should have made durable is not synced again.
+    AofForgivesSync,
+    /// A file that ends inside a transaction is cut behind its last whole command, MULTI included.
+    AofKeepsOpenMulti,
+    /// A file that ends inside a command is loaded but not cut.
+    AofGoesOnBehindTear,
+    /// Commands of a transaction without its EXEC are run when the file is loaded.
+    AofRunsOpenTransactions,
+    /// SAVE is answered before the dump is written.
+    SaveAnswersEarly,
+    /// Changes that came during a background save count as saved when it ends.
+    SaveForgetsChanges,
 }
 
 /// Every fault, for tests that go through all of them.
@@ -213,6 +243,40 @@ pub const ALL: &[Fault] = &[
     Fault::TransactionOverlooksDeadlines,
     Fault::TransactionForgetsWrongArity,
     Fault::NotifyServedListVanishes,
+    Fault::RewriteDropsRest,
+    Fault::RewriteForgetsSync,
+    Fault::RewriteWritesTwice,
+    Fault::RewriteForgetsSelect,
+    Fault::RewriteSplitsTransaction,
+    Fault::AofReleasesEarly,
+    Fault::AofForgetsLastSync,
+    Fault::AofKeepsShortWrites,
+    Fault::AofForgetsDirectory,
+    Fault::AofForgivesSync,
+    Fault::AofKeepsOpenMulti,
+    Fault::AofGoesOnBehindTear,
+    Fault::AofRunsOpenTransactions,
+    Fault::SaveAnswersEarly,
+    Fault::SaveForgetsChanges,
+];
+
+/// Those of saving, appending, rewriting and loading that only a crash, a failing disk or a child shows.
+pub const DURABILITY: &[Fault] = &[
+    Fault::RewriteDropsRest,
+    Fault::RewriteForgetsSync,
+    Fault::RewriteWritesTwice,
+    Fault::RewriteForgetsSelect,
+    Fault::RewriteSplitsTransaction,
+    Fault::AofReleasesEarly,
+    Fault::AofForgetsLastSync,
+    Fault::AofKeepsShortWrites,
+    Fault::AofForgetsDirectory,
+    Fault::AofForgivesSync,
+    Fault::AofKeepsOpenMulti,
+    Fault::AofGoesOnBehindTear,
+    Fault::AofRunsOpenTransactions,
+    Fault::SaveAnswersEarly,
+    Fault::SaveForgetsChanges,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -201,23 +201,23 @@ impl Report<'_> {
         self.line("rdb_last_bgsave_time_sec", saving.last_duration_s);
         self.line("rdb_current_bgsave_time_sec", current_s);
         self.line("rdb_last_cow_size", saving.last_copied);
-        self.line("aof_enabled", u8::from(server.config.appendonly));
-        self.lines([
-            ("aof_rewrite_in_progress", "0"),
-            ("aof_rewrite_scheduled", "0"),
-            ("aof_last_rewrite_time_sec", "-1"),
-            ("aof_current_rewrite_time_sec", "-1"),
-            ("aof_last_bgrewrite_status", "ok"),
-        ]);
+        let rewrites = &server.rewrites;
+        let rewriting_s = rewrites.started_s().map_or(-1, |started_s| (now_s - started_s).max(0));
+        self.line("aof_enabled", u8::from(server.aof.is_enabled()));
+        self.line("aof_rewrite_in_progress", u8::from(rewrites.is_running()));
+        self.line("aof_rewrite_scheduled", u8::from(rewrites.scheduled));
+        self.line("aof_last_rewrite_time_sec", rewrites.last_duration_s);
+        self.line("aof_current_rewrite_time_sec", rewriting_s);
+        self.line("aof_last_bgrewrite_status", if rewrites.last_ok { "ok" } else { "err" });
         self.line("aof_last_write_status", server.aof_last_write_status());
-        self.line("aof_last_cow_size", 0);
-        if server.config.appendonly {
+        self.line("aof_last_cow_size", rewrites.last_copied);
+        if server.aof.is_enabled() {
             let (current, base) = server.aof_sizes();
             self.line("aof_current_size", current);
             self.line("aof_base_size", base);
-            self.line("aof_pending_rewrite", 0);
+            self.line("aof_pending_rewrite", u8::from(rewrites.scheduled));
             self.line("aof_buffer_length", server.aof_buffered());
-            self.line("aof_rewrite_buffer_length", 0);
+            self.line("aof_rewrite_buffer_length", rewrites.buffered());
             self.line("aof_pending_bio_fsync", u8::from(server.aof.syncs_in_background()));
             self.line("aof_delayed_fsync", server.aof.delayed_syncs);
         }

@@ -247,7 +247,7 @@ impl Server {
             // Writes are sampled once more by what else goes on.
             let circumstance = if self.aof.syncs_in_background() {
                 "aof-write-pending-fsync"
-            } else if self.saving.background.is_some() {
+            } else if self.has_child() {
                 "aof-write-active-child"
             } else {
                 "aof-write-alone"

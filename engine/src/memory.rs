@@ -66,7 +66,7 @@ impl Figures {
         let startup = (server.stats.startup_memory as u64).min(used);
         let everyone = server.clients.iter().chain(std::iter::once(client));
         let clients: u64 = everyone.map(|client| client.memory() as u64).sum();
-        let aof_buffer = server.aof.buffered() as u64;
+        let aof_buffer = (server.aof.buffered() + server.rewrites.buffered()) as u64;
         let in_use = server.keyspace.iter().enumerate().filter(|(_, db)| !db.keys.is_empty());
         let tables: Vec<Tables> = in_use
             .map(|(index, db)| Tables {

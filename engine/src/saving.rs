@@ -6,10 +6,14 @@
 use crate::client::Waiting;
 use crate::effect::{Effect, LogLevel, SnapshotMode};
 use crate::event::{ClientId, IoFailure};
+use crate::faults::{self, Fault};
 use crate::state::Server;
 
 /// Seconds to wait after a failed background save before a save point tries again.
 const RETRY_DELAY_S: i64 = 5;
+
+/// What SHUTDOWN answers when the server goes on.
+pub(crate) const SHUTDOWN_FAILED: &str = "ERR Errors trying to SHUTDOWN. Check logs.";
 
 /// A snapshot that a child is writing.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +48,8 @@ pub(crate) struct Saving {
     pub(crate) last_duration_s: i64,
     /// Bytes that copy-on-write duplicated during the last one in the background.
     pub(crate) last_copied: u64,
+    /// A background save begins as soon as no child is at work (BGSAVE SCHEDULE).
+    pub(crate) scheduled: bool,
     foreground: Vec<Purpose>,
 }
 
@@ -56,6 +62,7 @@ impl Default for Saving {
             background: None,
             last_duration_s: -1,
             last_copied: 0,
+            scheduled: false,
             foreground: Vec::new(),
         }
     }
@@ -67,8 +74,21 @@ impl Server {
         let started_s = self.clock.unix_s();
         self.saving.last_attempt_s = started_s;
         self.saving.background = Some(Background { started_s, dirty_before: self.dirty });
-        self.keyspace.set_child(true);
+        self.saving.scheduled = false;
+        self.note_children();
         self.effects.push(Effect::Snapshot(SnapshotMode::Background));
+    }
+
+    /// The child that was asked for last is forked. Returns the client whose command goes on now.
+    pub(crate) fn child_started(&mut self, fork_us: u64) -> Option<ClientId> {
+        self.stats.fork_usec = fork_us;
+        self.took("fork", fork_us);
+        match &mut self.saving.background {
+            // Its dataset is that of this moment.
+            Some(background) => background.dirty_before = self.dirty,
+            None => self.rewrite_started(),
+        }
+        self.answer_forker(true)
     }
 
     /// Has a snapshot written at once; the client waits for its end.
@@ -92,7 +112,7 @@ impl Server {
     /// Ends the child that writes a snapshot, if there is one.
     pub(crate) fn stop_background_save(&mut self) {
         if self.saving.background.take().is_some() {
-            self.keyspace.set_child(false);
+            self.note_children();
             self.effects.push(Effect::StopSnapshot);
             self.log(LogLevel::Warning, "The background save was stopped");
         }
@@ -100,7 +120,7 @@ impl Server {
 
     /// Starts a background save when a save point is reached; called by the cron.
     pub(crate) fn check_save_points(&mut self) {
-        if self.saving.background.is_some() {
+        if self.has_child() {
             return;
         }
         let now_s = self.clock.unix_s();
@@ -114,20 +134,31 @@ impl Server {
             let text = format!("{} changes in {} seconds. Saving...", point.changes, point.seconds);
             self.log(LogLevel::Notice, text);
             self.save_in_background();
+        } else if self.saving.scheduled && may_try {
+            self.save_in_background();
         }
     }
 
     /// Begins to stop the process as `SHUTDOWN` does. `save` says whether to write a snapshot, `None`: if there are
     /// save points. The client, if one asked, waits for the end of the snapshot.
-    pub(crate) fn shut_down(&mut self, client: Option<ClientId>, save: Option<bool>) {
+    /// False when the server cannot leave now.
+    #[must_use]
+    pub(crate) fn shut_down(&mut self, client: Option<ClientId>, save: Option<bool>) -> bool {
         self.log(LogLevel::Warning, "User requested shutdown...");
         self.stop_background_save();
+        if self.aof.is_beginning() {
+            // The dataset is in no file yet. [SHUTDOWN-6]
+            self.log(LogLevel::Warning, "Writing initial AOF, can't exit.");
+            return false;
+        }
+        self.stop_rewrite();
         if save.unwrap_or(!self.config.save.is_empty()) {
             self.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
             self.save_at_once(client.map_or(Purpose::Termination, Purpose::Client));
         } else {
             self.leave();
         }
+        true
     }
 
     /// Leaves the process.
@@ -143,8 +174,7 @@ impl Server {
     /// A snapshot ended. Returns the client whose command goes on now.
     pub(crate) fn snapshot_ended(&mut self, result: &Result<u64, IoFailure>, copied: u64) -> Option<ClientId> {
         if self.saving.foreground.is_empty() {
-            self.background_ended(result, copied);
-            return None;
+            return self.background_ended(result, copied);
         }
         let purpose = self.saving.foreground.remove(0);
         match result {
@@ -189,27 +219,30 @@ impl Server {
             // Redis answers a bare code when a snapshot fails.
             Waiting::Save | Waiting::Reload { saving: true } => client.answer(|reply| reply.error(b"ERR")),
             Waiting::Shutdown => {
-                client.answer(|reply| reply.error(b"ERR Errors trying to SHUTDOWN. Check logs."));
+                client.answer(|reply| reply.error(SHUTDOWN_FAILED.as_bytes()));
                 self.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
             }
-            Waiting::Reload { saving: false } | Waiting::LoadAof | Waiting::ConfigRewrite | Waiting::Blocked => {
-                return None;
-            }
+            Waiting::Reload { saving: false }
+            | Waiting::LoadAof
+            | Waiting::ConfigRewrite
+            | Waiting::ForkToSave
+            | Waiting::ForkToRewrite
+            | Waiting::Blocked => return None,
         }
         Some(id)
     }
 
-    fn background_ended(&mut self, result: &Result<u64, IoFailure>, copied: u64) {
-        let Some(background) = self.saving.background.take() else {
-            return;
-        };
-        self.keyspace.set_child(false);
+    fn background_ended(&mut self, result: &Result<u64, IoFailure>, copied: u64) -> Option<ClientId> {
+        let background = self.saving.background.take()?;
+        self.note_children();
         let now_s = self.clock.unix_s();
         self.saving.last_duration_s = now_s - background.started_s;
         self.saving.last_ok = result.is_ok();
         match result {
             Ok(_) => {
-                self.dirty = self.dirty.saturating_sub(background.dirty_before);
+                let forgets = faults::is(Fault::SaveForgetsChanges);
+                let saved = if forgets { self.dirty } else { background.dirty_before };
+                self.dirty = self.dirty.saturating_sub(saved);
                 self.saving.last_save_s = now_s;
                 self.saving.last_copied = copied;
                 self.log(LogLevel::Notice, "Background saving terminated with success");
@@ -219,6 +252,8 @@ impl Server {
                 self.log(LogLevel::Warning, text);
             }
         }
+        // Still waiting: there was no fork.
+        self.answer_forker(false)
     }
 
     /// What DEBUG RELOAD or DEBUG LOADAOF asked for ended. Returns the client whose command goes on now.

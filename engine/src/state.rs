@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::aof::append::{AppendFile, Flush};
-use crate::aof::start::Start;
+use crate::aof::rewriting::Rewrites;
 use crate::blocking::Blocking;
 use crate::client::{Client, ClientTable};
 use crate::commands::table::Renames;
@@ -109,8 +109,8 @@ pub(crate) struct Server {
     pub(crate) announce: Vec<ClientId>,
     /// The append-only file.
     pub(crate) aof: AppendFile,
-    /// The append-only file that is being put in place.
-    pub(crate) aof_start: Option<Start>,
+    /// Rewrites of the append-only file.
+    pub(crate) rewrites: Rewrites,
     /// What `rename-command` changed.
     pub(crate) renames: Renames,
     /// Snapshots.
@@ -139,7 +139,7 @@ impl Server {
         timers.create(i64::MIN, 0, TimeEvent::Cron);
         Server {
             aof: AppendFile::default(),
-            aof_start: None,
+            rewrites: Rewrites::default(),
             renames: Renames::new(&config.rename_command),
             saving: Saving::default(),
             timers,
@@ -189,7 +189,7 @@ impl Server {
             return;
         }
         if targets.aof {
-            self.aof.append(db, arguments.clone());
+            self.aof.append(db, arguments.clone(), self.rewrites.diff());
         }
         if let Some(recorded) = &mut self.recorded {
             recorded.push(Propagated { targets, db, arguments: arguments.map(<[u8]>::to_vec).collect() });
@@ -211,7 +211,7 @@ impl Server {
             let flush = Flush {
                 now_us: self.clock.now_us,
                 policy: self.config.appendfsync,
-                no_sync: self.config.no_appendfsync_on_rewrite && self.saving.background.is_some(),
+                no_sync: self.config.no_appendfsync_on_rewrite && self.has_child(),
                 force,
             };
             self.aof.flush(flush, &mut self.effects);

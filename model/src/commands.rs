@@ -63,6 +63,7 @@ pub static COMMANDS: &[Command] = &[
     command!("append" 3 "write denyoom" 1 1 1 strings::append),
     command!("asking" 1 "fast" 0 0 0 server::asking),
     command!("auth" 2 "noscript loading stale skip_monitor fast" 0 0 0 connection::auth),
+    command!("bgrewriteaof" 1 "admin noscript" 0 0 0 server::bgrewriteaof),
     command!("bgsave" -1 "admin noscript" 0 0 0 server::bgsave),
     command!("bitcount" -2 "readonly" 1 1 1 bits::bitcount),
     command!("bitfield" -2 "write denyoom" 1 1 1 bitfield::bitfield),

@@ -63,6 +63,10 @@ impl Model {
         }
         if self.was_killed_meanwhile(client, outcome) {
             self.witness(Clause::CLIENT_12);
+            if !self.is_killed(client) {
+                // Perhaps it was this command that ended the connection, and then it was logged.
+                self.server.slowlog.lose_track();
+            }
             self.release(client);
             return Ok(Verdict::default());
         }

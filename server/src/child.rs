@@ -1,13 +1,21 @@
-//! The forked child that writes a dump while the parent goes on serving.
+//! Forked children: one that writes a dump, or one that rewrites the append-only file, while the parent goes on serving.
 //!
-//! `fork` gives the child a frozen copy of the dataset. The child takes no lock (the C library's own are handled by its
-//! `fork`), writes the dump, tells the parent through a pipe how many bytes that were and how much memory the two no
-//! longer share, and leaves by `_exit`, so that nothing of the parent (buffers, destructors, exit handlers) runs twice.
+//! `fork` gives the child a frozen copy of the dataset. The child does its work, tells the parent through a pipe how
+//! many bytes that were and how much memory the two no longer share, and leaves by `_exit`, so that nothing of the
+//! parent (buffers, destructors, exit handlers) runs twice.
+//!
+//! Why no lock of another thread can hang it: only the thread that forks exists in the child, so a lock that another
+//! held at that moment stays locked for ever. The process has one other thread, which syncs files; a lock of the
+//! allocator is all that it could hold that the child needs, and it allocates only under the lock of its queues, which
+//! the main thread holds while it forks ([`files::BackgroundSync::while_it_allocates_nothing`]). The child never takes
+//! that one. The C library's own locks are handled by its `fork`, the engine has none, logging here is a raw write (see
+//! [`crate::logging`]), and files and pipes are system calls.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -15,17 +23,39 @@ use tally_engine::{Engine, IoFailure, LogLevel};
 
 use crate::{files, logging, signals};
 
-/// A dump being written by a child.
+/// What a child works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// The dump.
+    Snapshot,
+    /// The append-only file.
+    Rewrite,
+}
+
+impl Work {
+    /// The name of the file that the child `pid` writes.
+    fn temporary(self, pid: u32) -> String {
+        match self {
+            Work::Snapshot => files::temporary_dump(pid),
+            Work::Rewrite => format!("temp-rewriteaof-bg-{pid}.aof"),
+        }
+    }
+}
+
+/// A child at work.
 #[derive(Debug)]
-pub(crate) struct SnapshotChild {
+pub(crate) struct Child {
     pid: Pid,
     report: File,
+    work: Work,
+    /// Microseconds that the fork took.
+    pub(crate) fork_us: u64,
 }
 
 /// What became of it.
 #[derive(Debug)]
-pub(crate) struct SnapshotEnd {
-    /// Bytes of the dump, or why there is none.
+pub(crate) struct ChildEnd {
+    /// Bytes of its file, or why there is none.
     pub(crate) result: Result<u64, IoFailure>,
     /// Bytes that copy-on-write duplicated.
     pub(crate) copied_on_write: u64,
@@ -34,27 +64,40 @@ pub(crate) struct SnapshotEnd {
 /// The child's last words: three little-endian numbers.
 const REPORT: usize = 3 * 8;
 
-impl SnapshotChild {
-    /// Forks. `unwanted` are descriptors (listening sockets) that the child must not keep alive.
-    pub(crate) fn start(
+impl Child {
+    /// Forks a child that writes a dump. `unwanted` are descriptors (listening sockets) that it must not keep alive.
+    pub(crate) fn save(
         engine: &Engine,
         destination: &Path,
         incremental_sync: bool,
         unwanted: &[BorrowedFd<'_>],
-    ) -> io::Result<SnapshotChild> {
+    ) -> io::Result<Child> {
+        let unwanted: Vec<RawFd> = unwanted.iter().map(AsRawFd::as_raw_fd).collect();
+        Child::fork(Work::Snapshot, &unwanted, |_| {
+            files::write_dump(destination, incremental_sync, |writer| engine.snapshot(writer))
+        })
+    }
+
+    /// Forks a child that does the work of `body`, which is given the path of its file and answers its length.
+    pub(crate) fn fork(
+        work: Work,
+        unwanted: &[RawFd],
+        body: impl FnOnce(&Path) -> io::Result<u64>,
+    ) -> io::Result<Child> {
         let (reading, writing) = pipe_with(PipeFlags::CLOEXEC)?;
-        // SAFETY: the child calls only what this module's header allows: it allocates (safe after the C library's
-        // fork), writes files and leaves by _exit.
+        let began = Instant::now();
+        // SAFETY: the child does only what this module's header allows, and leaves by _exit.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
-                let code = in_child(engine, destination, incremental_sync, unwanted, &writing);
+                let code = in_child(work, unwanted, body, &writing);
                 // SAFETY: ends the child at once.
                 unsafe { libc::_exit(code) }
             }
             pid => {
+                let fork_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
                 let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork returned no process id"))?;
-                Ok(SnapshotChild { pid, report: File::from(reading) })
+                Ok(Child { pid, report: File::from(reading), work, fork_us })
             }
         }
     }
@@ -64,14 +107,28 @@ impl SnapshotChild {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Ends it; what it had written is removed by [`SnapshotChild::reap`].
-    pub(crate) fn kill(&self) {
+    /// What it works on.
+    pub(crate) fn work(&self) -> Work {
+        self.work
+    }
+
+    /// The path of its file while it writes.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.work.temporary(self.pid()).into()
+    }
+
+    /// Ends it; what it had written is removed.
+    pub(crate) fn stop(mut self) {
         // It may have ended by itself in the meantime.
         let _ = kill_process(self.pid, Signal::KILL);
+        if self.reap(true).is_none_or(|end| end.result.is_ok()) {
+            // A finished rewrite that nobody puts in place; a finished dump has its name already.
+            let _ = fs::remove_file(self.path());
+        }
     }
 
     /// What became of the child, if it ended; waits for that when `wait`.
-    pub(crate) fn reap(&mut self, wait: bool) -> Option<SnapshotEnd> {
+    pub(crate) fn reap(&mut self, wait: bool) -> Option<ChildEnd> {
         let options = if wait { WaitOptions::empty() } else { WaitOptions::NOHANG };
         let status = loop {
             match waitpid(Some(self.pid), options) {
@@ -99,39 +156,39 @@ impl SnapshotChild {
         };
         if result.is_err() {
             // Present only if the child was killed in the middle.
-            let _ = fs::remove_file(files::temporary_dump(self.pid()));
+            let _ = fs::remove_file(self.path());
         }
-        Some(SnapshotEnd { result, copied_on_write: number(2) })
+        Some(ChildEnd { result, copied_on_write: number(2) })
     }
 }
 
 /// Everything the child does; returns its exit code.
-fn in_child(
-    engine: &Engine,
-    destination: &Path,
-    incremental_sync: bool,
-    unwanted: &[BorrowedFd<'_>],
-    report: &OwnedFd,
-) -> i32 {
+fn in_child(work: Work, unwanted: &[RawFd], body: impl FnOnce(&Path) -> io::Result<u64>, report: &OwnedFd) -> i32 {
     logging::set_role(logging::Role::Child);
     signals::restore_termination_defaults();
     for descriptor in unwanted {
         // SAFETY: the parent's owners of these descriptors never run in the child, which leaves by _exit.
-        unsafe { libc::close(descriptor.as_raw_fd()) };
+        unsafe { libc::close(*descriptor) };
     }
-    let result = files::write_dump(destination, incremental_sync, |writer| engine.snapshot(writer));
+    let (done, failed, name) = match work {
+        Work::Snapshot => ("DB saved on disk", "Write error saving DB on disk", "RDB"),
+        Work::Rewrite => {
+            ("SYNC append only file rewrite performed", "Error rewriting the append only file", "AOF rewrite")
+        }
+    };
+    let result = body(Path::new(&work.temporary(std::process::id())));
     let copied_on_write = private_dirty_bytes();
     let (errno, bytes) = match &result {
         Ok(bytes) => {
-            logging::line(LogLevel::Notice, "DB saved on disk");
+            logging::line(LogLevel::Notice, done);
             if copied_on_write > 0 {
                 let megabytes = copied_on_write / (1024 * 1024);
-                logging::line(LogLevel::Notice, &format!("RDB: {megabytes} MB of memory used by copy-on-write"));
+                logging::line(LogLevel::Notice, &format!("{name}: {megabytes} MB of memory used by copy-on-write"));
             }
             (0, *bytes)
         }
         Err(error) => {
-            logging::line(LogLevel::Warning, &format!("Write error saving DB on disk: {}", files::failure(error).text));
+            logging::line(LogLevel::Warning, &format!("{failed}: {}", files::failure(error).text));
             let errno = error.raw_os_error().and_then(|errno| u64::try_from(errno).ok()).filter(|errno| *errno != 0);
             (errno.unwrap_or(libc::EIO.unsigned_abs().into()), 0)
         }

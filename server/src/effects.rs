@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use tally_engine::{Effect, Event, FileEffect, FileId, IoFailure, SnapshotMode};
 
-use crate::child::SnapshotChild;
+use crate::child::{Child, Work};
 use crate::event_loop::EventLoop;
-use crate::{files, limits, logging};
+use crate::{files, limits, logging, rewrite};
 
 /// A path as the configuration holds it.
 pub(crate) fn path(bytes: &[u8]) -> PathBuf {
@@ -65,12 +65,9 @@ impl EventLoop {
                 self.tell(Event::SnapshotEnded { result, copied_on_write: 0 });
             }
             Effect::Snapshot(SnapshotMode::Background) => self.start_child(),
-            Effect::StopSnapshot => {
-                if let Some(mut child) = self.child.take() {
-                    child.kill();
-                    child.reap(true);
-                }
-            }
+            Effect::StopSnapshot => self.stop_child(Work::Snapshot),
+            Effect::Rewrite => self.start_rewrite(),
+            Effect::StopRewrite => self.stop_child(Work::Rewrite),
             Effect::Reload { aof } => {
                 let result = self.load(aof);
                 self.tell(Event::Reloaded { result });
@@ -89,7 +86,7 @@ impl EventLoop {
     fn file_path(&self, file: FileId) -> PathBuf {
         match file {
             FileId::Aof => path(&self.engine.config().appendfilename),
-            FileId::AofTemporary => PathBuf::from(format!("temp-rewriteaof-{}.aof", std::process::id())),
+            FileId::AofRewritten => self.rewritten.clone(),
         }
     }
 
@@ -97,7 +94,11 @@ impl EventLoop {
         let (file, result) = match step {
             FileEffect::Open(file) => {
                 let path = self.file_path(file);
-                (file, self.files.open(file, &path))
+                (file, self.files.open(file, &path, true))
+            }
+            FileEffect::Reopen(file) => {
+                let path = self.file_path(file);
+                (file, self.files.open(file, &path, false))
             }
             FileEffect::Write(file) => {
                 let bytes = self.engine.file_bytes(file);
@@ -112,18 +113,19 @@ impl EventLoop {
             }
             FileEffect::Fsync(file) => (file, self.files.sync(file)),
             FileEffect::FsyncInBackground(file) => {
-                let asked = self.files.share(file).and_then(|open| self.fsync.request(file, open));
-                // Its success is told when the thread is done.
-                if asked.is_ok() {
-                    return;
+                match self.files.share(file) {
+                    // How it ended is told when the thread is done.
+                    Ok(open) => return self.fsync.request(file, open),
+                    Err(error) => (file, Err(error)),
                 }
-                (file, asked)
             }
             FileEffect::Truncate(file, length) => (file, self.files.truncate(file, length)),
             FileEffect::Rename(from, to) => {
                 let renamed = fs::rename(self.file_path(from), self.file_path(to));
-                if renamed.is_ok() {
-                    self.files.renamed(from, to);
+                if renamed.is_ok()
+                    && let Some(old) = self.files.renamed(from, to)
+                {
+                    self.fsync.close(old);
                 }
                 (from, renamed)
             }
@@ -157,10 +159,14 @@ impl EventLoop {
         let config = self.engine.config();
         let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
         let unwanted = self.listening_descriptors();
-        match SnapshotChild::start(&self.engine, &destination, incremental, &unwanted) {
+        let child =
+            self.fsync.while_it_allocates_nothing(|| Child::save(&self.engine, &destination, incremental, &unwanted));
+        match child {
             Ok(child) => {
                 tracing::info!("Background saving started by pid {}", child.pid());
+                let fork_us = child.fork_us;
                 self.child = Some(child);
+                self.tell(Event::ChildStarted { fork_us });
             }
             Err(error) => {
                 let failure = files::failure(&error);
@@ -170,11 +176,53 @@ impl EventLoop {
         }
     }
 
-    /// Looks whether the snapshot child has ended.
+    fn start_rewrite(&mut self) {
+        let unwanted = self.listening_descriptors();
+        let started = self.fsync.while_it_allocates_nothing(|| rewrite::start(&self.engine, &unwanted));
+        let started = started.and_then(|(child, ends)| match self.watch_rewrite(&ends) {
+            Ok(()) => Ok((child, ends)),
+            Err(error) => {
+                child.stop();
+                Err(error)
+            }
+        });
+        match started {
+            Ok((child, ends)) => {
+                tracing::info!("Background append only file rewriting started by pid {}", child.pid());
+                let fork_us = child.fork_us;
+                self.rewritten = child.path();
+                self.child = Some(child);
+                self.rewrite_ends = Some(ends);
+                self.tell(Event::ChildStarted { fork_us });
+            }
+            Err(error) => {
+                let failure = files::failure(&error);
+                tracing::warn!("Can't rewrite append only file in background: fork: {}", failure.text);
+                self.tell(Event::RewriteEnded { result: Err(failure), copied_on_write: 0 });
+            }
+        }
+    }
+
+    fn stop_child(&mut self, work: Work) {
+        if let Some(child) = self.child.take_if(|child| child.work() == work) {
+            self.unwatch_rewrite();
+            child.stop();
+        }
+    }
+
+    /// Looks whether the child has ended.
     pub(crate) fn reap_child(&mut self) {
-        if let Some(end) = self.child.as_mut().and_then(|child| child.reap(false)) {
-            self.child = None;
-            self.tell(Event::SnapshotEnded { result: end.result, copied_on_write: end.copied_on_write });
+        let Some((end, work)) = self.child.as_mut().and_then(|child| Some((child.reap(false)?, child.work()))) else {
+            return;
+        };
+        self.child = None;
+        let (result, copied_on_write) = (end.result, end.copied_on_write);
+        match work {
+            Work::Snapshot => self.tell(Event::SnapshotEnded { result, copied_on_write }),
+            Work::Rewrite => {
+                self.unwatch_rewrite();
+                self.tell(Event::RewriteEnded { result, copied_on_write });
+            }
         }
     }
 

@@ -11,18 +11,21 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown, sockopt};
+use tally_engine::aof::rewrite::{ParentEnds, PipeEvent};
 use tally_engine::{Effect, Engine, Event, Peer, World};
 
-use crate::child::SnapshotChild;
+use crate::child::Child;
 use crate::connection::{Connection, Slot, Table};
 use crate::files::{BackgroundSync, OpenFiles};
 use crate::listen::Listener;
+use crate::rewrite::PipeEnd;
 use crate::world::SystemWorld;
 use crate::{logging, signals};
 
@@ -30,6 +33,8 @@ use crate::{logging, signals};
 const FIRST_LISTENER: usize = usize::MAX / 2;
 /// The token of the background fsync thread's waker.
 const WAKER: Token = Token(usize::MAX - 1);
+/// The token of the pipes to the child that rewrites the append-only file: whichever is ready, both are looked at.
+const REWRITE: Token = Token(usize::MAX - 2);
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1024;
 /// Connections accepted at once, before those that are open are served again.
@@ -50,7 +55,11 @@ pub(crate) struct EventLoop {
     pub(crate) connections: Table,
     pub(crate) files: OpenFiles,
     pub(crate) fsync: BackgroundSync,
-    pub(crate) child: Option<SnapshotChild>,
+    pub(crate) child: Option<Child>,
+    /// The pipes to the child that rewrites the append-only file.
+    pub(crate) rewrite_ends: Option<ParentEnds<PipeEnd>>,
+    /// The file of the last child that rewrote the append-only file.
+    pub(crate) rewritten: PathBuf,
     /// Effects that are to be executed, the first one last.
     pub(crate) pending: Vec<Effect>,
     /// `execute_effects` is on the stack: what an effect's answer adds is executed by it.
@@ -86,6 +95,8 @@ impl EventLoop {
             files: OpenFiles::default(),
             fsync,
             child: None,
+            rewrite_ends: None,
+            rewritten: PathBuf::new(),
             pending: Vec::new(),
             executing: false,
             unfinished: Vec::new(),
@@ -129,6 +140,10 @@ impl EventLoop {
                 self.tell(Event::Terminate);
             }
             self.tell(Event::BatchEnd);
+            // What the pipe does not take now is offered again in the turn that begins when it can take more.
+            if self.rewrite_ends.is_some() && self.engine.rewrite_has_diff() {
+                self.rewrite_step(PipeEvent::Data);
+            }
             // Not a request that came since it was looked for.
             if told_to_stop && self.exit.is_none() {
                 signals::withdraw_termination();
@@ -149,6 +164,11 @@ impl EventLoop {
             WAKER => {
                 while let Some((file, result)) = self.fsync.finished() {
                     self.background_sync_ended(file, result);
+                }
+            }
+            REWRITE => {
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.rewrite_step(PipeEvent::Signal);
                 }
             }
             Token(token) if token >= FIRST_LISTENER => self.accept(token - FIRST_LISTENER),
@@ -405,6 +425,34 @@ impl EventLoop {
         }
         drop(connection.socket);
         self.tell(Event::Closed { client: connection.client });
+    }
+
+    /// Has the loop woken by the pipes of a rewrite.
+    pub(crate) fn watch_rewrite(&self, ends: &ParentEnds<PipeEnd>) -> io::Result<()> {
+        let watched = [(&ends.data, Interest::WRITABLE), (&ends.requests, Interest::READABLE)];
+        for (end, interest) in watched {
+            if let Some(descriptor) = end.descriptor() {
+                self.poll.registry().register(&mut SourceFd(&descriptor), REWRITE, interest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the pipes of a rewrite.
+    pub(crate) fn unwatch_rewrite(&mut self) {
+        if let Some(mut ends) = self.rewrite_ends.take() {
+            for descriptor in [&ends.data, &ends.requests].into_iter().filter_map(PipeEnd::descriptor) {
+                // Closing it ends its registration as well, once no child holds a copy.
+                let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
+            }
+            ends.close();
+        }
+    }
+
+    fn rewrite_step(&mut self, event: PipeEvent) {
+        if let Some(ends) = &mut self.rewrite_ends {
+            self.engine.rewrite_step(ends, event);
+        }
     }
 
     /// Descriptors a child must not keep open.

@@ -4,11 +4,11 @@
 //! whoever dies at any point leaves either the old dump or the new one. All paths are relative to `dir`, which is the
 //! working directory of the process.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use mio::Waker;
@@ -54,12 +54,11 @@ pub(crate) fn write_dump(
 ) -> io::Result<u64> {
     let temporary = temporary_dump(std::process::id());
     let result = (|| {
-        let file = File::create(&temporary)?;
-        let stepwise = SteppedSync { file, unsynced: 0, step: if incremental_sync { SYNC_STEP } else { u64::MAX } };
+        let stepwise = SteppedSync::new(File::create(&temporary)?, incremental_sync);
         let mut writer = BufWriter::with_capacity(BUFFER, stepwise);
         let bytes = fill(&mut writer)?;
         let stepwise = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        stepwise.file.sync_all()?;
+        stepwise.finish()?;
         fs::rename(&temporary, destination)?;
         sync_directory(destination.parent())?;
         Ok(bytes)
@@ -82,10 +81,23 @@ pub(crate) fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
 }
 
 /// A file whose content is made durable every `step` bytes.
-struct SteppedSync {
+#[derive(Debug)]
+pub(crate) struct SteppedSync {
     file: File,
     unsynced: u64,
     step: u64,
+}
+
+impl SteppedSync {
+    /// `stepwise`: not only at the end.
+    pub(crate) fn new(file: File, stepwise: bool) -> SteppedSync {
+        SteppedSync { file, unsynced: 0, step: if stepwise { SYNC_STEP } else { u64::MAX } }
+    }
+
+    /// Makes all of it durable.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.file.sync_all()
+    }
 }
 
 impl Write for SteppedSync {
@@ -107,14 +119,14 @@ impl Write for SteppedSync {
 #[derive(Debug, Default)]
 pub(crate) struct OpenFiles {
     aof: Option<Arc<File>>,
-    temporary: Option<Arc<File>>,
+    rewritten: Option<Arc<File>>,
 }
 
 impl OpenFiles {
     fn slot(&mut self, file: FileId) -> &mut Option<Arc<File>> {
         match file {
             FileId::Aof => &mut self.aof,
-            FileId::AofTemporary => &mut self.temporary,
+            FileId::AofRewritten => &mut self.rewritten,
         }
     }
 
@@ -122,9 +134,9 @@ impl OpenFiles {
         self.slot(file).as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
     }
 
-    /// Opens for appending.
-    pub(crate) fn open(&mut self, file: FileId, path: &Path) -> io::Result<()> {
-        let opened = OpenOptions::new().append(true).create(true).open(path)?;
+    /// Opens for appending; one that is not there is made if `create`.
+    pub(crate) fn open(&mut self, file: FileId, path: &Path, create: bool) -> io::Result<()> {
+        let opened = OpenOptions::new().append(true).create(create).open(path)?;
         *self.slot(file) = Some(Arc::new(opened));
         Ok(())
     }
@@ -159,11 +171,10 @@ impl OpenFiles {
         self.get(file)?.set_len(length)
     }
 
-    /// After a rename of `from` over `to`: the open file is now known by its new name.
-    pub(crate) fn renamed(&mut self, from: FileId, to: FileId) {
-        if let Some(file) = self.slot(from).take() {
-            *self.slot(to) = Some(file);
-        }
+    /// After a rename of `from` over `to`: the open file is now known by its new name. Answers the file that was.
+    pub(crate) fn renamed(&mut self, from: FileId, to: FileId) -> Option<Arc<File>> {
+        let file = self.slot(from).take()?;
+        self.slot(to).replace(file)
     }
 
     /// Closes.
@@ -172,37 +183,101 @@ impl OpenFiles {
     }
 }
 
-/// A thread that does nothing but fsync, so that `appendfsync everysec` does not make clients wait for the disk.
+/// A thread that does nothing but fsync and close, so that `appendfsync everysec` does not make clients wait for the disk.
+///
+/// Invariant: it allocates and frees memory only while it holds the lock of its queues, so that whoever holds that lock
+/// may fork: see [`crate::child`].
 #[derive(Debug)]
 pub(crate) struct BackgroundSync {
-    requests: Sender<(FileId, Arc<File>)>,
-    results: Receiver<(FileId, io::Result<()>)>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queues: Mutex<Queues>,
+    /// Something was asked for, or the thread is to end.
+    asked: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    /// Files to sync, and without an id to close.
+    requests: VecDeque<(Option<FileId>, Arc<File>)>,
+    results: VecDeque<(FileId, io::Result<()>)>,
+    over: bool,
+}
+
+impl Shared {
+    /// The queues; a panic elsewhere leaves them as whole as they were.
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, waker: &Waker) {
+        let mut queues = self.lock();
+        while !queues.over {
+            let Some((id, file)) = queues.requests.pop_front() else {
+                queues = self.asked.wait(queues).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            // Only the file itself is closed without the lock.
+            let Some(id) = id else {
+                let last = Arc::into_inner(file);
+                drop(queues);
+                drop(last);
+                queues = self.lock();
+                continue;
+            };
+            drop(queues);
+            let result = file.sync_data();
+            queues = self.lock();
+            drop(file);
+            queues.results.push_back((id, result));
+            // A loop that cannot be woken finds the result at its next turn.
+            let _ = waker.wake();
+        }
+    }
 }
 
 impl BackgroundSync {
     /// Starts the thread; `waker` ends the event loop's wait when a sync is done. It ends when this value is dropped.
     pub(crate) fn start(waker: Waker) -> io::Result<BackgroundSync> {
-        let (requests, incoming) = mpsc::channel::<(FileId, Arc<File>)>();
-        let (outgoing, results) = mpsc::channel();
-        thread::Builder::new().name("fsync".to_owned()).spawn(move || {
-            for (id, file) in incoming {
-                let result = file.sync_data();
-                // The loop may be gone, or woken already: then nobody waits.
-                if outgoing.send((id, result)).is_err() || waker.wake().is_err() {
-                    break;
-                }
-            }
-        })?;
-        Ok(BackgroundSync { requests, results })
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new().name("fsync".to_owned()).spawn(move || theirs.run(&waker))?;
+        Ok(BackgroundSync { shared })
+    }
+
+    fn push(&self, id: Option<FileId>, file: Arc<File>) {
+        self.shared.lock().requests.push_back((id, file));
+        self.shared.asked.notify_one();
     }
 
     /// Asks for a sync.
-    pub(crate) fn request(&self, id: FileId, file: Arc<File>) -> io::Result<()> {
-        self.requests.send((id, file)).map_err(|_| io::Error::other("the fsync thread has ended"))
+    pub(crate) fn request(&self, id: FileId, file: Arc<File>) {
+        self.push(Some(id), file);
+    }
+
+    /// Closes a file that has lost its name: the system takes its time to free it.
+    pub(crate) fn close(&self, file: Arc<File>) {
+        self.push(None, file);
     }
 
     /// A sync that ended since the last call.
     pub(crate) fn finished(&self) -> Option<(FileId, io::Result<()>)> {
-        self.results.try_recv().ok()
+        self.shared.lock().results.pop_front()
+    }
+
+    /// Runs `fork` while the thread holds no lock of the allocator.
+    pub(crate) fn while_it_allocates_nothing<T>(&self, fork: impl FnOnce() -> T) -> T {
+        let _queues = self.shared.lock();
+        fork()
+    }
+}
+
+impl Drop for BackgroundSync {
+    fn drop(&mut self) {
+        self.shared.lock().over = true;
+        self.shared.asked.notify_one();
     }
 }

@@ -16,6 +16,7 @@ mod event_loop;
 mod files;
 mod limits;
 mod listen;
+mod rewrite;
 mod settings;
 mod signals;
 mod startup;

@@ -114,9 +114,8 @@ fn start(arguments: &[OsString]) -> Result<i32, Fatal> {
     supervisor.notify_ready();
 
     let ended = server.run();
-    if let Some(mut child) = server.child.take() {
-        child.kill();
-        child.reap(true);
+    if let Some(child) = server.child.take() {
+        child.stop();
     }
     if let Some(path) = pid_file {
         tracing::info!("Removing the pid file.");

@@ -124,6 +124,8 @@ pub(super) const COMMANDS: &[Grammar] = &[
         ])],
     )
     .alone(),
+    Grammar::new("bgrewriteaof", Debug, 1, &[]).alone(),
+    Grammar::new("bgsave", Debug, 1, &[Optional(&[Word("SCHEDULE")])]).alone(),
     Grammar::new("save", Debug, 1, &[]).alone(),
     Grammar::new("shutdown", Debug, 1, &[Optional(&[OneOf(&[&[Word("NOSAVE")], &[Word("SAVE")]])])]).alone(),
 ];

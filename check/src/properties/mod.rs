@@ -6,6 +6,7 @@
 pub mod aof;
 pub mod commands;
 pub mod config;
+pub mod crashes;
 pub mod dict;
 pub mod held;
 pub mod hyperloglog;

@@ -12,12 +12,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 use tally_engine::config::Config;
-use tally_engine::{Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, World};
+use tally_engine::{Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, SnapshotMode, World};
 use tally_model::{Reply, Span};
 
 use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
 use crate::reply_reader::ReplyReader;
 use crate::request::{Quoted, encode_array};
+use crate::simulator::rewrite_child::SimulatedChild;
 
 /// When virtual time begins: 2023-11-14 22:13:20 UTC.
 const BEGINNING_MS: i64 = 1_700_000_000_000;
@@ -101,7 +102,7 @@ const DUMP: &str = "dump.rdb";
 fn file_name(file: FileId) -> &'static str {
     match file {
         FileId::Aof => "appendonly.aof",
-        FileId::AofTemporary => "temp-rewriteaof.aof",
+        FileId::AofRewritten => "temp-rewriteaof.aof",
     }
 }
 
@@ -237,13 +238,17 @@ impl Embedded {
                 self.engine.handle(&mut self.world, Event::Closed { client });
             }
             Effect::File(step) => self.file(step),
-            Effect::Snapshot(_) => {
+            Effect::Snapshot(mode) => {
+                if mode == SnapshotMode::Background {
+                    self.engine.handle(&mut self.world, Event::ChildStarted { fork_us: 0 });
+                }
                 let mut dump = Vec::new();
                 let written = self.engine.snapshot(&mut dump);
                 self.disk.files.insert(DUMP, dump);
                 let result = written.map_err(|error| IoFailure { errno: 0, text: error.to_string() });
                 self.engine.handle(&mut self.world, Event::SnapshotEnded { result, copied_on_write: 0 });
             }
+            Effect::Rewrite => self.rewrite(),
             Effect::Reload { aof } => {
                 let name = if aof { file_name(FileId::Aof) } else { DUMP };
                 let result = match self.disk.files.get(name) {
@@ -264,10 +269,27 @@ impl Embedded {
                 let result = Ok(());
                 self.engine.handle(&mut self.world, Event::ConfigRewritten { result });
             }
-            Effect::StopSnapshot | Effect::ConfigChanged { .. } | Effect::Log { .. } => {}
+            Effect::StopSnapshot | Effect::StopRewrite | Effect::ConfigChanged { .. } | Effect::Log { .. } => {}
             Effect::Exit { code } => self.dead = Some(format!("the server left with code {code}")),
             Effect::Crash { reason } => self.dead = Some(reason.to_owned()),
         }
+    }
+
+    /// A rewrite by a child that ends as soon as it has begun.
+    fn rewrite(&mut self) {
+        let failed = |text: String| Err(IoFailure { errno: 0, text });
+        let forked = SimulatedChild::fork(&self.engine, 64 * 1024);
+        self.engine.handle(&mut self.world, Event::ChildStarted { fork_us: 0 });
+        let result = match forked.map(|(child, ends)| child.finish(&mut self.engine, ends)) {
+            Ok(Ok(content)) => {
+                let length = content.len() as u64;
+                self.disk.files.insert(file_name(FileId::AofRewritten), content);
+                Ok(length)
+            }
+            Ok(Err(why)) => failed(why.to_string()),
+            Err(error) => failed(error.to_string()),
+        };
+        self.engine.handle(&mut self.world, Event::RewriteEnded { result, copied_on_write: 0 });
     }
 
     fn collect_output(&mut self, client: ClientId) {
@@ -283,7 +305,7 @@ impl Embedded {
 
     fn file(&mut self, step: FileEffect) {
         let (file, bytes) = match step {
-            FileEffect::Open(file) => {
+            FileEffect::Open(file) | FileEffect::Reopen(file) => {
                 self.disk.files.entry(file_name(file)).or_default();
                 (file, 0)
             }

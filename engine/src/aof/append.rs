@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use super::rewrite::RewriteParent;
 use crate::config::AppendFsync;
 use crate::effect::{Effect, FileEffect, FileId, LogLevel};
 use crate::event::IoFailure;
@@ -104,6 +105,10 @@ impl AppendFile {
     pub(crate) fn open(&mut self, size: u64, effects: &mut Vec<Effect>) {
         *self = Self { enabled: true, size, base_size: size, delayed_syncs: self.delayed_syncs, ..Self::default() };
         self.push(Step::Open, FileEffect::Open(FileId::Aof), effects);
+        // A new file whose name is not durable would be gone with all that was ever synced to it.
+        if !faults::is(Fault::AofForgetsDirectory) {
+            self.push(Step::SyncDirectory, FileEffect::SyncDirectory, effects);
+        }
     }
 
     /// The file that is open was loaded, its first `size` bytes at least; what follows them is cut off when `cut`.
@@ -121,11 +126,27 @@ impl AppendFile {
         *self = Self { enabled: true, beginning: true, delayed_syncs: self.delayed_syncs, ..Self::default() };
     }
 
-    /// The file is in place, open, and has `size` bytes.
-    pub(crate) fn ready(&mut self, size: u64, effects: &mut Vec<Effect>) {
+    /// A rewritten file of `size` bytes took the place of the one before and is open. It holds everything that waited to
+    /// be written to that one.
+    pub(crate) fn replaced(&mut self, size: u64, effects: &mut Vec<Effect>) {
         self.beginning = false;
         (self.size, self.base_size) = (size, size);
+        if !faults::is(Fault::RewriteWritesTwice) {
+            self.buffer.clear();
+        }
+        self.writing.clear();
+        (self.unsynced, self.failure, self.postponed_since_us) = (false, None, None);
         self.push(Step::SyncDirectory, FileEffect::SyncDirectory, effects);
+    }
+
+    /// Whether the first file is still being written.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.beginning
+    }
+
+    /// What is appended from now on must make sense without what came before.
+    pub(crate) fn forget_selected(&mut self) {
+        self.selected = None;
     }
 
     /// There will be no file.
@@ -179,14 +200,21 @@ impl AppendFile {
 
     /// Whether replies must wait.
     pub(crate) fn holds_replies(&self) -> bool {
-        self.enabled && self.always && !self.beginning && (!self.steps.is_empty() || self.buffered() > 0)
+        let early = faults::is(Fault::AofReleasesEarly);
+        self.enabled && self.always && !self.beginning && !early && (!self.steps.is_empty() || self.buffered() > 0)
     }
 
-    /// Appends a command that works on `db`.
-    pub(crate) fn append<'a>(&mut self, db: usize, arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
+    /// Appends a command that works on `db`, to the diff of a rewrite as well if there is one. [HANDOFF-2]
+    pub(crate) fn append<'a>(
+        &mut self,
+        db: usize,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]>,
+        diff: Option<&mut RewriteParent>,
+    ) {
         if !self.enabled {
             return;
         }
+        let before = self.buffer.len();
         let stays = faults::is(Fault::AofForgetsSelect) && self.selected.is_some_and(|known| known > db);
         if self.selected != Some(db) && !stays {
             let number = db.to_string();
@@ -194,6 +222,13 @@ impl AppendFile {
             self.selected = Some(db);
         }
         encode_command(arguments, &mut self.buffer);
+        if let Some(diff) = diff {
+            diff.append(self.buffer.get(before..).unwrap_or_default());
+        }
+        if self.beginning {
+            // What comes before the fork is in the dataset, and what comes after it in the diff.
+            self.buffer.truncate(before);
+        }
     }
 
     /// Has what is buffered written, and synced as the policy says. Called at the end of each batch and by the cron.
@@ -203,7 +238,9 @@ impl AppendFile {
             return;
         }
         if self.buffered() == 0 {
-            self.sync_in_background(flush, effects);
+            if !faults::is(Fault::AofForgetsLastSync) {
+                self.sync_in_background(flush, effects);
+            }
             return;
         }
         let every_second = flush.policy == AppendFsync::EverySec;
@@ -302,7 +339,7 @@ impl AppendFile {
             _ if self.always => return Next::Die,
             Some(Step::Write) => {
                 self.failure = Some(why.text.clone());
-                if written > 0 {
+                if written > 0 && !faults::is(Fault::AofKeepsShortWrites) {
                     let cut = FileEffect::Truncate(FileId::Aof, self.size);
                     self.push(Step::CutBack { written }, cut, effects);
                 }
@@ -315,7 +352,7 @@ impl AppendFile {
             Some(Step::Sync | Step::SyncDirectory | Step::Close) => {}
             None => {
                 self.background_sync = false;
-                self.unsynced = true;
+                self.unsynced |= !faults::is(Fault::AofForgivesSync);
             }
         }
         Next::Wait
@@ -372,11 +409,12 @@ mod tests {
         let mut effects = Vec::new();
         file.open(0, &mut effects);
         file.done(&mut effects);
+        file.done(&mut effects);
         file
     }
 
     fn set(file: &mut AppendFile, db: usize) {
-        file.append(db, [&b"SET"[..], b"k", b"v"].into_iter());
+        file.append(db, [&b"SET"[..], b"k", b"v"].into_iter(), None);
     }
 
     const WRITE: Effect = Effect::File(FileEffect::Write(FileId::Aof));

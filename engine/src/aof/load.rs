@@ -12,6 +12,7 @@ use crate::commands::{self, Context, table};
 use crate::effect::LogLevel;
 use crate::engine::Engine;
 use crate::event::{ClientId, Peer};
+use crate::faults::{self, Fault};
 use crate::rdb::LoadReport;
 use crate::rdb::load::LoadedAs;
 use crate::resp::OwnedArgs;
@@ -95,7 +96,11 @@ fn load_commands<R: BufRead>(
             break Err(AofError { offset: runner.reader.offset(), kind: AofErrorKind::Stopped });
         }
         match runner.step(server, world) {
-            Ok(0) => {}
+            Ok(0) => {
+                if faults::is(Fault::AofKeepsOpenMulti) {
+                    report.bytes = runner.reader.offset();
+                }
+            }
             Ok(commands) => {
                 report.commands += commands;
                 report.bytes = runner.reader.offset();
@@ -109,7 +114,7 @@ fn load_commands<R: BufRead>(
             let text =
                 format!("The append-only file ends inside a command; it is cut from {end} to {} bytes", report.bytes);
             server.log(LogLevel::Warning, text);
-            report.cut = true;
+            report.cut = !faults::is(Fault::AofGoesOnBehindTear);
         }
         other => other?,
     }
@@ -148,7 +153,11 @@ impl<R: BufRead> Runner<R> {
             }
             Role::Queued => {
                 find(server, &command).map_err(fail)?;
-                self.queue.push(command);
+                if faults::is(Fault::AofRunsOpenTransactions) {
+                    self.run(server, world, &command).map_err(fail)?;
+                } else {
+                    self.queue.push(command);
+                }
                 Ok(0)
             }
             Role::Exec => {

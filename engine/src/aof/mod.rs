@@ -6,7 +6,7 @@
 //!
 //! `append` is the writing end while clients change data, `read` finds commands and damage in a file, `load` runs them,
 //! `compact` writes the fewest commands that make the present dataset,
-//! `start` puts such a file in place when appending is switched on at run time, and `rewrite` is the hand-off between the parent,
+//! `rewriting` decides when such a file is written and puts it in place, and `rewrite` is the hand-off between the parent,
 //! which goes on, and the child that compacts.
 
 pub(crate) mod append;
@@ -16,7 +16,7 @@ mod error;
 mod load;
 mod read;
 pub mod rewrite;
-pub(crate) mod start;
+pub(crate) mod rewriting;
 
 pub use error::{AofError, AofErrorKind};
 pub use load::AofReport;

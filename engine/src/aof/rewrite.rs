@@ -314,6 +314,12 @@ impl<O: Order> RewriteParent<O> {
     #[must_use]
     pub fn child_ended<P: Pipe>(self, ends: &mut ParentEnds<P>, finished: bool) -> Outcome {
         ends.close();
+        self.outcome(finished)
+    }
+
+    /// The same for a driver that has closed the pipes itself.
+    #[must_use]
+    pub fn outcome(self, finished: bool) -> Outcome {
         // A child cannot finish rightly without having been told that nothing more will come.
         if finished && self.request == Request::Acknowledged {
             Outcome::Append(self.diff.into_bytes())

@@ -1,9 +1,11 @@
-//! TIME, LASTSAVE, SAVE, BGSAVE, SHUTDOWN, and what closes the connection of a browser.
+//! TIME, LASTSAVE, SAVE, BGSAVE, BGREWRITEAOF, SHUTDOWN, and what closes the connection of a browser.
 
 use super::{Context, Refusal};
 use crate::client::Waiting;
 use crate::effect::LogLevel;
+use crate::faults::{self, Fault};
 use crate::resp::Args;
+use crate::saving::SHUTDOWN_FAILED;
 
 /// `TIME`: Unix seconds, and microseconds of the second.
 pub(crate) fn time(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refusal> {
@@ -27,12 +29,18 @@ pub(crate) fn save(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refusal
     if cx.server.saving.background.is_some() {
         return Err("ERR Background save already in progress".into());
     }
+    if faults::is(Fault::SaveAnswersEarly) {
+        cx.server.save_for_nobody();
+        cx.reply().ok();
+        return Ok(());
+    }
     cx.wait(Waiting::Save);
     cx.server.save_for(cx.client.id);
     Ok(())
 }
 
-/// `BGSAVE [SCHEDULE]`: a snapshot by a child. SCHEDULE only matters while an AOF rewrite goes on.
+/// `BGSAVE [SCHEDULE]`: a snapshot by a child, answered when that is forked. SCHEDULE only matters while an AOF rewrite
+/// goes on.
 pub(crate) fn bgsave(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if args.len() > 2 || (args.len() == 2 && !args.is(1, "schedule")) {
         return Err(Refusal::SYNTAX);
@@ -40,8 +48,36 @@ pub(crate) fn bgsave(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
     if cx.server.saving.background.is_some() {
         return Err("ERR Background save already in progress".into());
     }
+    if cx.server.rewrites.is_running() {
+        if args.len() == 1 {
+            return Err(
+                "ERR An AOF log rewriting in progress: can't BGSAVE right now. Use BGSAVE SCHEDULE in order to \
+                        schedule a BGSAVE whenever possible."
+                    .into(),
+            );
+        }
+        cx.server.saving.scheduled = true;
+        cx.reply().status("Background saving scheduled");
+        return Ok(());
+    }
+    cx.wait(Waiting::ForkToSave);
     cx.server.save_in_background();
-    cx.reply().status("Background saving started");
+    Ok(())
+}
+
+/// `BGREWRITEAOF`: the append-only file is rewritten by a child, as soon as there is no other; answered when that is
+/// forked.
+pub(crate) fn bgrewriteaof(cx: &mut Context<'_>, _args: &Args<'_>) -> Result<(), Refusal> {
+    if cx.server.rewrites.is_running() {
+        return Err("ERR Background append only file rewriting already in progress".into());
+    }
+    if cx.server.saving.background.is_some() {
+        cx.server.rewrites.scheduled = true;
+        cx.reply().status("Background append only file rewriting scheduled");
+        return Ok(());
+    }
+    cx.wait(Waiting::ForkToRewrite);
+    cx.server.rewrite_aof();
     Ok(())
 }
 
@@ -55,8 +91,10 @@ pub(crate) fn shutdown(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refu
     };
     // A dataset that is not wholly loaded must not replace the file that it comes from.
     let save = if cx.server.loading { Some(false) } else { save };
+    if !cx.server.shut_down(Some(cx.client.id), save) {
+        return Err(SHUTDOWN_FAILED.into());
+    }
     cx.wait(Waiting::Shutdown);
-    cx.server.shut_down(Some(cx.client.id), save);
     Ok(())
 }
 

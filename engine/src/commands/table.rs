@@ -116,6 +116,7 @@ const TABLE: &[Command] = &[
     command("append", 3, WRITE | DENYOOM, (1, 1, 1), strings::append),
     command("asking", 1, FAST, NO_KEYS, cluster::refused),
     command("auth", 2, NOSCRIPT | LOADING | STALE | SKIP_MONITOR | FAST, NO_KEYS, connection::auth),
+    command("bgrewriteaof", 1, ADMIN | NOSCRIPT, NO_KEYS, server::bgrewriteaof),
     command("bgsave", -1, ADMIN | NOSCRIPT, NO_KEYS, server::bgsave),
     command("bitcount", -2, READONLY, (1, 1, 1), bits::bitcount),
     command("bitfield", -2, WRITE | DENYOOM, (1, 1, 1), bitfield::bitfield),

@@ -106,6 +106,12 @@ pub(crate) fn is_running(client: &Client) -> bool {
     client.transaction.as_ref().is_some_and(|transaction| transaction.running.is_some())
 }
 
+/// Whether a transaction is being executed of which something was handed on.
+pub(crate) fn is_wrapped(client: &Client) -> bool {
+    let running = client.transaction.as_ref().and_then(|transaction| transaction.running.as_ref());
+    running.is_some_and(|running| running.wrapped)
+}
+
 fn drop_unless_answered(client: &mut Client, mark: crate::resp::reply::Mark) {
     if matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
         client.output.truncate(mark);

@@ -7,7 +7,7 @@ use crate::commands::table::Renames;
 /// commands works unchanged.
 #[rustfmt::skip] // A list of words.
 pub const COMMANDS_TO_COME: &[&str] = &[
-    "bgrewriteaof", "migrate", "psync", "replconf",
+    "migrate", "psync", "replconf",
     "replicaof", "restore-asking", "slaveof", "sync",
 ];
 

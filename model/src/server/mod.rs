@@ -38,7 +38,7 @@ pub(crate) use latency::latency;
 pub(crate) use lolwut::lolwut;
 pub(crate) use memory_command::memory;
 pub(crate) use modules::module;
-pub(crate) use saving::{bgsave, lastsave, save, shutdown};
+pub(crate) use saving::{bgrewriteaof, bgsave, lastsave, save, shutdown};
 pub(crate) use sha1::sha1;
 pub(crate) use slowlog::slowlog;
 pub(crate) use standalone::{asking, cluster, readonly, readwrite, role};

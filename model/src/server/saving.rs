@@ -1,4 +1,4 @@
-//! SAVE, BGSAVE, LASTSAVE and SHUTDOWN.
+//! SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE and SHUTDOWN.
 
 use crate::allowed::Allowed;
 use crate::call::Call;
@@ -40,6 +40,13 @@ pub(crate) fn bgsave(call: &Call<'_>) -> Result<Plan, Refusal> {
     };
     let running = either(Allowed::Error(IN_PROGRESS.into()), rewriting);
     Ok(Plan::new(Clause::BGSAVE_1, either(started, running)))
+}
+
+/// [BGREWRITEAOF-1] to [BGREWRITEAOF-3]; which children are at work is not for the model to know.
+pub(crate) fn bgrewriteaof(_: &Call<'_>) -> Result<Plan, Refusal> {
+    let begun = |word: &str| Allowed::Exactly(Reply::status(&format!("Background append only file rewriting {word}")));
+    let running = Allowed::Error(b"ERR Background append only file rewriting already in progress".as_slice().into());
+    Ok(Plan::new(Clause::BGREWRITEAOF_1, either(begun("started"), either(begun("scheduled"), running))))
 }
 
 /// [LASTSAVE-1] [LASTSAVE-2]

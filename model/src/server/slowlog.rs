@@ -82,6 +82,14 @@ fn shown(line: &[&[u8]]) -> Vec<Bytes> {
     shown
 }
 
+impl Slowlog {
+    /// What is in it is not known any more, until it is emptied.
+    pub(crate) fn lose_track(&mut self) {
+        self.known = false;
+        self.latest_id = None;
+    }
+}
+
 impl Model {
     /// A command was executed. [SLOWLOG-1] [SLOWLOG-6]
     pub(crate) fn log_if_slow(&mut self, client: ClientId, line: &[&[u8]], rewritten: bool, span: Span) {
@@ -94,8 +102,7 @@ impl Model {
             Some(..0) => return,
             Some(0) => {}
             Some(_) | None => {
-                log.known = false;
-                log.latest_id = None;
+                log.lose_track();
                 return;
             }
         }
