@@ -440,7 +440,8 @@ impl Process {
             }
             FileEffect::SyncDirectory => {
                 machine.disk.sync_names();
-                if std::mem::take(&mut self.renamed) {
+                // Without appending a rewrite may put a file in place as well, but nothing follows in it.
+                if std::mem::take(&mut self.renamed) && self.engine.config().appendonly {
                     self.notices.push(Notice::Begun);
                 }
                 done(FileId::Aof)
