@@ -54,8 +54,11 @@ fn name_of(text: &[u8]) -> Bytes {
     sha1(text).map(|byte| format!("{byte:02x}")).concat().into_bytes()
 }
 
+/// The words of a request behind others.
+type Words<'a> = &'a [&'a [u8]];
+
 /// The text of the script that a call of EVAL or EVALSHA runs, the keys and the arguments. [EVAL-2] [EVAL-3] [EVAL-4]
-fn called<'a>(call: &Call<'a>) -> Result<(Bytes, &'a [&'a [u8]], &'a [&'a [u8]]), Refusal> {
+fn called<'a>(call: &Call<'a>) -> Result<(Bytes, Words<'a>, Words<'a>), Refusal> {
     const DIGITS: usize = 40;
     let by_name = call.args[0].eq_ignore_ascii_case(b"evalsha");
     let absent = || Refusal::new(Clause::EVALSHA_2, "NOSCRIPT No matching script. Please use EVAL.");
