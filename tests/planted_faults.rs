@@ -50,6 +50,7 @@ fn families(fault: Fault) -> Vec<Family> {
         () if name.starts_with("Hll") => vec![Family::HyperLogLog],
         () if name.starts_with("Geo") => vec![Family::Geo],
         () if name.starts_with("Sort") => vec![Family::Sort],
+        () if name.starts_with("Zset") => vec![Family::Zsets],
         () if name.starts_with("Transaction") => vec![Family::Transactions],
         () if name.starts_with("Blocked") || name.starts_with("Propagation") => vec![Family::Blocking],
         () if ["Pubsub", "Notify", "Client"].iter().any(|word| name.starts_with(word)) => vec![Family::PubSub],

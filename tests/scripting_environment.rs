@@ -42,7 +42,9 @@ fn ask(socket: &mut TcpStream, words: &[&[u8]]) -> Reply {
     let mut reader = ReplyReader::default();
     let mut room = [0; 16 * 1024];
     loop {
-        if let Some(reply) = reader.next_reply().unwrap() {
+        let reply = reader.next_reply();
+        let reply = reply.unwrap_or_else(|error| panic!("{error}: {}", words.concat().escape_ascii()));
+        if let Some(reply) = reply {
             return reply;
         }
         let bytes = socket.read(&mut room).unwrap();
@@ -57,6 +59,9 @@ fn answer(engine: &mut Conversation, words: &[&[u8]]) -> Reply {
     reader.next_reply().unwrap().unwrap()
 }
 
+/// Scripts whose answers are known to differ from those of a real server. This list may only shrink.
+const DEPARTURES: &str = include_str!("data/scripting/departures.txt");
+
 /// Runs the scripts of a file, one a line, in one server after the other: settings and data of one are there for the
 /// next.
 fn hold_against_a_real_server(scripts: &str, at_least: usize) {
@@ -69,7 +74,10 @@ fn hold_against_a_real_server(scripts: &str, at_least: usize) {
     for script in scripts.lines() {
         let words = [&b"EVAL"[..], script.as_bytes(), b"0"];
         let (theirs, ours) = (ask(&mut socket, &words), answer(&mut engine, &words));
-        if theirs != ours {
+        if DEPARTURES.lines().any(|departure| departure == script) {
+            assert!(theirs != ours, "this departs no more, and goes from the list: {script}");
+            println!("departs: {script}\n    theirs {theirs}\n    ours   {ours}");
+        } else if theirs != ours {
             wrong.push(format!("{script}\n    theirs {theirs}\n    ours   {ours}"));
         }
         count += 1;

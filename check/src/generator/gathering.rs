@@ -1,6 +1,6 @@
 //! Episodes in which several clients meet: they wait for the same keys, watch them, or listen.
 
-use super::{Limits, is_known};
+use super::{Limits, is_held_back, is_known};
 use crate::choice::Choice;
 use crate::grammar::{self, Family, Grammar};
 
@@ -116,6 +116,7 @@ impl Gathering {
             let plain = |grammar: &&Grammar| {
                 (!grammar.alone || grammar.family == Family::Blocking)
                     && !(strange && grammar.family == Family::Streams)
+                    && (!is_held_back(grammar) || limits.families.contains(&grammar.family))
             };
             for grammar in grammar::all().filter(plain).filter(|grammar| known(grammar.name).is_some()) {
                 table.extend(std::iter::repeat_n(grammar, usize::from(grammar.weight).div_ceil(4)));
