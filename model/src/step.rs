@@ -152,6 +152,11 @@ impl Model {
         }
         // One world that is left has just been asked.
         if worlds.len() > 1 {
+            // What one world explains, another may by a known defect: then either may be the state.
+            if verdict.erratum.is_none() {
+                let wrong = |world: &&mut World| !world.plan.allowed.admits(outcome, errors);
+                self.admit_erratum(worlds.iter_mut().filter(wrong), outcome);
+            }
             worlds.retain(|world| world.plan.allowed.admits(outcome, errors));
         }
         if verdict.erratum.is_none() {
@@ -227,7 +232,11 @@ impl Model {
     }
 
     /// Looks for known defects of the profile that explain the outcome, and makes their plans the worlds' where they do.
-    fn admit_erratum(&self, worlds: &mut [World], outcome: &Outcome<'_>) -> Option<Erratum> {
+    fn admit_erratum<'w>(
+        &self,
+        worlds: impl IntoIterator<Item = &'w mut World>,
+        outcome: &Outcome<'_>,
+    ) -> Option<Erratum> {
         let mut first = None;
         for world in worlds {
             let explains = |plan: &&ErratumPlan| {

@@ -203,3 +203,25 @@ fn judging_without_an_answer_changes_nothing() {
         assert_eq!(format!("{:?}", session.model.dataset(Span::at(1000)).collect::<Vec<_>>()), before);
     }
 }
+
+#[test]
+fn a_known_defect_may_explain_what_a_right_answer_explains_too() {
+    // OBJECT shows keys that have expired (E-4), so that its answer does not tell whether SETBIT met the old key.
+    for left in [Reply::NilBulk, Reply::bulk("3540 ")] {
+        let mut session = session(Profile::redis_5_0());
+        session.accepts(span(1077, 1078), "SET k 3540 PX 5", Reply::ok());
+        session.accepts(span(1079, 1085), "SETBIT k 34 1", Reply::Integer(0));
+        session.accepts(span(1079, 1085), "OBJECT ENCODING k", Reply::bulk("raw"));
+        if left == Reply::NilBulk {
+            session.accepts(span(1084, 1085), "OBJECT ENCODING k", Reply::bulk("raw"));
+            session.accepts(span(1084, 1085), "GET k", left);
+        } else {
+            session.accepts(span(1080, 1081), "GET k", left);
+        }
+    }
+    let mut session = session(Profile::strict());
+    session.accepts(span(1077, 1078), "SET k 3540 PX 5", Reply::ok());
+    session.accepts(span(1079, 1085), "SETBIT k 34 1", Reply::Integer(0));
+    session.accepts(span(1084, 1085), "OBJECT ENCODING k", Reply::bulk("raw"));
+    session.rejects(span(1084, 1085), "GET k", Reply::NilBulk);
+}
