@@ -74,6 +74,8 @@ struct Oracle {
     forked: usize,
     /// What the server began with.
     loaded: usize,
+    /// What was promised of it, which is on the disk or on its way there: a loss of power may take it yet.
+    cached: usize,
     /// Nothing after this state is promised: the disk has failed since.
     cap: Option<usize>,
     /// The append-only file was switched off, and is not in place again.
@@ -118,6 +120,8 @@ impl Oracle {
                 self.answered.push(Answered { state, at_us: machine.world.now_us });
                 if saves && self.policy == Policy::Dumps && reply == crate::Reply::ok() {
                     self.saved = self.saved.max(state);
+                    // Whoever says OK has saved, whatever the disk did.
+                    self.cap = self.cap.map(|cap| cap.max(state));
                 }
             }
         }
@@ -141,15 +145,16 @@ impl Oracle {
             Policy::No if power => 0,
             Policy::No => before(0),
         };
-        let promised = promised.max(if self.off { 0 } else { self.saved });
+        let kept = if power { self.saved } else { self.saved.max(self.cached) };
+        let promised = promised.max(if self.off { 0 } else { kept });
         match self.cap {
             Some(cap) if self.policy != Policy::Always => promised.min(cap),
             _ => promised,
         }
     }
 
-    /// The server found this when it started again.
-    fn found(&mut self, digest: &str, least: usize) -> Result<(), String> {
+    /// The server found this when it started again, of which `least` was promised, and `durable` even if power is lost now.
+    fn found(&mut self, digest: &str, least: usize, durable: usize) -> Result<(), String> {
         let Some(state) = self.states.iter().rposition(|known| known == digest) else {
             return Err("the dataset is none that the server ever had".to_owned());
         };
@@ -160,9 +165,9 @@ impl Oracle {
         self.states.truncate(state + 1);
         self.unanswered.clear();
         self.replies = ReplyReader::default();
-        // What was found need not be on the disk: a process that died alone leaves more than it promised.
-        self.answered = vec![Answered { state: least, at_us: 0 }];
-        (self.saved, self.forked, self.loaded, self.cap, self.off) = (least, least, state, None, false);
+        self.answered = vec![Answered { state: durable, at_us: 0 }];
+        (self.saved, self.forked, self.loaded, self.cached) = (durable, durable, state, least);
+        (self.cap, self.off) = (None, false);
         Ok(())
     }
 }
@@ -185,7 +190,7 @@ fn write(chance: &mut ChaCha8Rng) -> String {
 }
 
 /// A request, or a transaction of several, with the number of its replies, and whether it saves when it is answered.
-fn request(chance: &mut ChaCha8Rng, policy: Policy) -> (String, usize, bool) {
+fn request(chance: &mut ChaCha8Rng, policy: Policy, off: bool) -> (String, usize, bool) {
     match chance.below(40) {
         0 => ("BGREWRITEAOF".into(), 1, false),
         1 => ("BGSAVE".into(), 1, false),
@@ -195,7 +200,9 @@ fn request(chance: &mut ChaCha8Rng, policy: Policy) -> (String, usize, bool) {
             let count = 2 + chance.below(3) as usize;
             let mut lines = vec!["MULTI".to_owned()];
             lines.extend((0..count).map(|_| write(chance)));
-            if chance.ratio(1, 4) {
+            // While nothing is appended, the file of a rewrite that forks inside of a transaction is that of its middle, as on
+            // real servers: a state that nobody else saw.
+            if chance.ratio(1, 4) && !off {
                 lines[1] = "BGREWRITEAOF".into();
                 lines.swap(1, 2);
             }
@@ -230,8 +237,17 @@ fn run(seed: u64, lives: &mut Lives) -> Result<(), String> {
     let config = Config::parse(&text).map_err(|error| error.to_string())?;
     let world = Still { unix_us: 1_700_000_000_000_000, now_us: 1_000_000, used_memory: 1_000_000 };
     let sync_us = [1, 300_000, 1_000_000][chance.below(3) as usize];
-    let mut machine =
-        Machine { disk: Disk::default(), world, chance, left: u32::MAX, failing: false, failed: false, sync_us };
+    let patient = chance.ratio(1, 2);
+    let mut machine = Machine {
+        disk: Disk::default(),
+        world,
+        chance,
+        left: u32::MAX,
+        failing: false,
+        failed: false,
+        patient,
+        sync_us,
+    };
     let mut oracle = Oracle {
         policy,
         states: vec![String::new()],
@@ -243,21 +259,22 @@ fn run(seed: u64, lives: &mut Lives) -> Result<(), String> {
         loaded: 0,
         cap: None,
         off: false,
+        cached: 0,
     };
+    let (mut least, mut durable) = (0, 0);
     for life in 0..4 {
         machine.left = u32::MAX;
         let mut process = Process::start(&mut machine, config.clone(), seed ^ life)
             .map_err(|why| format!("it does not start: {why}"))?;
         let digest = process.digest(&mut machine);
-        let least = std::mem::take(&mut oracle.saved);
         if life == 0 {
             oracle.states = vec![digest.clone()];
         }
-        oracle.found(&digest, least).map_err(|why| format!("life {life} under {policy:?}: {why}"))?;
+        oracle.found(&digest, least, durable).map_err(|why| format!("life {life} under {policy:?}: {why}"))?;
         machine.left = 1 + machine.chance.below(400);
         live(&mut machine, &mut process, &mut oracle, lives)?;
         let power = machine.chance.ratio(1, 2);
-        oracle.saved = oracle.least(power, &machine);
+        (least, durable) = (oracle.least(power, &machine), oracle.least(true, &machine));
         lives.failures += u64::from(machine.failed);
         (machine.failing, machine.failed) = (false, false);
         if power {
@@ -292,7 +309,7 @@ fn live(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives
         }
         for _ in 0..machine.chance.below(4) {
             if machine.left > 0 && !process.exited {
-                let request = request(&mut machine.chance, oracle.policy);
+                let request = request(&mut machine.chance, oracle.policy, oracle.off);
                 send(machine, process, oracle, lives, request)?;
             }
         }
@@ -306,6 +323,10 @@ fn live(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives
         pass(machine, us);
         if machine.chance.ratio(1, 30) {
             rest(machine, process, oracle, lives)?;
+            // A crash in the quiet shows what was never caught up with.
+            if machine.chance.ratio(1, 4) {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -318,7 +339,11 @@ fn pass(machine: &mut Machine, us: u64) {
 
 /// Nobody asks anything for some seconds: what a healthy server is behind with then it catches up with.
 fn rest(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives: &mut Lives) -> Result<(), String> {
-    for _ in 0..120 {
+    for step in 0..120 {
+        if step == 30 {
+            // The disk works again, and nothing is written that would make up for what failed.
+            machine.failing = false;
+        }
         if machine.left == 0 || process.exited {
             return Ok(());
         }
@@ -326,6 +351,7 @@ fn rest(machine: &mut Machine, process: &mut Process, oracle: &mut Oracle, lives
         process.turn(machine);
         oracle.hear(process, machine, lives)?;
     }
+    oracle.cap = None;
     let latest = oracle.latest();
     let kept = oracle.saved.max(oracle.loaded);
     if oracle.policy == Policy::Dumps && !machine.failed && oracle.states[kept] != oracle.states[latest] {

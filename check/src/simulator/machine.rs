@@ -3,6 +3,8 @@
 //! The driver here does what `tally serve` does, effect by effect, and may die before each of them. The child of a
 //! rewrite or of a background save is a second actor that is stepped between the events.
 
+use std::collections::VecDeque;
+
 use rand_chacha::ChaCha8Rng;
 use tally_engine::aof::rewrite::{ParentEnds, PipeEvent};
 use tally_engine::config::Config;
@@ -55,6 +57,9 @@ pub(crate) struct Machine {
     pub(crate) failing: bool,
     /// Something was refused since the server began.
     pub(crate) failed: bool,
+    /// What follows from an effect waits behind those that were asked for with it, as it does where files are worked on
+    /// beside the clients; else it comes first.
+    pub(crate) patient: bool,
     /// Longest that a sync in the background takes.
     pub(crate) sync_us: u64,
 }
@@ -69,7 +74,7 @@ pub(crate) struct Process {
     background: Option<(NodeId, usize, u64)>,
     child: Option<Child>,
     renamed: bool,
-    pending: Vec<Effect>,
+    pending: VecDeque<Effect>,
     executing: bool,
     /// It left by itself.
     pub(crate) exited: bool,
@@ -152,7 +157,7 @@ impl Process {
             background: None,
             child: None,
             renamed: false,
-            pending: Vec::new(),
+            pending: VecDeque::new(),
             executing: false,
             exited: false,
             output: Vec::new(),
@@ -281,8 +286,12 @@ impl Process {
         }
         self.executing = true;
         loop {
-            self.pending.extend(self.engine.effects().drain(..).rev());
-            let Some(effect) = self.pending.pop() else { break };
+            if machine.patient {
+                self.pending.extend(self.engine.effects().drain(..));
+            } else {
+                self.engine.effects().drain(..).rev().for_each(|effect| self.pending.push_front(effect));
+            }
+            let Some(effect) = self.pending.pop_front() else { break };
             // Nothing that the test looks at lies between a log line and what follows it.
             if !matches!(effect, Effect::Log { .. }) && !machine.alive() || !self.runs(machine) {
                 self.pending.clear();

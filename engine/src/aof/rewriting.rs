@@ -125,8 +125,7 @@ impl Server {
         }
         let mut parent = RewriteParent::new(BLOCK_BYTES);
         // The child has the first half of a transaction that goes on: the second half is one of its own.
-        let halved = self.aof.is_enabled() && !faults::is(Fault::RewriteSplitsTransaction);
-        if halved && self.clients.iter().any(transactions::is_wrapped) {
+        if self.aof.is_enabled() && self.clients.iter().any(transactions::is_wrapped) {
             let mut multi = Vec::new();
             encode_command([&b"MULTI"[..]].into_iter(), &mut multi);
             parent.append(&multi);
