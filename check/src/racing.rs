@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
-use tally_model::{Profile, commands};
+use tally_model::{Profile, Reply, commands};
 
 use crate::choice::Choice;
 use crate::coverage::{Coverage, command_index};
 use crate::target::{TargetError, Url};
 use driver::Racers;
-use history::History;
+use history::{History, Operation};
 use program::Round;
 use search::{Verdict, explain};
 
@@ -176,7 +176,7 @@ fn smallest(history: &History, profile: &Profile) -> History {
     let mut required = vec![true; history.operations.len()];
     for end in ends {
         // What had not returned by then may have taken effect or not.
-        let begun = |operation: &&history::Operation| operation.called <= end;
+        let begun = |operation: &&Operation| operation.called <= end;
         let operations: Vec<_> = history.operations.iter().filter(begun).cloned().collect();
         let returned: Vec<bool> = operations.iter().map(|operation| operation.returned <= end).collect();
         let candidate = History { operations, ids: history.ids.clone() };
@@ -185,37 +185,69 @@ fn smallest(history: &History, profile: &Profile) -> History {
             break;
         }
     }
-    // Without reads there is more that explains the rest, never less.
+    // Without what changed nothing there is more that explains the rest, never less.
     let mut index = 0;
     while index < beginning.operations.len() {
-        let mut candidate = beginning.clone();
-        let mut still = required.clone();
-        candidate.operations.remove(index);
-        still.remove(index);
-        let reads = is_alone(&beginning, index) && only_reads(beginning.operations[index].request.name());
-        if reads && explain(&candidate, &still, profile) == Verdict::Unexplained {
-            (beginning, required) = (candidate, still);
-        } else {
-            index += 1;
+        let units = beginning.units();
+        let (unit, rest): (Vec<usize>, Vec<usize>) = (0..units.len()).partition(|at| units[*at] == index);
+        let operations =
+            |places: &[usize]| -> Vec<_> { places.iter().map(|at| beginning.operations[*at].clone()).collect() };
+        if changes_nothing(&operations(&unit)) {
+            let candidate = History { operations: operations(&rest), ids: beginning.ids.clone() };
+            let still: Vec<bool> = rest.iter().map(|at| required[*at]).collect();
+            if !unit.is_empty() && explain(&candidate, &still, profile) == Verdict::Unexplained {
+                (beginning, required) = (candidate, still);
+                continue;
+            }
         }
+        index += 1;
     }
     beginning
+}
+
+/// Did the command, or all from a WATCH or MULTI to the transaction's end, leave every key as it was?
+fn changes_nothing(unit: &[Operation]) -> bool {
+    let given_up = unit.iter().any(|operation| {
+        let fails = matches!(operation.reply, Reply::NilArray | Reply::Error(_));
+        operation.is("discard") || operation.is("exec") && fails
+    });
+    unit.iter().all(|operation| {
+        let frames = ["watch", "unwatch", "multi", "exec", "discard"].into_iter().any(|name| operation.is(name));
+        frames || only_reads(operation.request.name()) || given_up && operation.reply == Reply::status("QUEUED")
+    })
 }
 
 fn only_reads(name: &[u8]) -> bool {
     commands::find(name).is_some_and(|command| command.flags.split(' ').any(|flag| flag == "readonly"))
 }
 
-/// Does the operation belong to no transaction?
-fn is_alone(history: &History, index: usize) -> bool {
-    let client = history.operations[index].client;
-    let mut inside = false;
-    for operation in history.operations[..index].iter().filter(|operation| operation.client == client) {
-        match () {
-            () if operation.is("multi") => inside = true,
-            () if operation.is("exec") || operation.is("discard") => inside = false,
-            () => {}
-        }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::request::split_arguments;
+
+    #[test]
+    fn an_anomaly_is_shown_without_what_changed_nothing_and_without_what_came_later() {
+        let queued = || Reply::status("QUEUED");
+        let operations = [
+            (0, 0, "GET k", Reply::NilBulk),
+            (0, 10, "WATCH k", Reply::ok()),
+            (0, 20, "MULTI", Reply::ok()),
+            (0, 30, "SET k a", queued()),
+            (0, 40, "DISCARD", Reply::ok()),
+            (1, 50, "SET k b", Reply::ok()),
+            (1, 60, "MULTI", Reply::ok()),
+            (1, 70, "STRLEN k", queued()),
+            (1, 80, "EXEC", Reply::Array(vec![Reply::Integer(1)])),
+            (0, 90, "GET k", Reply::bulk("a")),
+            (0, 100, "SET k c", Reply::ok()),
+        ]
+        .map(|(client, called, line, reply)| {
+            Operation::new(client, split_arguments(line).unwrap(), reply, called, called + 5)
+        });
+        let profile = Profile::strict();
+        let shown = smallest(&History { operations: operations.to_vec(), ids: vec![11, 12, 13] }, &profile);
+        assert_eq!(shown.operations, [operations[5].clone(), operations[9].clone()]);
     }
-    !inside
 }

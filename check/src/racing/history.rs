@@ -87,7 +87,7 @@ impl History {
     }
 
     /// For each operation the first one that it must stay together with.
-    fn units(&self) -> Vec<usize> {
+    pub(super) fn units(&self) -> Vec<usize> {
         let mut open: BTreeMap<usize, usize> = BTreeMap::new();
         let mut units = Vec::with_capacity(self.operations.len());
         for (index, operation) in self.operations.iter().enumerate() {
