@@ -4,30 +4,14 @@
 mod conversation;
 mod spawned;
 
-use std::env;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::Command;
 
 use conversation::Conversation;
-use spawned::{Server, folder, free_port};
+use spawned::{Server, folder};
 use tally_check::reply_reader::ReplyReader;
 use tally_check::request::Request;
 use tally_model::Reply;
-
-/// A real server of version 5.0.
-fn real(folder: &Path) -> Option<Server> {
-    let Some(program) = env::var_os("TALLY_REDIS5") else {
-        assert!(env::var_os("CI").is_none(), "TALLY_REDIS5 names no Redis 5.0.x");
-        println!("SKIPPED: TALLY_REDIS5 names no Redis 5.0.x");
-        return None;
-    };
-    let port = free_port();
-    let mut command = Command::new(program);
-    command.args(["--port", &port.to_string(), "--save", ""]).current_dir(folder);
-    Some(Server::run(command, port, folder))
-}
 
 fn encoded(words: &[&[u8]]) -> Vec<u8> {
     let mut request = Request::new();
@@ -66,7 +50,7 @@ const DEPARTURES: &str = include_str!("data/scripting/departures.txt");
 /// next.
 fn hold_against_a_real_server(scripts: &str, at_least: usize) {
     let folder = folder();
-    let Some(server) = real(folder.path()) else { return };
+    let Some(server) = Server::real(folder.path(), &[]) else { return };
     let mut socket = server.socket();
     let mut engine = Conversation::new();
     let mut wrong = Vec::new();
@@ -199,7 +183,7 @@ fn popular_scripts_run_as_on_redis() {
         vec!["SCRIPT", "FLUSH"],
     ];
     let folder = folder();
-    let Some(server) = real(folder.path()) else { return };
+    let Some(server) = Server::real(folder.path(), &[]) else { return };
     let mut socket = server.socket();
     let mut engine = Conversation::new();
     for call in &calls {

@@ -124,6 +124,8 @@ pub(crate) struct Server {
     pub(crate) lru_clock: u32,
     /// A dataset is being loaded: only some commands may run.
     pub(crate) loading: bool,
+    /// The process is about to end: nothing more runs.
+    pub(crate) leaving: bool,
     /// CLIENT PAUSE: until when, Unix milliseconds.
     pub(crate) paused_until_ms: Option<i64>,
     /// Clients whose input waits for the end of the pause.
@@ -147,6 +149,7 @@ impl Server {
             cron_hz: config.hz,
             lru_clock: 0,
             loading: false,
+            leaving: false,
             paused_until_ms: None,
             paused: Vec::new(),
             keyspace: Keyspace::new(config.databases, &mut rng),

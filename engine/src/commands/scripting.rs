@@ -67,7 +67,10 @@ pub(crate) fn script(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
             cx.propagate_as_it_came(Targets::ALL);
             cx.reply().bulk(sha.bytes());
         }
-        (b"kill", 2) => return Err("NOTBUSY No scripts in execution right now.".into()),
+        (b"kill", 2) => {
+            cx.server.scripting.kill()?;
+            cx.reply().ok();
+        }
         (b"debug", 3) => match args[2].to_ascii_lowercase().as_slice() {
             b"no" => cx.reply().ok(),
             b"yes" | b"sync" => return Err("ERR There is no script debugger".into()),

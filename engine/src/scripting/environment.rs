@@ -9,7 +9,7 @@ use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Valu
 
 use super::raise::{self, Raised, position};
 use super::state::ScriptState;
-use super::{Sha, bits, json, message_pack, packing, random, redis_table};
+use super::{Sha, bits, json, message_pack, packing, random, redis_table, slow};
 
 /// Bytes that the Lua state may take: a script that wants more is told so, and the process lives.
 const MEMORY_MAX: usize = 1024 * 1024 * 1024;
@@ -80,6 +80,7 @@ impl Environment {
         let redis = redis_table::create(&lua, &state)?;
         globals.raw_set("redis", &redis)?;
         protect_globals(&lua, &globals)?;
+        slow::watch(&lua, &state)?;
         let handler = lua.create_function(|lua, error: Value| add_place(lua, &error))?;
         Ok(Environment { lua, state, redis, xpcall, loadstring, handler })
     }
@@ -131,9 +132,11 @@ fn install_catching(lua: &Lua, globals: &Table, state: &Rc<ScriptState>) -> mlua
     let coroutine: Table = globals.raw_get("coroutine")?;
     let of_script = Rc::clone(state);
     let plain = lua.create_function(move |lua, value: Value| {
-        let ends = of_script.killed.get() || raise::raised(&value).is_some_and(|raised| raised.ends_script);
+        let ends = raise::raised(&value).is_some_and(|raised| raised.ends_script);
         match value {
             Value::Error(error) if ends => Err(*error),
+            // An error of the handler that saw the end of the script hides it.
+            _ if of_script.ended.get() => Err(slow::killed()),
             other => raise::plain(lua, other),
         }
     })?;

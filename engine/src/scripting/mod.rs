@@ -25,12 +25,16 @@ mod random;
 mod redis_table;
 mod reply;
 mod run;
+mod slow;
 mod state;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sha1::{Digest as _, Sha1};
+
+use crate::commands::Refusal;
+use crate::event::ClientId;
 
 use environment::Environment;
 pub(crate) use run::run;
@@ -80,11 +84,13 @@ pub(crate) struct Scripting {
     scripts: BTreeMap<Sha, Script>,
     /// Scripts hand on their effects from the beginning, and not themselves.
     pub(crate) replicates_effects: bool,
+    /// Whose script runs for longer than `lua-time-limit`, while others are served.
+    pub(crate) slow: Option<ClientId>,
 }
 
 impl Default for Scripting {
     fn default() -> Self {
-        Scripting { environment: None, scripts: BTreeMap::new(), replicates_effects: true }
+        Scripting { environment: None, scripts: BTreeMap::new(), replicates_effects: true, slow: None }
     }
 }
 
@@ -113,6 +119,18 @@ impl Scripting {
     pub(crate) fn flush(&mut self) {
         self.scripts.clear();
         self.environment = None;
+    }
+
+    /// Has the script that runs end, unless it has written.
+    pub(crate) fn kill(&mut self) -> Result<(), Refusal> {
+        match self.environment.as_ref().filter(|_| self.slow.is_some()) {
+            None => Err("NOTBUSY No scripts in execution right now.".into()),
+            Some(environment) if environment.state.wrote.get() => Err(Refusal::Fixed(slow::UNKILLABLE)),
+            Some(environment) => {
+                environment.state.killed.set(true);
+                Ok(())
+            }
+        }
     }
 
     fn environment(&mut self) -> Result<Rc<Environment>, Vec<u8>> {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use mlua::MultiValue;
 
 use super::call::Running;
+use super::slow::Patience;
 use super::{Sha, raise, reply};
 use crate::commands::{self, Context, Refusal};
 use crate::propagation::Targets;
@@ -21,6 +22,7 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
     let state = &environment.state;
     state.begin(scripting.replicates_effects, cx.server.config.loglevel);
     let db = cx.client.db;
+    let began_us = cx.server.clock.now_us;
     let out_of_memory = commands::is_out_of_memory(cx.server, cx.world);
     let lua = &environment.lua;
     let strings = |arguments: Args<'_>| {
@@ -41,8 +43,9 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
             arguments: OwnedArgs::default(),
             output: Output::default(),
             scratch: Vec::new(),
+            patience: Patience::new(began_us),
         });
-        lua.scope(|scope| {
+        let outcome = lua.scope(|scope| {
             for (name, raises) in [("call", true), ("pcall", false)] {
                 let running = &running;
                 let function = scope.create_function(move |lua, values: MultiValue| {
@@ -52,9 +55,17 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
                 })?;
                 environment.redis.raw_set(name, function)?;
             }
+            let goes_on = scope.create_function(|_, ()| {
+                // It is asked by Lua's code, which does not run while a command does.
+                Ok(running.try_borrow_mut().is_ok_and(|mut running| running.goes_on()))
+            })?;
+            state.goes_on.replace(Some(goes_on));
             environment.run(&function)
-        })
+        });
+        running.into_inner().end();
+        outcome
     });
+    state.goes_on.take();
     cx.client.db = db;
     let wrapped = state.wrapped.get();
     for (level, text) in state.log.borrow_mut().drain(..) {
