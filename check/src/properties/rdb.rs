@@ -149,8 +149,8 @@ const NOW_MS: i64 = 1_700_000_000_000;
 
 impl Default for Loader {
     fn default() -> Self {
-        // A wrong checksum would hide everything else.
-        let config = Config { rdbchecksum: false, save: Vec::new(), ..Config::default() };
+        // A wrong checksum would hide everything else, and of each file every database is made anew.
+        let config = Config { rdbchecksum: false, save: Vec::new(), databases: 4, ..Config::default() };
         let world = Still { unix_us: NOW_MS * 1000, ..Still::default() };
         Self { engine: Engine::new(config, 1), world }
     }
