@@ -11,14 +11,29 @@ use crate::grammar::{self, Grammar};
 /// Index of a command in [`names`], or the last index for a name without a grammar.
 pub fn command_index(name: &[u8]) -> usize {
     // Looked up for every command, by names of our own: no need of a hash that withstands attacks.
-    static INDEX: OnceLock<FxHashMap<&'static [u8], usize>> = OnceLock::new();
-    let index =
-        INDEX.get_or_init(|| names().iter().enumerate().map(|(index, name)| (name.as_bytes(), index)).collect());
-    let mut lower = [0u8; 24];
-    let Some(place) = lower.get_mut(..name.len()) else { return names().len() };
+    static INDEX: OnceLock<FxHashMap<Folded, u16>> = OnceLock::new();
+    let index = INDEX.get_or_init(|| {
+        let folded = names().iter().zip(0..).filter_map(|(name, index)| Some((fold(name.as_bytes())?, index)));
+        folded.collect()
+    });
+    fold(name).and_then(|name| index.get(&name)).map_or_else(|| names().len(), |&index| usize::from(index))
+}
+
+/// A name in lower case, as numbers: hashed and compared without a loop over its letters.
+type Folded = [u64; 3];
+
+/// None for what is longer than any command's name.
+fn fold(name: &[u8]) -> Option<Folded> {
+    let mut lower = [0; size_of::<Folded>()];
+    let place = lower.get_mut(..name.len())?;
     place.copy_from_slice(name);
-    place.make_ascii_lowercase();
-    index.get(&*place).copied().unwrap_or(names().len())
+    lower.make_ascii_lowercase();
+    let (words, _) = lower.as_chunks();
+    let mut folded = Folded::default();
+    for (number, word) in folded.iter_mut().zip(words) {
+        *number = u64::from_le_bytes(*word);
+    }
+    Some(folded)
 }
 
 /// The names of all commands with a grammar.

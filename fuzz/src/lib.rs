@@ -10,7 +10,8 @@ use tally_check::properties;
 use tally_check::properties::rdb::Loader;
 
 thread_local! {
-    static LOADER: RefCell<Loader> = RefCell::default();
+    /// Few databases: with sixteen, making them anew for each file would take a tenth of the time.
+    static LOADER: RefCell<Loader> = RefCell::new(Loader::with_databases(4));
 }
 
 /// See [`Loader::judges_as_the_model`].

@@ -27,11 +27,9 @@ pub struct Command {
     /// Distance between keys.
     pub step: i64,
     pub(crate) handler: Handler,
-    /// The first letters of the name as one number, in the same order: compared at once instead of letter by letter.
-    beginning: u64,
 }
 
-/// See [`Command::beginning`].
+/// The first letters of a name as one number, in the same order: compared at once instead of letter by letter.
 const fn beginning(name: &[u8]) -> u64 {
     let mut number = 0;
     let mut place = 0;
@@ -52,7 +50,6 @@ macro_rules! command {
             last_key: $last,
             step: $step,
             handler: $handler,
-            beginning: beginning($name.as_bytes()),
         }
     };
 }
@@ -262,10 +259,21 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
     let first = beginning(lower);
-    let order = |command: &Command| command.beginning.cmp(&first).then_with(|| command.name.as_bytes().cmp(lower));
-    let index = COMMANDS.binary_search_by(order).ok()?;
-    COMMANDS.get(index)
+    let start = BEGINNINGS.partition_point(|beginning| *beginning < first);
+    let candidates = COMMANDS.iter().zip(&BEGINNINGS).skip(start).take_while(|(_, beginning)| **beginning == first);
+    candidates.map(|(command, _)| command).find(|command| command.name.as_bytes() == &*lower)
 }
+
+/// Those of the commands' names, close together: every command is looked for among them.
+static BEGINNINGS: [u64; COMMANDS.len()] = {
+    let mut beginnings = [0; COMMANDS.len()];
+    let mut index = 0;
+    while index < COMMANDS.len() {
+        beginnings[index] = beginning(COMMANDS[index].name.as_bytes());
+        index += 1;
+    }
+    beginnings
+};
 
 /// Commands that look at keys without using them ([IDLE-2]).
 const LOOKERS: &[&str] = &["object", "pttl", "ttl", "type", "watch"];

@@ -24,6 +24,7 @@ use std::fmt;
 
 use tally_model::value::Kind;
 
+use crate::coverage::{command_index, grammar_at};
 use crate::request::Request;
 
 /// A group of commands that belong together; `--family` names one.
@@ -455,7 +456,7 @@ pub fn all() -> impl Iterator<Item = &'static Grammar> {
 
 /// The grammar of a command, by its name in any letter case.
 pub fn find(name: &[u8]) -> Option<&'static Grammar> {
-    all().find(|grammar| grammar.name.as_bytes().eq_ignore_ascii_case(name))
+    grammar_at(command_index(name))
 }
 
 impl fmt::Display for Argument {

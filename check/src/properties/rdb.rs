@@ -149,8 +149,16 @@ const NOW_MS: i64 = 1_700_000_000_000;
 
 impl Default for Loader {
     fn default() -> Self {
+        Self::with_databases(Config::default().databases)
+    }
+}
+
+impl Loader {
+    /// One whose engine has so many databases; every one of them is made anew for each file.
+    #[must_use]
+    pub fn with_databases(databases: i64) -> Self {
         // A wrong checksum would hide everything else.
-        let config = Config { rdbchecksum: false, save: Vec::new(), ..Config::default() };
+        let config = Config { rdbchecksum: false, save: Vec::new(), databases, ..Config::default() };
         let world = Still { unix_us: NOW_MS * 1000, ..Still::default() };
         Self { engine: Engine::new(config, 1), world }
     }

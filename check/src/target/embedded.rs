@@ -211,14 +211,17 @@ impl Embedded {
         }
     }
 
-    fn execute_effects(&mut self) {
+    /// Answers whether one of them was more than handing out replies.
+    fn execute_effects(&mut self) -> bool {
+        let mut worked = false;
         loop {
             std::mem::swap(&mut self.effects, self.engine.effects());
             if self.effects.is_empty() {
-                return;
+                return worked;
             }
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
+                worked |= !matches!(effect, Effect::Output { .. });
                 self.execute(effect);
             }
             self.effects = effects;
@@ -347,9 +350,10 @@ impl Embedded {
         self.drive(|this| {
             this.execute_effects();
             this.engine.handle(&mut this.world, Event::BatchEnd);
-            this.execute_effects();
-            // What waited for an effect was answered meanwhile.
-            this.engine.handle(&mut this.world, Event::BatchEnd);
+            if this.execute_effects() {
+                // What waited for an effect was answered meanwhile.
+                this.engine.handle(&mut this.world, Event::BatchEnd);
+            }
         })
     }
 

@@ -163,7 +163,8 @@ pub struct Reader<R> {
     input: Input<R>,
     version: u32,
     attributes: Attributes,
-    holding: Holding,
+    /// How values are made; as a new server makes them where nothing else was said.
+    holding: Option<Holding>,
     name: Vec<u8>,
     scratch: Scratch,
     /// How often each opcode and value type was met, when that was asked for.
@@ -196,7 +197,7 @@ impl<R: Read> Reader<R> {
             input,
             version,
             attributes: Attributes::default(),
-            holding: Holding::default(),
+            holding: None,
             name: Vec::new(),
             scratch: Scratch::default(),
             codes: None,
@@ -214,7 +215,7 @@ impl<R: Read> Reader<R> {
 
     /// Makes the values that are read as `holding` says.
     pub(crate) fn holding(mut self, holding: Holding) -> Self {
-        self.holding = holding;
+        self.holding = Some(holding);
         self
     }
 
@@ -331,7 +332,7 @@ impl<R: Read> Reader<R> {
         let Attributes { expires_at_ms, idle_seconds, frequency } = std::mem::take(&mut self.attributes);
         let Self { input, name, scratch, holding, .. } = self;
         input.text(scratch)?.store(name);
-        let value = read_value(code, input, scratch, holding)?;
+        let value = read_value(code, input, scratch, holding.get_or_insert_default())?;
         Ok(Record::Entry(Entry { key: name, offset, value_type: code, expires_at_ms, idle_seconds, frequency, value }))
     }
 
