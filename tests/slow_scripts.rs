@@ -81,7 +81,6 @@ fn others_are_told_that_a_script_runs_and_may_kill_it() {
         "GET",
         "nosuch",
         "AUTH|x",
-        "REPLCONF|x",
         "SCRIPT|EXISTS|x",
         "SCRIPT|kxx",
         "SCRIPT|KILL|x",

@@ -403,13 +403,15 @@ fn note_time(cx: &mut Context<'_>, command: &Command, args: &Args<'_>, usec: u64
     }
     cx.server.took(if command.has(table::FAST) { "fast-command" } else { "command" }, usec);
     if is_slow {
+        // Scripts are a client of their own, without a connection.
+        let in_script = cx.client.in_script;
         let entry = log::Entry {
             id: 0,
             at_s: cx.server.clock.unix_s(),
             took_us: usec,
             arguments: log::cut(args),
-            address: cx.client.peer.address.clone(),
-            name: cx.client.name.clone(),
+            address: if in_script { "?:0".to_owned() } else { cx.client.peer.address.clone() },
+            name: if in_script { Vec::new() } else { cx.client.name.clone() },
         };
         cx.server.slowlog.add(entry, cx.server.config.slowlog_max_len);
     }

@@ -11,8 +11,17 @@ use crate::commands::{self, Context, Refusal};
 use crate::propagation::Targets;
 use crate::resp::{Args, Output, OwnedArgs};
 
+/// How a script is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandedOn {
+    /// By what its commands did, which has been done.
+    Effects,
+    /// As the command that ran it.
+    Itself,
+}
+
 /// Runs a script that is known, with these keys and arguments, and writes its reply.
-pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Args<'_>) -> Result<(), Refusal> {
+pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Args<'_>) -> Result<HandedOn, Refusal> {
     let scripting = &mut cx.server.scripting;
     let environment = scripting.environment()?;
     let Some(script) = scripting.scripts.get(sha) else {
@@ -22,6 +31,8 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
     let state = &environment.state;
     state.begin(scripting.replicates_effects, cx.server.config.loglevel);
     let db = cx.client.db;
+    let dirty = cx.server.dirty;
+    cx.server.propagation.withheld = Targets::NONE;
     let began_us = cx.server.clock.now_us;
     let out_of_memory = commands::is_out_of_memory(cx.server, cx.world);
     let lua = &environment.lua;
@@ -79,11 +90,15 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
     if wrapped {
         cx.server.hand_on(Targets::ALL, db, [&b"EXEC"[..]].into_iter());
     }
+    cx.server.propagation.reset();
     if state.replicates_effects.get() {
-        cx.server.propagation.reset();
         cx.server.propagation.nothing();
+        return Ok(HandedOn::Effects);
     }
-    Ok(())
+    if cx.server.dirty == dirty && cx.server.propagation.withheld != Targets::NONE {
+        cx.propagate_as_it_came(cx.server.propagation.withheld);
+    }
+    Ok(HandedOn::Itself)
 }
 
 fn write_error(cx: &mut Context<'_>, sha: &Sha, text: &[u8]) {
