@@ -46,7 +46,7 @@ pub(super) fn watch(lua: &Lua, state: &Rc<ScriptState>) -> mlua::Result<()> {
 /// The error that ends a script, which no script catches.
 pub(super) fn killed() -> Error {
     let text = b"Script killed by user with SCRIPT KILL...".to_vec();
-    Error::external(Raised { text, origin: None, ends_script: true })
+    Error::external(Raised { text, value: None, origin: None, ends_script: true })
 }
 
 /// How long a script may run before others are served.
