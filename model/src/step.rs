@@ -287,7 +287,14 @@ impl Model {
     }
 
     /// Makes the only world that explains the outcome the state.
-    fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
+    pub(crate) fn commit(
+        &mut self,
+        client: ClientId,
+        command: &[&[u8]],
+        world: World,
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) {
         let failed = matches!(outcome.replies.first(), Some(Reply::Error(_)));
         if let (true, Some(spec)) = (world.plan.executed, world.command) {
             self.show_to_monitors(client, spec, command, false, span);
