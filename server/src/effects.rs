@@ -151,7 +151,7 @@ impl EventLoop {
         let config = self.engine.config();
         let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
         let engine = &self.engine;
-        let saved = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer));
+        let saved = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer), || Ok(()));
         saved.map_err(|error| files::failure(&error))
     }
 
