@@ -74,8 +74,9 @@ pub fn ends_connection(request: &Request) -> bool {
 /// Does the command do, or lead to, what only replies tell: a choice, a wait, a transaction's end, a message? Then it is not
 /// sent by clients that asked for no replies.
 pub fn needs_replies(request: &Request) -> bool {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         "spop",
+        "sort",
         "wait",
         "multi",
         "exec",

@@ -217,7 +217,9 @@ impl<'a> Session<'a> {
             for (index, sent) in now.iter().enumerate() {
                 let request = &sent.request;
                 let command = self.commands;
-                let closed = self.answers(client.connection, wait, index + 1 == now.len()).map_err(|error| {
+                let listens = !monitors && self.mode(slot) == Mode::Subscribed;
+                let answers = self.answers(client, wait, index + 1 == now.len(), listens);
+                let closed = answers.map_err(|error| {
                     if let TargetError::Crashed(_) = error {
                         at(command + now.len() - 1 - index, &last.request, Wrong::Target(error))
                     } else {
@@ -308,13 +310,18 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Collects the replies to one command into `self.replies`; true when the connection was closed after them.
-    fn answers(&mut self, connection: Connection, wait: Wait, last: bool) -> Result<bool, TargetError> {
+    /// Collects the replies to one command into `self.replies`; true when the connection was closed after them. What comes
+    /// unasked to a client that listens may stand before and behind them.
+    fn answers(&mut self, client: Client, wait: Wait, last: bool, listens: bool) -> Result<bool, TargetError> {
         self.replies.clear();
         let settles = wait != Wait::Reply;
         let mut wait = wait;
         loop {
-            match self.target.receive(connection, wait)? {
+            match self.target.receive(client.connection, wait)? {
+                Received::Reply(reply) if listens && is_message(&reply) => {
+                    self.deliveries.came_ahead(client.id, reply);
+                    continue;
+                }
                 Received::Reply(reply) => self.replies.push(reply),
                 Received::Nothing => return Ok(false),
                 Received::Closed => return Ok(true),
@@ -479,6 +486,16 @@ impl<'a> Session<'a> {
     /// When the next command will have run, for the generator: the middle of what is known.
     pub fn span(&self) -> Span {
         self.target.span()
+    }
+}
+
+/// Is it what a subscription brings?
+fn is_message(reply: &Reply) -> bool {
+    let Reply::Array(parts) = reply else { return false };
+    match parts.as_slice() {
+        [Reply::Bulk(kind), _, _] => kind == b"message",
+        [Reply::Bulk(kind), _, _, _] => kind == b"pmessage",
+        _ => false,
     }
 }
 

@@ -90,7 +90,10 @@ impl Model {
                 self.publish(&channel, &message, Manner::surely(Clause::PUBLISH_1));
             }
             Change::Server(change) => self.server.apply(change),
-            Change::Reload => self.reload(span),
+            Change::Reload => {
+                self.reload(span);
+                self.make_ready_after_reload(span);
+            }
             Change::Observe(observation) => self.observe(client, observation, outcome, span),
         }
     }

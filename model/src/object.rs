@@ -65,6 +65,9 @@ fn is_shared(entry: &Entry) -> bool {
 
 fn reference_count(call: &Call<'_>, entry: &Entry) -> Plan {
     call.cite(Clause::OBJECT_HEADER_2);
+    if call.model.executing && matches!(entry.value, Value::String(_)) && !is_shared(entry) {
+        return Plan::new(Clause::OBJECT_2, Allowed::Within(1..=2));
+    }
     Plan::integer(Clause::OBJECT_2, if is_shared(entry) { SHARED } else { 1 })
 }
 

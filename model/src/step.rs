@@ -344,13 +344,17 @@ impl Model {
         let mut states: Vec<Vec<Option<Entry>>> = vec![Vec::new(); keys.len()];
         let mut touched: Vec<Vec<(ClientId, Touched)>> = Vec::new();
         let mut deliveries = Vec::new();
+        // A key that comes into being does so in each of the worlds at the same moment.
+        let (born, mut last_born) = (self.keyspace.next_born, self.keyspace.next_born);
         for world in worlds {
+            self.keyspace.next_born = born;
             for ((db, key), slot) in keys.iter().zip(&before) {
                 self.keyspace.set_slot(*db, key, slot.clone());
             }
             self.set_touched(&touched_before);
             self.delivery = delivery.clone();
             self.commit(client, command, world, outcome, span);
+            last_born = last_born.max(self.keyspace.next_born);
             touched.push(self.touched());
             deliveries.push(self.delivery.clone());
             for ((db, key), states) in keys.iter().zip(&mut states) {
@@ -366,6 +370,7 @@ impl Model {
                 }
             }
         }
+        self.keyspace.next_born = last_born;
         for ((db, key), mut states) in keys.into_iter().zip(states) {
             let slot =
                 if states.len() > 1 { Some(Slot::Open(states)) } else { states.pop().flatten().map(Slot::Known) };

@@ -72,6 +72,15 @@ impl Deliveries {
         }
     }
 
+    /// A client received something while the reply to its own command was waited for.
+    pub(super) fn came_ahead(&mut self, client: ClientId, message: Reply) {
+        self.ahead.push((client, message));
+    }
+
+    fn is_ahead(&self, client: ClientId) -> bool {
+        self.ahead.iter().any(|(of, _)| *of == client)
+    }
+
     /// The first that is due to a client.
     fn next(&self, client: ClientId) -> Option<usize> {
         self.due.iter().position(|(_, due)| due.client == client)
@@ -148,7 +157,8 @@ impl Session<'_> {
         first_command: usize,
     ) -> Result<(), Box<Finding>> {
         // Slots begin at 1, so that one client has two places.
-        if self.clients.len() <= 2 && sender.is_some() && self.deliveries.due.is_empty() || self.lost {
+        let nothing_waits = self.deliveries.due.is_empty() && self.deliveries.ahead.is_empty();
+        if self.clients.len() <= 2 && sender.is_some() && nothing_waits || self.lost {
             return Ok(());
         }
         let moment = Moment { sender, batch, first_command };
@@ -156,7 +166,7 @@ impl Session<'_> {
         let mut settled = !live;
         for slot in 0..self.clients.len() as Slot {
             let Some(client) = self.clients[slot as usize] else { continue };
-            let owed = self.deliveries.next(client.id).is_some();
+            let owed = self.deliveries.next(client.id).is_some() || self.deliveries.is_ahead(client.id);
             if !owed && (sender == Some(slot) || live && !self.may_receive(client.id)) {
                 continue;
             }
@@ -390,7 +400,7 @@ impl Session<'_> {
             let received = self.target.receive(client.connection, Wait::Poll);
             match received.map_err(|error| moment.finding(None, Wrong::Target(error)))? {
                 Received::Reply(reply) if client.times_out_with(&reply) => self.message(slot, client, reply, moment)?,
-                Received::Reply(reply) => self.deliveries.ahead.push((client.id, reply)),
+                Received::Reply(reply) => self.deliveries.came_ahead(client.id, reply),
                 Received::Nothing | Received::Closed => {}
             }
         }

@@ -168,5 +168,11 @@ pub(crate) fn wait(call: &Call<'_>) -> Result<Plan, Refusal> {
     if wanted <= 0 || call.model.executing {
         return Ok(popped(timeout, Plan::integer(Clause::WAIT_1, 0)));
     }
-    block(call, Clause::WAIT_2, Wait::Replicas, timeout)
+    let plan = block(call, Clause::WAIT_2, Wait::Replicas, timeout)?;
+    let asks_for_none = wanted as i32 <= 0;
+    Ok(if asks_for_none {
+        plan.or_erratum(Erratum::E_97, Allowed::Exactly(Reply::Integer(0)), Vec::new())
+    } else {
+        plan
+    })
 }

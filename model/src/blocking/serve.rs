@@ -76,6 +76,15 @@ impl Model {
         }
     }
 
+    /// Every key was put in its place anew, also one that nobody was served from when it came (E-95). [BLOCK-8]
+    pub(crate) fn make_ready_after_reload(&mut self, span: Span) {
+        for (db, key) in self.waiting.keys().cloned().collect::<Vec<_>>() {
+            if matches!(self.kind(db, &key, span), Some(Kind::List | Kind::Zset)) {
+                self.make_ready(db, &key);
+            }
+        }
+    }
+
     /// Whether an exchange of two databases makes several keys of one of them ready: which of them is served first cannot be
     /// told then. [BLOCK-15]
     pub fn has_chancy_swap(&self, one: usize, other: usize) -> bool {
@@ -108,8 +117,22 @@ impl Model {
             Some(Fate::Alive | Fate::Perhaps) => {}
         }
         let Some(kind) = self.kind(db, key, span) else { return };
-        for client in self.turns(db, key, kind) {
+        self.witness(Clause::BLOCK_10);
+        let place = (db, key.to_vec());
+        for client in self.waiting.get(&place).cloned().unwrap_or_default() {
             let Some(wait) = self.clients.get(&client).and_then(|client| client.blocked.clone()) else { continue };
+            let used_up = self.keyspace.slot(db, key).is_none_or(
+                |slot| matches!(slot, Slot::Known(entry) if entry.value.is_empty() && kind != Kind::Stream),
+            );
+            let fits = wait.wait.kind() == Some(kind);
+            // A list is only found used up when a further client asks it, a sorted set before that.
+            if used_up && (fits || kind == Kind::Zset) {
+                break;
+            }
+            if !fits {
+                self.put_behind(&place, client, kind);
+                continue;
+            }
             let served = match wait.wait {
                 Wait::List { end, .. } => self.serve_pop(client, db, key, end),
                 Wait::Movement { to, .. } => self.serve_movement(client, db, key, &to, span),
@@ -131,40 +154,15 @@ impl Model {
         }
     }
 
-    /// Who waits for a value of this type, in order. Real servers put those who wait for another type behind the others as
-    /// they pass them, until the value is used up (E-94). [BLOCK-10]
-    fn turns(&mut self, db: usize, key: &[u8], kind: Kind) -> Vec<ClientId> {
-        self.witness(Clause::BLOCK_10);
-        let place = (db, key.to_vec());
-        let waiting = self.waiting.get(&place).cloned().unwrap_or_default();
-        let fits = |client: &ClientId| {
-            let blocked = self.clients.get(client).and_then(|client| client.blocked.as_ref());
-            blocked.is_some_and(|blocked| blocked.wait.kind() == Some(kind))
-        };
-        let turns: Vec<ClientId> = waiting.iter().copied().filter(fits).collect();
-        if self.has(Erratum::E_94) && kind != Kind::Stream {
-            let elements = match self.keyspace.slot(db, key) {
-                Some(Slot::Known(entry)) => entry.value.len(),
-                _ => 0,
-            };
-            let mut order: Vec<ClientId> = waiting.clone();
-            let mut served = 0;
-            for client in &waiting {
-                let passed = !fits(client);
-                // A list is only found empty when a further client asks it, a sorted set before that.
-                if served >= elements && (!passed || kind == Kind::Zset) {
-                    break;
-                }
-                if passed {
-                    order.retain(|other| other != client);
-                    order.push(*client);
-                } else {
-                    served += 1;
-                }
-            }
-            self.waiting.insert(place, order);
+    /// Real servers put those who wait for another type behind the others as they pass them (E-94). [BLOCK-10]
+    fn put_behind(&mut self, place: &(usize, Bytes), client: ClientId, kind: Kind) {
+        if !self.has(Erratum::E_94) || kind == Kind::Stream {
+            return;
         }
-        turns
+        if let Some(waiting) = self.waiting.get_mut(place) {
+            waiting.retain(|other| *other != client);
+            waiting.push(client);
+        }
     }
 
     /// The list at a key, while it has elements.

@@ -122,6 +122,7 @@ impl<V> Rax<V> {
                 Meeting::Absent(place) => {
                     if let Edges::Branch(branch) = &mut node.edges {
                         growth.freed += branch.heap();
+                        branch.make_room();
                         branch.bytes.insert(place, rest[0]);
                         branch.children.insert(place, growth.hang(&rest[1..], value));
                         growth.heap += branch.heap();
@@ -151,7 +152,7 @@ fn part<V>(chain: Chain<V>, shared: usize, rest: &[u8], value: V, growth: &mut G
     };
     let (old_byte, new_byte) = (chain.bytes[shared], rest[shared]);
     let new = growth.hang(&rest[shared + 1..], value);
-    let mut branch = Branch { bytes: Vec::with_capacity(4), children: Vec::with_capacity(4) };
+    let mut branch = Branch { bytes: Vec::with_capacity(2), children: Vec::with_capacity(2) };
     if old_byte < new_byte {
         branch.bytes.extend([old_byte, new_byte]);
         branch.children.extend([old, new]);

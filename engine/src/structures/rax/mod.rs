@@ -83,6 +83,16 @@ impl<V> Branch<V> {
         size_of::<Self>() + self.bytes.capacity() + self.children.capacity() * size_of::<Node<V>>()
     }
 
+    /// Makes room for a child more: for a quarter, not for as many again, because most trees are nearly all leaves and
+    /// there are never more than 256 to be moved.
+    fn make_room(&mut self) {
+        if self.children.len() == self.children.capacity() {
+            let more = (self.children.len() / 4).max(1);
+            self.bytes.reserve_exact(more);
+            self.children.reserve_exact(more);
+        }
+    }
+
     /// The place of the child behind this byte, or where it would be; keys are mostly added at the end.
     #[inline]
     fn place(&self, byte: u8) -> Result<usize, usize> {
