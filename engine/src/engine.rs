@@ -85,6 +85,12 @@ impl Engine {
         id
     }
 
+    /// Whether this client's script runs at the moment, see [`World::serve_others`].
+    #[must_use]
+    pub fn runs_script_of(&self, client: ClientId) -> bool {
+        self.server.scripting.slow == Some(client)
+    }
+
     /// Room to read the client's bytes into; [`Event::Input`] must be handled before another client's room is asked
     /// for. Empty when the client is gone.
     pub fn input_buffer(&mut self, client: ClientId) -> &mut [u8] {
@@ -343,6 +349,10 @@ impl Engine {
     }
 
     fn batch_end(&mut self, world: &mut dyn World) {
+        if self.server.scripting.slow.is_some() {
+            // A script is in the middle of its commands: only those are answered who asked meanwhile.
+            return self.announce_output();
+        }
         self.run_unblocked(world);
         if !self.server.doomed.is_empty() {
             self.server.close_doomed();
@@ -431,7 +441,7 @@ impl Engine {
 fn process(server: &mut Server, client: &mut Client, parser: &mut RequestParser, world: &mut dyn World) {
     client.input_held = parser.held();
     client.input_room = parser.free_room();
-    while !client.closing && client.waiting.is_none() {
+    while !client.closing && client.waiting.is_none() && !server.leaving {
         if server.paused_until_ms.is_some() && !client.monitor && server.is_paused(server.clock.unix_ms()) {
             if !client.paused {
                 client.paused = true;

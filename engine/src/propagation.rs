@@ -53,11 +53,13 @@ pub(crate) struct Propagation {
     pub(crate) replicas: Option<Vec<OwnedArgs>>,
     /// Whom a command may tell at all: a script decides it for its commands.
     pub(crate) allowed: Targets,
+    /// Who was to be told of a command that changed nothing, and may not be: the script is handed on in its place.
+    pub(crate) withheld: Targets,
 }
 
 impl Default for Propagation {
     fn default() -> Self {
-        Propagation { said: false, aof: None, replicas: None, allowed: Targets::ALL }
+        Propagation { said: false, aof: None, replicas: None, allowed: Targets::ALL, withheld: Targets::NONE }
     }
 }
 
@@ -76,6 +78,10 @@ impl Propagation {
     /// The command is handed on to `targets` alone, as it came, even if nothing changed.
     pub(crate) fn as_it_came(&mut self, targets: Targets) {
         self.said = true;
+        if self.allowed == Targets::NONE {
+            self.withheld =
+                Targets { aof: self.withheld.aof || targets.aof, replicas: self.withheld.replicas || targets.replicas };
+        }
         self.aof = if targets.aof { None } else { Some(Vec::new()) };
         self.replicas = if targets.replicas { None } else { Some(Vec::new()) };
     }

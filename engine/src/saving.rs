@@ -169,6 +169,7 @@ impl Server {
         }
         self.log(LogLevel::Warning, "Ready to exit, bye bye...");
         self.effects.push(Effect::Exit { code: 0 });
+        self.leaving = true;
     }
 
     /// A snapshot ended. Returns the client whose command goes on now.

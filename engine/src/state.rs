@@ -124,6 +124,8 @@ pub(crate) struct Server {
     pub(crate) lru_clock: u32,
     /// A dataset is being loaded: only some commands may run.
     pub(crate) loading: bool,
+    /// The process is about to end: nothing more runs.
+    pub(crate) leaving: bool,
     /// CLIENT PAUSE: until when, Unix milliseconds.
     pub(crate) paused_until_ms: Option<i64>,
     /// Clients whose input waits for the end of the pause.
@@ -147,9 +149,11 @@ impl Server {
             cron_hz: config.hz,
             lru_clock: 0,
             loading: false,
+            leaving: false,
             paused_until_ms: None,
             paused: Vec::new(),
             keyspace: Keyspace::new(config.databases, &mut rng),
+            scripting: Scripting::new(config.lua_replicate_commands),
             config,
             stats: Stats::new(),
             identity: Identity::draw(&mut rng),
@@ -160,7 +164,6 @@ impl Server {
             effects: Vec::new(),
             dirty: 0,
             propagation: Propagation::default(),
-            scripting: Scripting::default(),
             watches: WatchTable::default(),
             pubsub: PubSub::default(),
             blocking: Blocking::default(),

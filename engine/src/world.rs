@@ -1,5 +1,7 @@
 //! What the engine may ask of its surroundings while it handles an event.
 
+use crate::engine::Engine;
+
 /// What the driver wants of a long-running operation that polled it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Busy {
@@ -21,6 +23,15 @@ pub trait World {
     fn sleep_us(&mut self, us: u64);
     /// Called now and then by operations that keep the engine busy for long.
     fn poll_while_busy(&mut self) -> Busy;
+    /// Called now and then while a script runs for longer than `lua-time-limit`. The driver hands to `engine`, which is the
+    /// one that runs the script, what others sent and executes what that leaves; [`Event::BatchEnd`] has their answers
+    /// announced. The script's own client ([`Engine::runs_script_of`]) is left alone, and no [`Event::Tick`] is told.
+    ///
+    /// [`Event::BatchEnd`]: crate::Event::BatchEnd
+    /// [`Event::Tick`]: crate::Event::Tick
+    fn serve_others(&mut self, _engine: &mut Engine) -> Busy {
+        Busy::Continue
+    }
     /// Facts for INFO that only the process knows, as `(field, value)`; unknown fields are absent.
     fn process_fact(&self, field: &str) -> Option<String>;
     /// Gives pages back that the allocator does not need (MEMORY PURGE).

@@ -57,6 +57,11 @@ impl Table {
         slot
     }
 
+    /// One more than the greatest slot that was ever used.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The connection in a slot.
     #[inline]
     pub(crate) fn get(&mut self, slot: Slot) -> Option<&mut Connection> {

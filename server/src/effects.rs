@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use tally_engine::{Effect, Event, FileEffect, FileId, IoFailure, SnapshotMode};
+use tally_engine::{Effect, Engine, Event, FileEffect, FileId, IoFailure, SnapshotMode};
 
 use crate::child::{Child, Work};
 use crate::event_loop::EventLoop;
@@ -22,17 +22,17 @@ pub(crate) fn path(bytes: &[u8]) -> PathBuf {
 
 impl EventLoop {
     /// Executes everything the engine left, and what comes of that.
-    pub(crate) fn execute_effects(&mut self) {
-        if self.executing || self.engine.effects().is_empty() {
+    pub(crate) fn execute_effects(&mut self, engine: &mut Engine) {
+        if self.executing || self.exit.is_some() || engine.effects().is_empty() {
             return;
         }
         self.executing = true;
         loop {
-            self.pending.extend(self.engine.effects().drain(..).rev());
+            self.pending.extend(engine.effects().drain(..).rev());
             let Some(effect) = self.pending.pop() else {
                 break;
             };
-            self.execute(effect);
+            self.execute(engine, effect);
             if self.exit.is_some() {
                 self.pending.clear();
                 break;
@@ -41,11 +41,11 @@ impl EventLoop {
         self.executing = false;
     }
 
-    fn execute(&mut self, effect: Effect) {
+    fn execute(&mut self, engine: &mut Engine, effect: Effect) {
         match effect {
             Effect::Output { client } => {
                 if let Some(slot) = self.connections.slot_of(client) {
-                    self.write(slot);
+                    self.write(engine, slot);
                 }
             }
             Effect::Close { client, after_output } => {
@@ -53,61 +53,61 @@ impl EventLoop {
                     match self.connections.get(slot) {
                         Some(connection) if after_output => {
                             connection.closing = true;
-                            self.write(slot);
+                            self.write(engine, slot);
                         }
-                        _ => self.close(slot),
+                        _ => self.close(engine, slot),
                     }
                 }
             }
-            Effect::File(step) => self.file_step(step),
+            Effect::File(step) => self.file_step(engine, step),
             Effect::Snapshot(SnapshotMode::Foreground) => {
-                let result = self.save();
-                self.tell(Event::SnapshotEnded { result, copied_on_write: 0 });
+                let result = self.save(engine);
+                self.tell(engine, Event::SnapshotEnded { result, copied_on_write: 0 });
             }
-            Effect::Snapshot(SnapshotMode::Background) => self.start_child(),
+            Effect::Snapshot(SnapshotMode::Background) => self.start_child(engine),
             Effect::StopSnapshot => self.stop_child(Work::Snapshot),
-            Effect::Rewrite => self.start_rewrite(),
+            Effect::Rewrite => self.start_rewrite(engine),
             Effect::StopRewrite => self.stop_child(Work::Rewrite),
             Effect::Reload { aof } => {
-                let result = self.load(aof);
-                self.tell(Event::Reloaded { result });
+                let result = self.load(engine, aof);
+                self.tell(engine, Event::Reloaded { result });
             }
             Effect::RewriteConfig => {
-                let result = self.rewrite_config().map_err(|error| files::failure(&error));
-                self.tell(Event::ConfigRewritten { result });
+                let result = self.rewrite_config(engine).map_err(|error| files::failure(&error));
+                self.tell(engine, Event::ConfigRewritten { result });
             }
-            Effect::ConfigChanged { directive } => self.config_changed(directive),
+            Effect::ConfigChanged { directive } => self.config_changed(engine, directive),
             Effect::Log { level, text } => logging::line(level, &text),
             Effect::Exit { code } => self.exit = Some(code),
             Effect::Crash { reason } => crate::crash::on_purpose(reason),
         }
     }
 
-    fn file_path(&self, file: FileId) -> PathBuf {
+    fn file_path(&self, engine: &Engine, file: FileId) -> PathBuf {
         match file {
-            FileId::Aof => path(&self.engine.config().appendfilename),
+            FileId::Aof => path(&engine.config().appendfilename),
             FileId::AofRewritten => self.rewritten.clone(),
         }
     }
 
-    fn file_step(&mut self, step: FileEffect) {
+    fn file_step(&mut self, engine: &mut Engine, step: FileEffect) {
         let (file, result) = match step {
             FileEffect::Open(file) => {
-                let path = self.file_path(file);
+                let path = self.file_path(engine, file);
                 (file, self.files.open(file, &path, true))
             }
             FileEffect::Reopen(file) => {
-                let path = self.file_path(file);
+                let path = self.file_path(engine, file);
                 (file, self.files.open(file, &path, false))
             }
             FileEffect::Write(file) => {
-                let bytes = self.engine.file_bytes(file);
+                let bytes = engine.file_bytes(file);
                 let length = bytes.len();
                 match self.files.append(file, bytes) {
-                    Ok(()) => return self.tell(Event::FileDone { file, bytes: length }),
+                    Ok(()) => return self.tell(engine, Event::FileDone { file, bytes: length }),
                     Err((bytes, error)) => {
                         let failure = files::failure(&error);
-                        return self.tell(Event::FileFailed { file, bytes, failure });
+                        return self.tell(engine, Event::FileFailed { file, bytes, failure });
                     }
                 }
             }
@@ -121,7 +121,7 @@ impl EventLoop {
             }
             FileEffect::Truncate(file, length) => (file, self.files.truncate(file, length)),
             FileEffect::Rename(from, to) => {
-                let renamed = fs::rename(self.file_path(from), self.file_path(to));
+                let renamed = fs::rename(self.file_path(engine, from), self.file_path(engine, to));
                 if renamed.is_ok()
                     && let Some(old) = self.files.renamed(from, to)
                 {
@@ -133,52 +133,50 @@ impl EventLoop {
                 self.files.close(file);
                 (file, Ok(()))
             }
-            FileEffect::Remove(file) => (file, fs::remove_file(self.file_path(file))),
+            FileEffect::Remove(file) => (file, fs::remove_file(self.file_path(engine, file))),
             FileEffect::SyncDirectory => (FileId::Aof, files::sync_directory(None)),
         };
-        self.background_sync_ended(file, result);
+        self.background_sync_ended(engine, file, result);
     }
 
     /// Tells the engine how a step without bytes ended.
-    pub(crate) fn background_sync_ended(&mut self, file: FileId, result: io::Result<()>) {
+    pub(crate) fn background_sync_ended(&mut self, engine: &mut Engine, file: FileId, result: io::Result<()>) {
         match result {
-            Ok(()) => self.tell(Event::FileDone { file, bytes: 0 }),
-            Err(error) => self.tell(Event::FileFailed { file, bytes: 0, failure: files::failure(&error) }),
+            Ok(()) => self.tell(engine, Event::FileDone { file, bytes: 0 }),
+            Err(error) => self.tell(engine, Event::FileFailed { file, bytes: 0, failure: files::failure(&error) }),
         }
     }
 
-    fn save(&mut self) -> Result<u64, IoFailure> {
-        let config = self.engine.config();
+    fn save(&mut self, engine: &Engine) -> Result<u64, IoFailure> {
+        let config = engine.config();
         let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
-        let engine = &self.engine;
         let saved = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer), || Ok(()));
         saved.map_err(|error| files::failure(&error))
     }
 
-    fn start_child(&mut self) {
-        let config = self.engine.config();
+    fn start_child(&mut self, engine: &mut Engine) {
+        let config = engine.config();
         let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
         let unwanted = self.listening_descriptors();
-        let child =
-            self.fsync.while_it_allocates_nothing(|| Child::save(&self.engine, &destination, incremental, &unwanted));
+        let child = self.fsync.while_it_allocates_nothing(|| Child::save(engine, &destination, incremental, &unwanted));
         match child {
             Ok(child) => {
                 tracing::info!("Background saving started by pid {}", child.pid());
                 let fork_us = child.fork_us;
                 self.child = Some(child);
-                self.tell(Event::ChildStarted { fork_us });
+                self.tell(engine, Event::ChildStarted { fork_us });
             }
             Err(error) => {
                 let failure = files::failure(&error);
                 tracing::warn!("Can't save in background: fork: {}", failure.text);
-                self.tell(Event::SnapshotEnded { result: Err(failure), copied_on_write: 0 });
+                self.tell(engine, Event::SnapshotEnded { result: Err(failure), copied_on_write: 0 });
             }
         }
     }
 
-    fn start_rewrite(&mut self) {
+    fn start_rewrite(&mut self, engine: &mut Engine) {
         let unwanted = self.listening_descriptors();
-        let started = self.fsync.while_it_allocates_nothing(|| rewrite::start(&self.engine, &unwanted));
+        let started = self.fsync.while_it_allocates_nothing(|| rewrite::start(engine, &unwanted));
         let started = started.and_then(|(child, ends)| match self.watch_rewrite(&ends) {
             Ok(()) => Ok((child, ends)),
             Err(error) => {
@@ -193,12 +191,12 @@ impl EventLoop {
                 self.rewritten = child.path();
                 self.child = Some(child);
                 self.rewrite_ends = Some(ends);
-                self.tell(Event::ChildStarted { fork_us });
+                self.tell(engine, Event::ChildStarted { fork_us });
             }
             Err(error) => {
                 let failure = files::failure(&error);
                 tracing::warn!("Can't rewrite append only file in background: fork: {}", failure.text);
-                self.tell(Event::RewriteEnded { result: Err(failure), copied_on_write: 0 });
+                self.tell(engine, Event::RewriteEnded { result: Err(failure), copied_on_write: 0 });
             }
         }
     }
@@ -211,40 +209,40 @@ impl EventLoop {
     }
 
     /// Looks whether the child has ended.
-    pub(crate) fn reap_child(&mut self) {
+    pub(crate) fn reap_child(&mut self, engine: &mut Engine) {
         let Some((end, work)) = self.child.as_mut().and_then(|child| Some((child.reap(false)?, child.work()))) else {
             return;
         };
         self.child = None;
         let (result, copied_on_write) = (end.result, end.copied_on_write);
         match work {
-            Work::Snapshot => self.tell(Event::SnapshotEnded { result, copied_on_write }),
+            Work::Snapshot => self.tell(engine, Event::SnapshotEnded { result, copied_on_write }),
             Work::Rewrite => {
                 self.unwatch_rewrite();
-                self.tell(Event::RewriteEnded { result, copied_on_write });
+                self.tell(engine, Event::RewriteEnded { result, copied_on_write });
             }
         }
     }
 
     /// Loads the dump or the AOF into the emptied dataset.
-    pub(crate) fn load(&mut self, aof: bool) -> Result<(), IoFailure> {
-        let config = self.engine.config();
+    pub(crate) fn load(&mut self, engine: &mut Engine, aof: bool) -> Result<(), IoFailure> {
+        let config = engine.config();
         let name = path(if aof { &config.appendfilename } else { &config.dbfilename });
         let mut file = File::open(&name).map_err(|error| files::failure(&error))?;
         if aof {
-            let loaded = self.engine.load_aof(&mut self.world, &mut file);
+            let loaded = engine.load_aof(&mut self.world, &mut file);
             loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
         } else {
-            let loaded = self.engine.load_rdb(&mut self.world, &mut file);
+            let loaded = engine.load_rdb(&mut self.world, &mut file);
             loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
         }
     }
 
     /// Replaces the configuration file as a whole, so that a crash leaves the old one or the new one.
-    fn rewrite_config(&mut self) -> io::Result<()> {
+    fn rewrite_config(&mut self, engine: &Engine) -> io::Result<()> {
         // Through links to the file itself: a rename would replace the link.
-        let target = fs::canonicalize(path(&self.engine.config().config_file))?;
-        let new = self.engine.config().rewritten(&fs::read(&target)?);
+        let target = fs::canonicalize(path(&engine.config().config_file))?;
+        let new = engine.config().rewritten(&fs::read(&target)?);
         let permissions = fs::metadata(&target)?.permissions();
         let mut name = target.clone().into_os_string();
         name.push(format!(".{}.tmp", std::process::id()));
@@ -265,8 +263,8 @@ impl EventLoop {
     }
 
     /// A directive that this crate acts on was set by CONFIG SET. The others are read when they are needed.
-    fn config_changed(&mut self, directive: &str) {
-        let config = self.engine.config();
+    fn config_changed(&mut self, engine: &Engine, directive: &str) {
+        let config = engine.config();
         match directive {
             "loglevel" => logging::set_level(config.loglevel),
             "maxclients" => {

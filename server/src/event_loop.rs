@@ -19,7 +19,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown, sockopt};
 use tally_engine::aof::rewrite::{ParentEnds, PipeEvent};
-use tally_engine::{Effect, Engine, Event, Peer, World};
+use tally_engine::{Busy, Effect, Engine, Event, Peer, World};
 
 use crate::child::Child;
 use crate::connection::{Connection, Slot, Table};
@@ -46,9 +46,8 @@ const BYTES_AT_ONCE: usize = 1024 * 1024;
 /// Pieces of output given to the kernel in one call.
 const SLICES: usize = 64;
 
-/// The running server: the engine and everything it acts on.
+/// Everything the engine acts on, and its [`World`].
 pub(crate) struct EventLoop {
-    pub(crate) engine: Engine,
     pub(crate) world: SystemWorld,
     poll: Poll,
     pub(crate) listeners: Vec<Listener>,
@@ -66,6 +65,8 @@ pub(crate) struct EventLoop {
     pub(crate) executing: bool,
     /// Connections that may have more to read or write without another event.
     unfinished: Vec<Slot>,
+    /// Events were taken from the kernel, which tells of them only once, and may not have been looked at.
+    taken: bool,
     /// Counts the turns of the loop.
     round: u64,
     /// Set by the effect that ends the process.
@@ -79,7 +80,7 @@ pub(crate) struct EventLoop {
 
 impl EventLoop {
     /// Registers the listeners.
-    pub(crate) fn new(engine: Engine, world: SystemWorld, listeners: Vec<Listener>) -> io::Result<EventLoop> {
+    pub(crate) fn new(world: SystemWorld, listeners: Vec<Listener>) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         for (index, listener) in listeners.iter().enumerate() {
             let token = Token(FIRST_LISTENER + index);
@@ -87,7 +88,6 @@ impl EventLoop {
         }
         let fsync = BackgroundSync::start(Waker::new(poll.registry(), WAKER)?)?;
         Ok(EventLoop {
-            engine,
             world,
             poll,
             listeners,
@@ -100,6 +100,7 @@ impl EventLoop {
             pending: Vec::new(),
             executing: false,
             unfinished: Vec::new(),
+            taken: false,
             round: 0,
             exit: None,
             accept_again: false,
@@ -109,40 +110,23 @@ impl EventLoop {
     }
 
     /// Serves until an effect ends the process; returns its exit code.
-    pub(crate) fn run(&mut self) -> io::Result<i32> {
+    pub(crate) fn run(&mut self, engine: &mut Engine) -> io::Result<i32> {
         let mut events = Events::with_capacity(EVENTS);
-        self.tell(Event::BatchEnd);
+        self.tell(engine, Event::BatchEnd);
         while self.exit.is_none() {
-            self.round += 1;
-            let patience = self.until_next_tick();
-            match self.poll.poll(&mut events, Some(patience)) {
-                Ok(()) => {}
-                // A signal; no event was taken.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-                Err(error) => return Err(error),
-            }
-            for slot in std::mem::take(&mut self.unfinished) {
-                if let Some(connection) = self.connections.get(slot).filter(|connection| connection.queued) {
-                    connection.queued = false;
-                    self.write(slot);
-                    self.read(slot, false);
-                }
-            }
-            for event in &events {
-                self.dispatch(event);
-            }
-            if std::mem::take(&mut self.accept_more) {
-                self.accept_all();
-            }
-            self.tick_if_due();
+            let patience = self.until_next_tick(engine);
+            self.wait_for(&mut events, patience)?;
+            self.taken = true;
+            self.serve(engine, &events);
+            self.tick_if_due(engine);
             let told_to_stop = signals::termination_requested();
             if told_to_stop {
-                self.tell(Event::Terminate);
+                self.tell(engine, Event::Terminate);
             }
-            self.tell(Event::BatchEnd);
+            self.tell(engine, Event::BatchEnd);
             // What the pipe does not take now is offered again in the turn that begins when it can take more.
-            if self.rewrite_ends.is_some() && self.engine.rewrite_has_diff() {
-                self.rewrite_step(PipeEvent::Data);
+            if self.rewrite_ends.is_some() && engine.rewrite_has_diff() {
+                self.rewrite_step(engine, PipeEvent::Data);
             }
             // Not a request that came since it was looked for.
             if told_to_stop && self.exit.is_none() {
@@ -152,56 +136,87 @@ impl EventLoop {
         Ok(self.exit.unwrap_or(0))
     }
 
-    /// Hands an event to the engine and executes what it leaves.
-    #[inline]
-    pub(crate) fn tell(&mut self, event: Event) {
-        self.engine.handle(&mut self.world, event);
-        self.execute_effects();
+    /// Waits until something is ready, but no longer than `patience`.
+    fn wait_for(&mut self, events: &mut Events, patience: Duration) -> io::Result<()> {
+        match self.poll.poll(events, Some(patience)) {
+            Ok(()) => Ok(()),
+            // A signal; no event was taken.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    fn dispatch(&mut self, event: &mio::event::Event) {
+    /// Reads and writes what is ready, and what was left over.
+    fn serve(&mut self, engine: &mut Engine, events: &Events) {
+        self.round += 1;
+        for slot in std::mem::take(&mut self.unfinished) {
+            if let Some(connection) = self.connections.get(slot).filter(|connection| connection.queued) {
+                connection.queued = false;
+                self.write(engine, slot);
+                self.read(engine, slot, false);
+            }
+        }
+        for event in events {
+            self.dispatch(engine, event);
+        }
+        if std::mem::take(&mut self.accept_more) {
+            self.accept_all(engine);
+        }
+    }
+
+    /// Hands an event to the engine and executes what it leaves.
+    #[inline]
+    pub(crate) fn tell(&mut self, engine: &mut Engine, event: Event) {
+        engine.handle(self, event);
+        self.execute_effects(engine);
+    }
+
+    fn dispatch(&mut self, engine: &mut Engine, event: &mio::event::Event) {
         match event.token() {
             WAKER => {
                 while let Some((file, result)) = self.fsync.finished() {
-                    self.background_sync_ended(file, result);
+                    self.background_sync_ended(engine, file, result);
                 }
             }
             REWRITE => {
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.rewrite_step(PipeEvent::Signal);
+                    self.rewrite_step(engine, PipeEvent::Signal);
                 }
             }
-            Token(token) if token >= FIRST_LISTENER => self.accept(token - FIRST_LISTENER),
+            Token(token) if token >= FIRST_LISTENER => self.accept(engine, token - FIRST_LISTENER),
             Token(slot) => {
                 if event.is_writable() || event.is_write_closed() || event.is_error() {
                     if let Some(connection) = self.connections.get(slot) {
                         connection.blocked = false;
                     }
-                    self.write(slot);
+                    self.write(engine, slot);
                 }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.read(slot, event.is_read_closed() || event.is_error());
+                    self.read(engine, slot, event.is_read_closed() || event.is_error());
                 }
             }
         }
     }
 
     /// How long to wait at most: not at all while connections are unfinished.
-    fn until_next_tick(&mut self) -> Duration {
+    fn until_next_tick(&mut self, engine: &Engine) -> Duration {
         if !self.unfinished.is_empty() || self.accept_more {
             return Duration::ZERO;
         }
         let now_us = self.world.unix_us();
-        let due_us = self.engine.next_tick_ms(now_us.div_euclid(1000)).saturating_mul(1000);
+        let due_us = engine.next_tick_ms(now_us.div_euclid(1000)).saturating_mul(1000);
         let wait_us = due_us.saturating_sub(now_us);
         // Rounded up: woken a moment early, the loop would turn idly until the tick is due.
         Duration::from_millis(u64::try_from(wait_us).unwrap_or(0).div_ceil(1000))
     }
 
-    fn tick_if_due(&mut self) {
+    fn tick_if_due(&mut self, engine: &mut Engine) {
         let now_us = self.world.unix_us();
         let now_ms = now_us.div_euclid(1000);
-        if now_ms < self.engine.next_tick_ms(now_ms) {
+        if now_ms < engine.next_tick_ms(now_ms) {
             return;
         }
         if self.last_second != now_us / 1_000_000 {
@@ -209,19 +224,19 @@ impl EventLoop {
             logging::refresh_time_zone();
         }
         if std::mem::take(&mut self.accept_again) {
-            self.accept_all();
+            self.accept_all(engine);
         }
-        self.reap_child();
-        self.tell(Event::Tick);
+        self.reap_child(engine);
+        self.tell(engine, Event::Tick);
     }
 
-    fn accept_all(&mut self) {
+    fn accept_all(&mut self, engine: &mut Engine) {
         for index in 0..self.listeners.len() {
-            self.accept(index);
+            self.accept(engine, index);
         }
     }
 
-    fn accept(&mut self, index: usize) {
+    fn accept(&mut self, engine: &mut Engine, index: usize) {
         for _ in 0..ACCEPTS_AT_ONCE {
             let Some(listener) = self.listeners.get(index) else {
                 return;
@@ -230,7 +245,7 @@ impl EventLoop {
             match acceptfrom_with(&listener.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok((socket, address)) => {
                     let address = address.and_then(|address| SocketAddr::try_from(address).ok());
-                    if let Err(error) = self.admit(socket, address.filter(|_| !unix)) {
+                    if let Err(error) = self.admit(engine, socket, address.filter(|_| !unix)) {
                         tracing::warn!("Error registering fd event for the new client: {error}");
                     }
                 }
@@ -248,9 +263,9 @@ impl EventLoop {
     }
 
     /// A new connection; without an address it came over the Unix socket.
-    fn admit(&mut self, socket: OwnedFd, address: Option<SocketAddr>) -> io::Result<()> {
+    fn admit(&mut self, engine: &mut Engine, socket: OwnedFd, address: Option<SocketAddr>) -> io::Result<()> {
         let descriptor = socket.as_raw_fd();
-        let config = self.engine.config();
+        let config = engine.config();
         let peer = match address {
             Some(address) => {
                 sockopt::set_tcp_nodelay(&socket, true)?;
@@ -269,7 +284,7 @@ impl EventLoop {
         };
         let token = Token(self.connections.next_slot());
         self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
-        let client = self.engine.connect(&mut self.world, peer);
+        let client = engine.connect(self, peer);
         self.connections.insert(Connection {
             socket,
             client,
@@ -278,27 +293,30 @@ impl EventLoop {
             queued: false,
             fed_in: 0,
         });
-        self.execute_effects();
+        self.execute_effects(engine);
         Ok(())
     }
 
     /// Reads what a socket holds. `ended` when the kernel said that the peer will send no more: then the end is read
     /// too, although the last read was a short one. The end is only acted on in a later round than the input before
     /// it, so that the replies to that input are sent first.
-    fn read(&mut self, slot: Slot, ended: bool) {
+    fn read(&mut self, engine: &mut Engine, slot: Slot, ended: bool) {
         for _ in 0..READS_AT_ONCE {
             let Some(connection) = self.connections.get(slot).filter(|connection| !connection.closing) else {
                 return;
             };
             let client = connection.client;
-            let room = self.engine.input_buffer(client);
+            if engine.runs_script_of(client) {
+                return self.continue_later(slot);
+            }
+            let room = engine.input_buffer(client);
             let capacity = room.len();
             match rustix::io::read(&connection.socket, room) {
                 Ok(0) if connection.fed_in == self.round => break,
-                Ok(0) => return self.end(slot),
+                Ok(0) => return self.end(engine, slot),
                 Ok(bytes) => {
                     connection.fed_in = self.round;
-                    self.tell(Event::Input { client, bytes });
+                    self.tell(engine, Event::Input { client, bytes });
                     if bytes < capacity {
                         if ended {
                             break;
@@ -308,21 +326,21 @@ impl EventLoop {
                 }
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR) => {}
-                Err(errno) => return self.lose(slot, Some(errno)),
+                Err(errno) => return self.lose(engine, slot, Some(errno)),
             }
         }
         self.continue_later(slot);
     }
 
     /// The peer sends no more. What waits for it is still delivered: it may have closed only its sending side.
-    fn end(&mut self, slot: Slot) {
+    fn end(&mut self, engine: &mut Engine, slot: Slot) {
         let Some(connection) = self.connections.get(slot) else {
             return;
         };
         if connection.blocked {
             connection.closing = true;
         } else {
-            self.lose(slot, None);
+            self.lose(engine, slot, None);
         }
     }
 
@@ -336,7 +354,7 @@ impl EventLoop {
     }
 
     /// Sends what the engine holds for a connection, as far as the socket takes it.
-    pub(crate) fn write(&mut self, slot: Slot) {
+    pub(crate) fn write(&mut self, engine: &mut Engine, slot: Slot) {
         let mut sent = 0;
         loop {
             let Some(connection) = self.connections.get(slot) else {
@@ -345,17 +363,20 @@ impl EventLoop {
             if connection.blocked {
                 return;
             }
+            if engine.runs_script_of(connection.client) {
+                return self.continue_later(slot);
+            }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let mut count = 0;
             let mut offered = 0;
-            for (place, piece) in slices.iter_mut().zip(self.engine.output(connection.client)) {
+            for (place, piece) in slices.iter_mut().zip(engine.output(connection.client)) {
                 *place = IoSlice::new(piece);
                 offered += piece.len();
                 count += 1;
             }
             if offered == 0 {
                 if connection.closing {
-                    self.close(slot);
+                    self.close(engine, slot);
                 }
                 return;
             }
@@ -366,10 +387,10 @@ impl EventLoop {
             };
             match result {
                 Ok(bytes) => {
-                    self.engine.written(connection.client, bytes);
+                    engine.written(connection.client, bytes);
                     sent += bytes;
                     if bytes < offered {
-                        return self.wait_until_writable(slot);
+                        return self.wait_until_writable(engine, slot);
                     }
                     if count < SLICES && !connection.closing {
                         return;
@@ -378,14 +399,14 @@ impl EventLoop {
                         return self.continue_later(slot);
                     }
                 }
-                Err(Errno::AGAIN) => return self.wait_until_writable(slot),
+                Err(Errno::AGAIN) => return self.wait_until_writable(engine, slot),
                 Err(Errno::INTR) => {}
-                Err(errno) => return self.lose(slot, Some(errno)),
+                Err(errno) => return self.lose(engine, slot, Some(errno)),
             }
         }
     }
 
-    fn wait_until_writable(&mut self, slot: Slot) {
+    fn wait_until_writable(&mut self, engine: &mut Engine, slot: Slot) {
         let Some(connection) = self.connections.get(slot) else {
             return;
         };
@@ -394,12 +415,12 @@ impl EventLoop {
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&descriptor), Token(slot), interest) {
             tracing::warn!("Cannot wait for a client to read its replies: {error}");
-            self.lose(slot, None);
+            self.lose(engine, slot, None);
         }
     }
 
     /// The connection ended by itself.
-    fn lose(&mut self, slot: Slot, errno: Option<Errno>) {
+    fn lose(&mut self, engine: &mut Engine, slot: Slot, errno: Option<Errno>) {
         if let Some(connection) = self.connections.get(slot) {
             let client = connection.client;
             match errno {
@@ -408,12 +429,12 @@ impl EventLoop {
                 }
                 None => tracing::debug!("Client closed connection"),
             }
-            self.close(slot);
+            self.close(engine, slot);
         }
     }
 
     /// Closes a connection and tells the engine.
-    pub(crate) fn close(&mut self, slot: Slot) {
+    pub(crate) fn close(&mut self, engine: &mut Engine, slot: Slot) {
         let Some(connection) = self.connections.remove(slot) else {
             return;
         };
@@ -424,7 +445,7 @@ impl EventLoop {
             let _ = shutdown(&connection.socket, Shutdown::Both);
         }
         drop(connection.socket);
-        self.tell(Event::Closed { client: connection.client });
+        self.tell(engine, Event::Closed { client: connection.client });
     }
 
     /// Has the loop woken by the pipes of a rewrite.
@@ -449,15 +470,71 @@ impl EventLoop {
         }
     }
 
-    fn rewrite_step(&mut self, event: PipeEvent) {
+    fn rewrite_step(&mut self, engine: &mut Engine, event: PipeEvent) {
         if let Some(ends) = &mut self.rewrite_ends {
-            self.engine.rewrite_step(ends, event);
+            engine.rewrite_step(ends, event);
         }
     }
 
     /// Descriptors a child must not keep open.
     pub(crate) fn listening_descriptors(&self) -> Vec<std::os::fd::BorrowedFd<'_>> {
         self.listeners.iter().map(|listener| listener.socket.as_fd()).collect()
+    }
+}
+
+/// The kernel's clocks and the process's facts are [`SystemWorld`]'s; a script that runs for long is a matter of sockets.
+impl World for EventLoop {
+    #[inline]
+    fn now_us(&mut self) -> u64 {
+        self.world.now_us()
+    }
+
+    #[inline]
+    fn unix_us(&mut self) -> i64 {
+        self.world.unix_us()
+    }
+
+    fn used_memory(&self) -> usize {
+        self.world.used_memory()
+    }
+
+    fn sleep_us(&mut self, us: u64) {
+        self.world.sleep_us(us);
+    }
+
+    fn poll_while_busy(&mut self) -> Busy {
+        self.world.poll_while_busy()
+    }
+
+    fn serve_others(&mut self, engine: &mut Engine) -> Busy {
+        let mut events = Events::with_capacity(EVENTS);
+        // The script may be run by what an effect's answer set going: the effects behind that one wait until it is over.
+        let pending = std::mem::take(&mut self.pending);
+        let executing = std::mem::take(&mut self.executing);
+        // What is wrong with the poll shows in the next turn of the loop as well, which ends the process for it.
+        if self.wait_for(&mut events, Duration::ZERO).is_ok() {
+            if std::mem::take(&mut self.taken) {
+                (0..self.connections.slots()).for_each(|slot| self.read(engine, slot, false));
+                self.accept_all(engine);
+            }
+            self.serve(engine, &events);
+            self.tell(engine, Event::BatchEnd);
+        }
+        self.executing = executing;
+        self.pending = pending;
+        if self.exit.is_some() { Busy::Stop } else { Busy::Continue }
+    }
+
+    fn process_fact(&self, field: &str) -> Option<String> {
+        self.world.process_fact(field)
+    }
+
+    fn release_memory(&mut self) {
+        self.world.release_memory();
+    }
+
+    fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {
+        self.world.change_directory(path)
     }
 }
 
@@ -484,8 +561,8 @@ mod tests {
             let listeners = listen::tcp(&["127.0.0.1".to_owned()], 0, 8).unwrap();
             let address = rustix::net::getsockname(&listeners[0].socket).unwrap();
             let _client = std::net::TcpStream::connect(SocketAddr::try_from(address).unwrap()).unwrap();
-            let mut server = EventLoop::new(Engine::new(config, 1), SystemWorld::new(), listeners).unwrap();
-            server.accept_all();
+            let mut server = EventLoop::new(SystemWorld::new(), listeners).unwrap();
+            server.accept_all(&mut Engine::new(config, 1));
             let socket = &server.connections.get(0).unwrap().socket;
             assert!(sockopt::tcp_nodelay(socket).unwrap());
             assert_eq!(sockopt::socket_keepalive(socket).unwrap(), expected.is_some());

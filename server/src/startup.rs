@@ -100,12 +100,12 @@ fn start(arguments: &[OsString]) -> Result<i32, Fatal> {
 
     let unix_socket = (!config.unixsocket.is_empty()).then(|| path(&config.unixsocket));
     let world = SystemWorld::new();
-    let engine = Engine::new(config, seed());
-    let mut server = EventLoop::new(engine, world, listeners).map_err(Fatal::of("Can't create the event loop"))?;
-    server.engine.start(&mut server.world);
-    load(&mut server)?;
-    server.execute_effects();
-    if server.engine.config().port != 0 {
+    let mut engine = Engine::new(config, seed());
+    let mut server = EventLoop::new(world, listeners).map_err(Fatal::of("Can't create the event loop"))?;
+    engine.start(&mut server);
+    load(&mut server, &mut engine)?;
+    server.execute_effects(&mut engine);
+    if engine.config().port != 0 {
         tracing::info!("Ready to accept connections");
     }
     if let Some(path) = &unix_socket {
@@ -113,7 +113,7 @@ fn start(arguments: &[OsString]) -> Result<i32, Fatal> {
     }
     supervisor.notify_ready();
 
-    let ended = server.run();
+    let ended = server.run(&mut engine);
     if let Some(child) = server.child.take() {
         child.stop();
     }
@@ -214,8 +214,8 @@ fn banner(config: &Config) {
 }
 
 /// Loads the dataset: the AOF where it is switched on, else the dump; a file that is not there is an empty dataset.
-fn load(server: &mut EventLoop) -> Result<(), Fatal> {
-    let config = server.engine.config();
+fn load(server: &mut EventLoop, engine: &mut Engine) -> Result<(), Fatal> {
+    let config = engine.config();
     let aof = config.appendonly;
     let name = path(if aof { &config.appendfilename } else { &config.dbfilename });
     let Some(length) = existing(&name).map_err(Fatal::of("Fatal error loading the DB"))? else {
@@ -226,7 +226,7 @@ fn load(server: &mut EventLoop) -> Result<(), Fatal> {
     }
     signals::set_loading(true);
     let began = Instant::now();
-    let loaded = server.load(aof);
+    let loaded = server.load(engine, aof);
     signals::set_loading(false);
     let seconds = began.elapsed().as_secs_f64();
     match loaded {

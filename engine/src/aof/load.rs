@@ -172,8 +172,8 @@ impl<R: BufRead> Runner<R> {
 
     fn run(&mut self, server: &mut Server, world: &mut dyn World, command: &OwnedArgs) -> Result<(), AofErrorKind> {
         let Some(found) = find(server, command)? else { return Ok(()) };
-        // PFCOUNT counts as one that reads, but keeps what it computes.
-        if !found.has(table::WRITE) && !["select", "pfcount"].contains(&found.name) {
+        // PFCOUNT counts as one that reads, but keeps what it computes; scripts do what they do.
+        if !found.has(table::WRITE) && !["select", "pfcount", "eval", "evalsha", "script"].contains(&found.name) {
             return Ok(());
         }
         let now_ms = server.clock.unix_ms();

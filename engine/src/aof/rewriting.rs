@@ -113,6 +113,7 @@ impl Server {
     /// Begins to rewrite the append-only file; no child may be at work.
     pub(crate) fn rewrite_aof(&mut self) {
         self.rewrites.scheduled = false;
+        self.scripting.forget_handed_on();
         self.rewrites.current = Some(Rewrite { started_s: self.clock.unix_s(), parent: None, placing: None });
         self.note_children();
         self.effects.push(Effect::Rewrite);

@@ -83,8 +83,10 @@ pub(crate) fn debug(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal
             cx.server.set_active_expire(begins_with_nonzero(&args[2]));
             cx.reply().ok();
         }
-        // Scripts replicate their effects always, as they do by default since Redis 5.
-        (b"lua-always-replicate-commands", 3) => cx.reply().ok(),
+        (b"lua-always-replicate-commands", 3) => {
+            cx.server.scripting.replicates_effects = begins_with_nonzero(&args[2]);
+            cx.reply().ok();
+        }
         (b"error", 3) => return Err(args[2].to_vec().into()),
         (b"log", 3) => {
             let text = format!("DEBUG LOG: {}", String::from_utf8_lossy(&args[2]));

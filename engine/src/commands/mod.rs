@@ -226,6 +226,10 @@ pub(crate) fn process(server: &mut Server, client: &mut Client, world: &mut dyn 
 /// are sent more than they read.
 #[inline]
 pub(crate) fn settle(cx: &mut Context<'_>) {
+    if cx.server.scripting.slow.is_some() {
+        // Who waits for what a script makes ready is served when it is over.
+        return;
+    }
     if cx.server.blocking.has_ready() {
         cx.server.serve_blocked(Some(cx.client));
     }
@@ -296,7 +300,8 @@ fn check(cx: &mut Context<'_>, args: &Args<'_>) -> Result<usize, Unfit> {
     if !config.requirepass.is_empty() && !cx.client.authenticated && command.name != "auth" {
         return Err(Refusal::Fixed("NOAUTH Authentication required.").into());
     }
-    if config.maxmemory > 0 && takes_memory(cx.client, command) && is_out_of_memory(cx.server, cx.world) {
+    let slow = cx.server.scripting.slow.is_some();
+    if config.maxmemory > 0 && !slow && takes_memory(cx.client, command) && is_out_of_memory(cx.server, cx.world) {
         return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'.").into());
     }
     // PING too, so that who watches over the server learns of it.
@@ -313,8 +318,25 @@ fn check(cx: &mut Context<'_>, args: &Args<'_>) -> Result<usize, Unfit> {
         let refusal = Refusal::Fixed("LOADING Redis is loading the dataset in memory");
         return Err(Unfit { refusal, breaks_transaction: false });
     }
+    if slow && !runs_beside_scripts(command, args) {
+        return Err(Refusal::Fixed(BUSY).into());
+    }
     Ok(index)
 }
+
+/// Whether the command may run while a script takes longer than it should. As in Redis the first letter decides.
+#[cold]
+fn runs_beside_scripts(command: &Command, args: &Args<'_>) -> bool {
+    let letter = if args.len() == 2 { args[1].first().map(u8::to_ascii_lowercase) } else { None };
+    match command.name {
+        "auth" | "replconf" => true,
+        "shutdown" => letter == Some(b'n'),
+        "script" => letter == Some(b'k'),
+        _ => false,
+    }
+}
+
+const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
 
 /// Whether the command is refused when memory is short: those that may need some, and all that would be queued.
 fn takes_memory(client: &Client, command: &Command) -> bool {
@@ -381,13 +403,15 @@ fn note_time(cx: &mut Context<'_>, command: &Command, args: &Args<'_>, usec: u64
     }
     cx.server.took(if command.has(table::FAST) { "fast-command" } else { "command" }, usec);
     if is_slow {
+        // Scripts are a client of their own, without a connection.
+        let in_script = cx.client.in_script;
         let entry = log::Entry {
             id: 0,
             at_s: cx.server.clock.unix_s(),
             took_us: usec,
             arguments: log::cut(args),
-            address: cx.client.peer.address.clone(),
-            name: cx.client.name.clone(),
+            address: if in_script { "?:0".to_owned() } else { cx.client.peer.address.clone() },
+            name: if in_script { Vec::new() } else { cx.client.name.clone() },
         };
         cx.server.slowlog.add(entry, cx.server.config.slowlog_max_len);
     }

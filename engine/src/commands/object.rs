@@ -5,7 +5,7 @@ use crate::lru;
 use crate::resp::Args;
 
 const HELP: [&str; 5] = [
-    "OBJECT <subcommand> arg ... Subcommands are:",
+    "OBJECT <subcommand> arg arg ... arg. Subcommands are:",
     "ENCODING <key> -- Tell how the value is stored.",
     "FREQ <key> -- Tell the counter of accesses, which grows with the logarithm of their number (LFU policies only).",
     "IDLETIME <key> -- Tell the seconds since the last access (not under LFU policies).",

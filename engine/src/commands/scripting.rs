@@ -4,7 +4,7 @@ use super::{Context, Refusal, unknown_subcommand};
 use crate::number::parse_i64;
 use crate::propagation::Targets;
 use crate::resp::Args;
-use crate::scripting::{self, Sha};
+use crate::scripting::{self, HandedOn, Sha};
 
 const NO_SCRIPT: Refusal = Refusal::Fixed("NOSCRIPT No matching script. Please use EVAL.");
 
@@ -21,7 +21,8 @@ const HELP: &[&str] = &[
 pub(crate) fn eval(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     let keys = keys(args)?;
     let sha = cx.server.scripting.load(&args[1])?;
-    scripting::run(cx, &sha, args.between(3, 3 + keys), args.from(3 + keys))
+    scripting::run(cx, &sha, args.between(3, 3 + keys), args.from(3 + keys))?;
+    Ok(())
 }
 
 /// `EVALSHA sha1 numkeys key… arg…`.
@@ -31,7 +32,20 @@ pub(crate) fn evalsha(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
     if !cx.server.scripting.knows(&sha) {
         return Err(NO_SCRIPT);
     }
-    scripting::run(cx, &sha, args.between(3, 3 + keys), args.from(3 + keys))
+    let dirty = cx.server.dirty;
+    let handed_on = scripting::run(cx, &sha, args.between(3, 3 + keys), args.from(3 + keys))?;
+    if handed_on == HandedOn::Itself
+        && let Some(text) = cx.server.scripting.text_to_hand_on(&sha)
+    {
+        // Who hears of it for the first time does not know the script by its name.
+        if cx.server.dirty == dirty {
+            cx.propagate_instead(Targets::ALL, &[b"SCRIPT", b"LOAD", &text]);
+        } else {
+            let rest: Vec<&[u8]> = args.iter().skip(2).collect();
+            cx.propagate_instead(Targets::ALL, &[&[b"EVAL".as_slice(), &text], rest.as_slice()].concat());
+        }
+    }
+    Ok(())
 }
 
 /// How many of the arguments are keys.
@@ -67,7 +81,10 @@ pub(crate) fn script(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusa
             cx.propagate_as_it_came(Targets::ALL);
             cx.reply().bulk(sha.bytes());
         }
-        (b"kill", 2) => return Err("NOTBUSY No scripts in execution right now.".into()),
+        (b"kill", 2) => {
+            cx.server.scripting.kill()?;
+            cx.reply().ok();
+        }
         (b"debug", 3) => match args[2].to_ascii_lowercase().as_slice() {
             b"no" => cx.reply().ok(),
             b"yes" | b"sync" => return Err("ERR There is no script debugger".into()),

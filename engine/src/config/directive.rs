@@ -360,6 +360,7 @@ pub static DIRECTIVES: &[Directive] = &[
     switch!("cluster-enabled", cluster_enabled).hidden(),
     switch!("syslog-enabled", syslog_enabled).hidden(),
     switch!("always-show-logo", always_show_logo).hidden(),
+    switch!("lua-replicate-commands", lua_replicate_commands).hidden(),
     shown("rename-command", Kind::Rename).hidden(),
     shown("loadmodule", Kind::Module).hidden(),
     shown("list-max-ziplist-entries", Kind::Obsolete).hidden(),

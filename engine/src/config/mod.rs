@@ -84,6 +84,8 @@ pub struct Config {
     pub hll_sparse_max_bytes: i64,
     /// Milliseconds.
     pub lua_time_limit: i64,
+    /// Scripts hand on their effects, and not themselves.
+    pub lua_replicate_commands: bool,
     /// Microseconds; negative: off.
     pub slowlog_log_slower_than: i64,
     /// Milliseconds; 0: off.
@@ -223,6 +225,7 @@ impl Default for Config {
             zset_max_ziplist_value: 64,
             hll_sparse_max_bytes: 3000,
             lua_time_limit: 5000,
+            lua_replicate_commands: true,
             slowlog_log_slower_than: 10_000,
             latency_monitor_threshold: 0,
             slowlog_max_len: 128,

@@ -84,6 +84,9 @@ pub enum RdbErrorKind {
     /// Data of a module outside keys, and the module is not there.
     #[error("data of module {0}, which is not loaded")]
     ModuleAux(String),
+    /// A script that is no Lua.
+    #[error("a script that does not compile")]
+    Script,
     /// A field inside a module's value that cannot be skipped.
     #[error("module value: field {0} cannot be skipped")]
     ModuleField(u64),

@@ -115,6 +115,13 @@ impl Server {
                 // [RDB-38]
                 Some(Record::Function(_)) => report.functions += 1,
                 // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them.
+                Some(Record::Aux { name, text }) if name == b"lua" => {
+                    self.scripting.load(text).map_err(|_| RdbError {
+                        offset: start,
+                        opcode: Some(super::opcode::AUX),
+                        kind: RdbErrorKind::Script,
+                    })?;
+                }
                 Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. }) => {}
             }
         }

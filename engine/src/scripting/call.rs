@@ -4,6 +4,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 use super::raise::raise;
 use super::reply::{self, Answered};
+use super::slow::Patience;
 use super::state::ScriptState;
 use crate::client::ReplyMode;
 use crate::commands::table::{self, COMMANDS};
@@ -24,6 +25,8 @@ pub(super) struct Running<'a, 'c> {
     pub(super) output: Output,
     /// The bytes of a reply that came in several pieces.
     pub(super) scratch: Vec<u8>,
+    /// How long the script may run undisturbed.
+    pub(super) patience: Patience,
 }
 
 /// Why a command is not run, or its error.

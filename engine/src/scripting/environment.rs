@@ -5,11 +5,12 @@
 
 use std::rc::Rc;
 
+use mlua::debug::DebugSource;
 use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
 
 use super::raise::{self, Raised, position};
 use super::state::ScriptState;
-use super::{Sha, bits, json, message_pack, packing, random, redis_table};
+use super::{Sha, bits, json, message_pack, packing, random, redis_table, slow};
 
 /// Bytes that the Lua state may take: a script that wants more is told so, and the process lives.
 const MEMORY_MAX: usize = 1024 * 1024 * 1024;
@@ -21,27 +22,28 @@ const PRELUDE_CHUNK: &str = "=[C]";
 
 /// The functions that catch errors. They are Lua and not Rust so that a script's calls nest as deep as with Lua's own.
 const PRELUDE: &str = r"
-local pcall, xpcall, resume, load, plain, text_only = ...
+local pcall, xpcall, resume, select, value_expected, plain, text_only = ...
 local function settle(ok, ...)
     if ok then return true, ... end
     return false, plain((...))
 end
 return function(...)
+    if select('#', ...) == 0 then return value_expected() end
     return settle(pcall(...))
 end, function(f, handler)
     return settle(xpcall(f, function(err) return handler(plain(err)) end))
 end, function(...)
     return settle(resume(...))
-end, function(reader, name)
+end, function(reader)
     local begun = false
-    return load(function()
+    return function()
         local piece = reader()
         if not begun then
             begun = true
             text_only(piece)
         end
         return piece
-    end, name)
+    end
 end
 ";
 
@@ -80,6 +82,7 @@ impl Environment {
         let redis = redis_table::create(&lua, &state)?;
         globals.raw_set("redis", &redis)?;
         protect_globals(&lua, &globals)?;
+        slow::watch(&lua, &state)?;
         let handler = lua.create_function(|lua, error: Value| add_place(lua, &error))?;
         Ok(Environment { lua, state, redis, xpcall, loadstring, handler })
     }
@@ -131,9 +134,11 @@ fn install_catching(lua: &Lua, globals: &Table, state: &Rc<ScriptState>) -> mlua
     let coroutine: Table = globals.raw_get("coroutine")?;
     let of_script = Rc::clone(state);
     let plain = lua.create_function(move |lua, value: Value| {
-        let ends = of_script.killed.get() || raise::raised(&value).is_some_and(|raised| raised.ends_script);
+        let ends = raise::raised(&value).is_some_and(|raised| raised.ends_script);
         match value {
             Value::Error(error) if ends => Err(*error),
+            // An error of the handler that saw the end of the script hides it.
+            _ if of_script.ended.get() => Err(slow::killed()),
             other => raise::plain(lua, other),
         }
     })?;
@@ -142,17 +147,21 @@ fn install_catching(lua: &Lua, globals: &Table, state: &Rc<ScriptState>) -> mlua
         _ => Ok(()),
     })?;
     let chunk = lua.load(PRELUDE).set_name(PRELUDE_CHUNK);
-    let (pcall, xpcall, resume, load): (Function, Function, Function, Function) = chunk.call((
+    let (pcall, xpcall, resume, guarded): (Function, Function, Function, Function) = chunk.call((
         globals.raw_get::<Function>("pcall")?,
         globals.raw_get::<Function>("xpcall")?,
         coroutine.raw_get::<Function>("resume")?,
-        globals.raw_get::<Function>("load")?,
+        globals.raw_get::<Function>("select")?,
+        lua.create_function(raise::value_expected)?,
         plain,
         text_only,
     ))?;
     globals.raw_set("pcall", pcall)?;
     globals.raw_set("xpcall", xpcall)?;
-    globals.raw_set("load", load)?;
+    globals.raw_set("error", lua.create_function(raise::error)?)?;
+    let original: Function = globals.raw_get("load")?;
+    let load = move |lua: &Lua, arguments: MultiValue| raise::load(lua, &arguments, &original, &guarded);
+    globals.raw_set("load", lua.create_function(load)?)?;
     coroutine.raw_set("resume", resume)?;
     let original: Function = globals.raw_get("loadstring")?;
     let loadstring = lua.create_function(move |lua, arguments: MultiValue| match arguments.front() {
@@ -160,9 +169,14 @@ fn install_catching(lua: &Lua, globals: &Table, state: &Rc<ScriptState>) -> mlua
             let refusal = lua.create_string("bytecode is not allowed")?;
             Ok(MultiValue::from_iter([Value::Nil, Value::String(refusal)]))
         }
-        _ => original.call::<MultiValue>(arguments),
+        _ => raise::loadstring(lua, arguments, &original),
     })?;
     globals.raw_set("loadstring", loadstring)
+}
+
+/// Whether a function on the stack is the prelude's, and not one of C, whose chunk has the same name.
+pub(super) fn is_prelude(source: &DebugSource<'_>) -> bool {
+    source.what != "C" && source.source.as_deref() == Some(PRELUDE_CHUNK)
 }
 
 /// Whether Lua would take this for a compiled chunk.
@@ -202,7 +216,7 @@ fn refuse(lua: &Lua, what: &str, name: &Value, origin: &'static str) -> mlua::Re
     let mut text = format!("{}Script attempted to {what} global variable '", position(lua, 1)).into_bytes();
     text.extend_from_slice(&name.as_bytes());
     text.push(b'\'');
-    Ok(mlua::Error::external(Raised { text, origin: Some(origin), ends_script: false }))
+    Ok(mlua::Error::external(Raised { text, value: None, origin: Some(origin), ends_script: false }))
 }
 
 /// The error with the place in front from which it was raised.
@@ -217,7 +231,10 @@ fn add_place(lua: &Lua, error: &Value) -> mlua::Result<LuaString> {
         Value::String(_) | Value::Integer(_) | Value::Number(_) => {
             lua.coerce_string(error.clone())?.map(|text| text.as_bytes().to_vec()).unwrap_or_default()
         }
-        Value::Error(error) => raise::words(error),
+        Value::Error(inner) => match raise::raised(error).and_then(|raised| raised.value.as_ref()) {
+            Some(value) => return add_place(lua, value),
+            None => raise::words(inner),
+        },
         other => return unprintable(raise::type_name(Some(other))),
     };
     let origin = raise::raised(error).and_then(|raised| raised.origin).map(|origin| format!("{origin}: "));
@@ -232,13 +249,14 @@ fn place_raised(lua: &Lua) -> Option<String> {
     loop {
         let found = lua.inspect_stack(level, |debug| {
             let source = debug.source();
-            let foreign = source.what == "C" || source.source.as_deref() == Some(PRELUDE_CHUNK);
+            let foreign = source.what == "C";
+            let prelude = is_prelude(&source);
             let line = debug.current_line().map_or(-1, |line| i64::try_from(line).unwrap_or(-1));
             let place = format!("{}:{line}: ", source.source.unwrap_or_default());
-            (foreign, place)
+            (prelude, foreign, place)
         });
-        let (foreign, place) = found?;
-        if !foreign || !std::mem::take(&mut own) {
+        let (prelude, foreign, place) = found?;
+        if !prelude && (!foreign || !std::mem::take(&mut own)) {
             return Some(place);
         }
         level += 1;

@@ -25,15 +25,19 @@ mod random;
 mod redis_table;
 mod reply;
 mod run;
+mod slow;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use sha1::{Digest as _, Sha1};
 
+use crate::commands::Refusal;
+use crate::event::ClientId;
+
 use environment::Environment;
-pub(crate) use run::run;
+pub(crate) use run::{HandedOn, run};
 
 /// The name of a script: the SHA1 of its text, in hexadecimal digits of lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,17 +82,38 @@ pub(crate) struct Scripting {
     /// None before the first script.
     environment: Option<Rc<Environment>>,
     scripts: BTreeMap<Sha, Script>,
+    /// Those whose text was handed on in place of their name, so that the name will do.
+    handed_on: BTreeSet<Sha>,
     /// Scripts hand on their effects from the beginning, and not themselves.
     pub(crate) replicates_effects: bool,
-}
-
-impl Default for Scripting {
-    fn default() -> Self {
-        Scripting { environment: None, scripts: BTreeMap::new(), replicates_effects: true }
-    }
+    /// Whose script runs for longer than `lua-time-limit`, while others are served.
+    pub(crate) slow: Option<ClientId>,
 }
 
 impl Scripting {
+    /// No script is known.
+    pub(crate) fn new(replicates_effects: bool) -> Scripting {
+        Scripting {
+            environment: None,
+            scripts: BTreeMap::new(),
+            handed_on: BTreeSet::new(),
+            replicates_effects,
+            slow: None,
+        }
+    }
+
+    /// The text of a script that is known, if EVALSHA of it cannot be handed on as it came because those to whom it is
+    /// handed on may not know it yet. From now on they do.
+    pub(crate) fn text_to_hand_on(&mut self, sha: &Sha) -> Option<Vec<u8>> {
+        let script = self.scripts.get(sha)?;
+        self.handed_on.insert(*sha).then(|| script.text.clone())
+    }
+
+    /// Scripts are told anew from here: the append-only file begins again.
+    pub(crate) fn forget_handed_on(&mut self) {
+        self.handed_on.clear();
+    }
+
     /// Whether the script is known.
     pub(crate) fn knows(&self, sha: &Sha) -> bool {
         self.scripts.contains_key(sha)
@@ -112,7 +137,20 @@ impl Scripting {
     /// Forgets all scripts, and whatever they left in the Lua state.
     pub(crate) fn flush(&mut self) {
         self.scripts.clear();
+        self.handed_on.clear();
         self.environment = None;
+    }
+
+    /// Has the script that runs end, unless it has written.
+    pub(crate) fn kill(&mut self) -> Result<(), Refusal> {
+        match self.environment.as_ref().filter(|_| self.slow.is_some()) {
+            None => Err("NOTBUSY No scripts in execution right now.".into()),
+            Some(environment) if environment.state.wrote.get() => Err(Refusal::Fixed(slow::UNKILLABLE)),
+            Some(environment) => {
+                environment.state.killed.set(true);
+                Ok(())
+            }
+        }
     }
 
     fn environment(&mut self) -> Result<Rc<Environment>, Vec<u8>> {

@@ -5,13 +5,23 @@ use std::cell::RefCell;
 use mlua::MultiValue;
 
 use super::call::Running;
+use super::slow::Patience;
 use super::{Sha, raise, reply};
 use crate::commands::{self, Context, Refusal};
 use crate::propagation::Targets;
 use crate::resp::{Args, Output, OwnedArgs};
 
+/// How a script is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandedOn {
+    /// By what its commands did, which has been done.
+    Effects,
+    /// As the command that ran it.
+    Itself,
+}
+
 /// Runs a script that is known, with these keys and arguments, and writes its reply.
-pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Args<'_>) -> Result<(), Refusal> {
+pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Args<'_>) -> Result<HandedOn, Refusal> {
     let scripting = &mut cx.server.scripting;
     let environment = scripting.environment()?;
     let Some(script) = scripting.scripts.get(sha) else {
@@ -21,6 +31,9 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
     let state = &environment.state;
     state.begin(scripting.replicates_effects, cx.server.config.loglevel);
     let db = cx.client.db;
+    let dirty = cx.server.dirty;
+    cx.server.propagation.withheld = Targets::NONE;
+    let began_us = cx.server.clock.now_us;
     let out_of_memory = commands::is_out_of_memory(cx.server, cx.world);
     let lua = &environment.lua;
     let strings = |arguments: Args<'_>| {
@@ -41,8 +54,9 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
             arguments: OwnedArgs::default(),
             output: Output::default(),
             scratch: Vec::new(),
+            patience: Patience::new(began_us),
         });
-        lua.scope(|scope| {
+        let outcome = lua.scope(|scope| {
             for (name, raises) in [("call", true), ("pcall", false)] {
                 let running = &running;
                 let function = scope.create_function(move |lua, values: MultiValue| {
@@ -52,9 +66,17 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
                 })?;
                 environment.redis.raw_set(name, function)?;
             }
+            let goes_on = scope.create_function(|_, ()| {
+                // It is asked by Lua's code, which does not run while a command does.
+                Ok(running.try_borrow_mut().is_ok_and(|mut running| running.goes_on()))
+            })?;
+            state.goes_on.replace(Some(goes_on));
             environment.run(&function)
-        })
+        });
+        running.into_inner().end();
+        outcome
     });
+    state.goes_on.take();
     cx.client.db = db;
     let wrapped = state.wrapped.get();
     for (level, text) in state.log.borrow_mut().drain(..) {
@@ -68,11 +90,15 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
     if wrapped {
         cx.server.hand_on(Targets::ALL, db, [&b"EXEC"[..]].into_iter());
     }
+    cx.server.propagation.reset();
     if state.replicates_effects.get() {
-        cx.server.propagation.reset();
         cx.server.propagation.nothing();
+        return Ok(HandedOn::Effects);
     }
-    Ok(())
+    if cx.server.dirty == dirty && cx.server.propagation.withheld != Targets::NONE {
+        cx.propagate_as_it_came(cx.server.propagation.withheld);
+    }
+    Ok(HandedOn::Itself)
 }
 
 fn write_error(cx: &mut Context<'_>, sha: &Sha, text: &[u8]) {

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use mlua::Function;
+
 use super::random::Lrand48;
 use crate::effect::LogLevel;
 use crate::propagation::Targets;
@@ -19,8 +21,12 @@ pub(super) struct ScriptState {
     pub(super) targets: Cell<Targets>,
     /// MULTI was handed on, so EXEC will be.
     pub(super) wrapped: Cell<bool>,
-    /// The script is to end: somebody killed it.
+    /// Somebody killed the script: it ends as soon as Lua's code can be stopped.
     pub(super) killed: Cell<bool>,
+    /// The error that ends the script was raised.
+    pub(super) ended: Cell<bool>,
+    /// Asks whether the script goes on ([`super::slow`]); none while no script runs.
+    pub(super) goes_on: RefCell<Option<Function>>,
     /// Lines for the log.
     pub(super) log: RefCell<Vec<(LogLevel, String)>>,
     /// The least grave lines that are logged.
@@ -38,6 +44,8 @@ impl Default for ScriptState {
             targets: Cell::new(Targets::ALL),
             wrapped: Cell::new(false),
             killed: Cell::new(false),
+            ended: Cell::new(false),
+            goes_on: RefCell::default(),
             log: RefCell::default(),
             verbosity: Cell::new(LogLevel::Debug),
             random: RefCell::default(),
@@ -54,6 +62,7 @@ impl ScriptState {
         self.targets.set(Targets::ALL);
         self.wrapped.set(false);
         self.killed.set(false);
+        self.ended.set(false);
         self.verbosity.set(verbosity);
         self.random.replace(Lrand48::default());
     }

@@ -149,7 +149,8 @@ fn set_integer(arguments: &Arguments<'_>, place: usize, setting: &mut i32, low: 
     let number = i32::try_from(arguments.integer(place)?).ok().filter(|number| (low..=high).contains(number));
     match number {
         Some(number) => *setting = number,
-        None => return Err(arguments.bad(place, format_args!("expected integer between {low} and {high}"))),
+        // Whichever argument it is: the library says the first.
+        None => return Err(arguments.bad(1, format_args!("expected integer between {low} and {high}"))),
     }
     Ok(())
 }
