@@ -366,21 +366,27 @@ impl Episode<'_, '_> {
             self.session.coverage.withheld += 1;
             return None;
         }
-        Some(grammar.alone || live && (is_by_bytes(&sent.request) || counts_distinct(&sent.request)))
+        Some(grammar.alone || live && may_be_chancy(&sent.request))
     }
 
     /// May the command not be queued? On a live server not where its answer depends on what nobody knows.
     fn is_unfit_in_transaction(&self, request: &Request) -> bool {
         let live = self.session.target.can().live;
-        profile::is_unfit_in_transaction(request) || live && (is_by_bytes(request) || counts_distinct(request))
+        profile::is_unfit_in_transaction(request) || live && may_be_chancy(request)
     }
 
-    /// Does a live server answer with whatever the levels of its skiplist or the bytes behind a string lead to?
+    /// Does a live server answer with whatever the levels of its skiplist, the bytes behind a string or the order of those
+    /// who wait lead to?
     fn is_chancy(&self, slot: Slot, request: &Request) -> bool {
         let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
         let model = &self.session.model;
         self.session.target.can().live
             && (is_by_bytes(request) && model.has_chancy_ranges(db, request.argument(1))
+                || swaps(request)
+                    && match [request.argument(1), request.argument(2)].map(number) {
+                        [Some(one), Some(other)] => model.has_chancy_swap(one, other),
+                        _ => false,
+                    }
                 || counts_distinct(request)
                     && request.arguments().skip(1).any(|word| model.has_damaged_hyperloglog(db, word)))
     }
@@ -400,6 +406,20 @@ impl Episode<'_, '_> {
             }
         })
     }
+}
+
+/// Can the command be one whose answer depends on what nobody knows? Then what was sent before it must be known.
+fn may_be_chancy(request: &Request) -> bool {
+    is_by_bytes(request) || counts_distinct(request) || swaps(request)
+}
+
+/// Is it SWAPDB?
+fn swaps(request: &Request) -> bool {
+    request.is(0, "swapdb") && request.len() == 3
+}
+
+fn number(text: &[u8]) -> Option<usize> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Is it one of the commands on ranges of a sorted set's members?

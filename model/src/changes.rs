@@ -83,10 +83,12 @@ impl Model {
                 if is_gone && before.is_none_or(|(_, kind)| kind.is_none()) {
                     continue;
                 }
-                // What real servers make of a deadline beyond all time may be one that has passed (E-2).
+                // What real servers make of a deadline beyond all time may be one that has passed (E-2), and one within the
+                // span may have.
+                let may_have_passed = |deadline: Deadline| deadline.earliest_ms <= span.latest_ms;
                 let doubtful = event.1 == "expire"
                     && matches!(self.keyspace.slot(db, &key), Some(Slot::Known(entry))
-                        if entry.deadline.is_some_and(Deadline::is_unknown));
+                        if entry.deadline.is_some_and(may_have_passed));
                 if doubtful {
                     let manner = Manner { optional: true, ..Manner::surely(Clause::NOTIFY_11) };
                     self.notify(db, &key, event, manner);

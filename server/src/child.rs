@@ -73,8 +73,14 @@ impl Child {
         unwanted: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
         let unwanted: Vec<RawFd> = unwanted.iter().map(AsRawFd::as_raw_fd).collect();
+        let server = rustix::process::getpid();
         Child::fork(Work::Snapshot, &unwanted, |_| {
-            files::write_dump(destination, incremental_sync, |writer| engine.snapshot(writer))
+            // Who lost its server may not put its dump in place: another one may have saved a newer one since. [BGSAVE-9]
+            let wanted = || match rustix::process::getppid() {
+                Some(parent) if parent == server => Ok(()),
+                _ => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+            };
+            files::write_dump(destination, incremental_sync, |writer| engine.snapshot(writer), wanted)
         })
     }
 

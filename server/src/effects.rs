@@ -150,7 +150,7 @@ impl EventLoop {
     fn save(&mut self, engine: &Engine) -> Result<u64, IoFailure> {
         let config = engine.config();
         let (destination, incremental) = (path(&config.dbfilename), config.rdb_save_incremental_fsync);
-        let saved = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer));
+        let saved = files::write_dump(&destination, incremental, |writer| engine.snapshot(writer), || Ok(()));
         saved.map_err(|error| files::failure(&error))
     }
 

@@ -46,11 +46,13 @@ pub(crate) fn remove_own_temporary_dump() {
     unsafe { libc::unlink(path.as_ptr().cast()) };
 }
 
-/// Writes a dump under its temporary name and puts it in place. Returns what `fill` says it wrote.
+/// Writes a dump under its temporary name and puts it in place, if `wanted` does not object when it is complete. Returns
+/// what `fill` says it wrote.
 pub(crate) fn write_dump(
     destination: &Path,
     incremental_sync: bool,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<u64>,
+    wanted: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<u64> {
     let temporary = temporary_dump(std::process::id());
     let result = (|| {
@@ -59,6 +61,7 @@ pub(crate) fn write_dump(
         let bytes = fill(&mut writer)?;
         let stepwise = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         stepwise.finish()?;
+        wanted()?;
         fs::rename(&temporary, destination)?;
         sync_directory(destination.parent())?;
         Ok(bytes)
