@@ -114,11 +114,10 @@ impl Gathering {
             // Early 5.0 releases lay streams out otherwise than 5.0.14.
             let strange = limits.real_time && !limits.families.contains(&Family::Streams);
             // What scripts do is beside the point where other families are asked for.
-            let asked = !limits.families.is_empty();
             let plain = |grammar: &&Grammar| {
                 (!grammar.alone || grammar.family == Family::Blocking)
                     && !(strange && grammar.family == Family::Streams)
-                    && (!asked || grammar.family != Family::Scripting || limits.families.contains(&Family::Scripting))
+                    && (grammar.family != Family::Scripting || limits.families.contains(&Family::Scripting))
             };
             for grammar in grammar::all().filter(plain).filter(|grammar| known(grammar.name).is_some()) {
                 table.extend(std::iter::repeat_n(grammar, usize::from(grammar.weight).div_ceil(4)));
