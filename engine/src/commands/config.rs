@@ -69,6 +69,10 @@ fn set(cx: &mut Context<'_>, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
     if name.eq_ignore_ascii_case(b"maxclients") {
         check_open_files(cx, value)?;
     }
+    // It would begin with what is loaded so far, and end the file that is complete. [LOADING-4]
+    if cx.server.loading && name.eq_ignore_ascii_case(b"appendonly") && value.eq_ignore_ascii_case(b"yes") {
+        return Err(Refusal::Fixed("ERR Unable to turn on AOF. Check server logs."));
+    }
     let changed = if name.eq_ignore_ascii_case(b"dir") {
         let absolute =
             cx.world.change_directory(value).map_err(|reason| format!("ERR Changing directory: {reason}"))?;
