@@ -28,6 +28,20 @@ use crate::span::{Outcome, Span};
 /// The most worlds one command is judged in; with more open keys in one command than that its answer is left unchecked.
 const MOST_WORLDS: usize = 256;
 
+/// Adds a state to those that a key may be in. A key that one world found and another made anew is one of which less is
+/// owed to iterations: the younger one.
+fn add_state(states: &mut Vec<Option<Entry>>, state: Option<Entry>) {
+    let twin = states.iter_mut().find(|known| match (&**known, &state) {
+        (Some(known), Some(entry)) => *known == Entry { born: known.born, ..entry.clone() },
+        (known, state) => known.is_none() && state.is_none(),
+    });
+    match (twin, state) {
+        (Some(Some(known)), Some(entry)) => known.born = known.born.max(entry.born),
+        (Some(_), _) => {}
+        (None, state) => states.push(state),
+    }
+}
+
 /// One way the open keys may stand, and what follows in it.
 pub(crate) struct World {
     command: Option<&'static Command>,
@@ -364,9 +378,7 @@ impl Model {
                     Some(Slot::Open(versions)) => versions.clone(),
                 };
                 for state in after {
-                    if !states.contains(&state) {
-                        states.push(state);
-                    }
+                    add_state(states, state);
                 }
             }
         }

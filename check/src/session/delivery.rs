@@ -87,17 +87,21 @@ impl Deliveries {
     }
 
     /// What is due to the client and admits the reply: the next, behind those that need not come; or one that may come early.
+    /// What has to come goes before what need not: if both come, the second of them is left for the latter.
     fn admitting(&self, client: ClientId, reply: &Reply, errors: ErrorPolicy) -> Option<usize> {
         let late = self.events_changed || self.late.contains(&client);
         let mut in_turn = true;
-        self.due.iter().position(|(_, due)| {
-            if due.client != client {
-                return false;
+        let mut spare = None;
+        for (index, (_, due)) in self.due.iter().enumerate().filter(|(_, (_, due))| due.client == client) {
+            if (in_turn || due.early) && due.admits(reply, errors) {
+                if !due.optional {
+                    return Some(index);
+                }
+                spare = spare.or(Some(index));
             }
-            let admits = (in_turn || due.early) && due.admits(reply, errors);
             in_turn &= due.optional || due.early && late;
-            admits
-        })
+        }
+        spare
     }
 
     /// What was due before, did not come then, and admits the reply.
