@@ -117,13 +117,16 @@ fn info_says_how_far_loading_is() {
 }
 
 //= SPEC.md#loading-at-start
-//# [LOADING-4] (wire) CONFIG SET `appendonly yes` while a file is loaded MUST answer `-ERR Unable to turn on AOF. Check server logs.` and leave the append-only file off.
+//# [LOADING-4] (wire) CONFIG with another subcommand than GET while a file is loaded MUST answer `-ERR Only CONFIG GET is allowed during loading`.
 #[test]
 fn no_append_only_file_begins_with_half_a_dataset() {
     let file = dump(KEYS);
     let (mut conversation, mut loading) = begun(&file, false);
     let reply = conversation.exchange(&[b"CONFIG", b"SET", b"appendonly", b"yes"]);
-    assert_eq!(reply, b"-ERR Unable to turn on AOF. Check server logs.\r\n");
+    assert_eq!(reply, b"-ERR Only CONFIG GET is allowed during loading\r\n");
+    assert_eq!(conversation.exchange(&[b"CONFIG", b"NONSENSE"]), reply);
+    let shown = b"*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n";
+    assert_eq!(conversation.exchange(&[b"CONFIG", b"GET", b"appendonly"]), shown);
     finish(&mut conversation, &mut loading);
     assert!(conversation.text(&["INFO", "persistence"]).contains("aof_enabled:0"));
     assert_eq!(conversation.exchange(&[b"CONFIG", b"SET", b"appendonly", b"yes"]), b"+OK\r\n");

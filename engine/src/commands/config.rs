@@ -21,6 +21,10 @@ const DRIVERS: [&str; 6] = ["dir", "hz", "loglevel", "maxclients", "protected-mo
 
 /// `CONFIG GET pattern`, `CONFIG SET name value`, `CONFIG RESETSTAT`, `CONFIG REWRITE`, `CONFIG HELP`.
 pub(crate) fn config(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
+    // An append-only file would begin with what is loaded so far. [LOADING-4]
+    if cx.server.loading && !args.is(1, "get") {
+        return Err("ERR Only CONFIG GET is allowed during loading".into());
+    }
     match args.len() {
         2 if args.is(1, "help") => cx.reply().lines(HELP.into_iter()),
         3 if args.is(1, "get") => get(cx, &args[2]),
@@ -68,10 +72,6 @@ fn get(cx: &mut Context<'_>, pattern: &[u8]) {
 fn set(cx: &mut Context<'_>, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
     if name.eq_ignore_ascii_case(b"maxclients") {
         check_open_files(cx, value)?;
-    }
-    // It would begin with what is loaded so far, and end the file that is complete. [LOADING-4]
-    if cx.server.loading && name.eq_ignore_ascii_case(b"appendonly") && value.eq_ignore_ascii_case(b"yes") {
-        return Err(Refusal::Fixed("ERR Unable to turn on AOF. Check server logs."));
     }
     let changed = if name.eq_ignore_ascii_case(b"dir") {
         let absolute =
