@@ -178,9 +178,7 @@ impl Swarm {
         let most_elements = [20, 20, 140, 600][choice.below(4) as usize];
         let mut pools = Pools::draw(choice, many_keys, chunked.is_some());
         let mut table = table(choice, limits);
-        // Long runs against live servers are not silent yet about what several clients do to each other: see `is_held_back`.
-        let held_back = limits.real_time && limits.families.is_empty();
-        let gathering = if held_back { Gathering::None } else { Gathering::draw(choice, limits) };
+        let gathering = Gathering::draw(choice, limits);
         gathering.prefer(choice, limits, &mut table);
         let (clients, departures) = match gathering {
             Gathering::None => (clients, if clients == 1 { 0 } else { [0, 0, 2][choice.below(3) as usize] }),
@@ -435,10 +433,9 @@ fn is_held_back(grammar: &Grammar) -> bool {
     grammar.family == Family::Scripting
 }
 
-/// Likewise on live servers: what several clients do to each other, and children, whose end nobody foresees there.
+/// Likewise on live servers: children, whose end nobody foresees there.
 fn is_held_back_live(grammar: &Grammar) -> bool {
-    matches!(grammar.family, Family::Transactions | Family::Blocking | Family::PubSub)
-        || matches!(grammar.name, "monitor" | "bgsave" | "bgrewriteaof")
+    matches!(grammar.name, "bgsave" | "bgrewriteaof")
 }
 
 /// Does the grammar take something that can make a value longer?
