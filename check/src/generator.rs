@@ -178,9 +178,7 @@ impl Swarm {
         let most_elements = [20, 20, 140, 600][choice.below(4) as usize];
         let mut pools = Pools::draw(choice, many_keys, chunked.is_some());
         let mut table = table(choice, limits);
-        // Long runs against live servers are not silent yet about what several clients do to each other: see `is_held_back_live`.
-        let held_back = limits.real_time && limits.families.is_empty();
-        let gathering = if held_back { Gathering::None } else { Gathering::draw(choice, limits) };
+        let gathering = Gathering::draw(choice, limits);
         gathering.prefer(choice, limits, &mut table);
         let (clients, departures) = match gathering {
             Gathering::None => (clients, if clients == 1 { 0 } else { [0, 0, 2][choice.below(3) as usize] }),
@@ -429,11 +427,10 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
     table
 }
 
-/// Is the command drawn on live servers only where its family is asked for? So is what several clients do to each other, and
-/// children, whose end nobody foresees there.
+/// Is the command drawn on live servers only where its family is asked for? Scripts, over which long runs are not known to be
+/// silent there, and children, whose end nobody foresees.
 fn is_held_back_live(grammar: &Grammar) -> bool {
-    matches!(grammar.family, Family::Transactions | Family::Blocking | Family::PubSub | Family::Scripting)
-        || matches!(grammar.name, "monitor" | "bgsave" | "bgrewriteaof")
+    grammar.family == Family::Scripting || matches!(grammar.name, "bgsave" | "bgrewriteaof")
 }
 
 /// Does the grammar take something that can make a value longer?

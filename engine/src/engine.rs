@@ -357,7 +357,10 @@ impl Engine {
         if !self.server.doomed.is_empty() {
             self.server.close_doomed();
         }
-        self.server.expire_cycle(world, Cycle::Fast);
+        // Of a dataset that is not complete nothing expires.
+        if !self.server.loading {
+            self.server.expire_cycle(world, Cycle::Fast);
+        }
         self.server.flush_aof();
         // Under `appendfsync always` a reply promises that the file holds what it answers.
         if !self.server.aof.holds_replies() {

@@ -8,6 +8,7 @@ use std::fmt::{Display, Write as _};
 use crate::client::Client;
 use crate::commands::table;
 use crate::config::value::Choice as _;
+use crate::loading::Progress;
 use crate::memory::{Figures, excess, ratio};
 use crate::state::Server;
 use crate::world::World;
@@ -221,6 +222,25 @@ impl Report<'_> {
             self.line("aof_pending_bio_fsync", u8::from(server.aof.syncs_in_background()));
             self.line("aof_delayed_fsync", server.aof.delayed_syncs);
         }
+        if let Some(progress) = server.loading_progress {
+            self.loading(progress, now_s);
+        }
+    }
+
+    /// How far loading is. [LOADING-3]
+    fn loading(&mut self, progress: Progress, now_s: i64) {
+        let Progress { started_s, total, loaded } = progress;
+        let elapsed_s = u64::try_from(now_s - started_s).unwrap_or(0);
+        // A guess, while there is nothing to reckon with.
+        let eta_s = match (elapsed_s, loaded) {
+            (0, _) | (_, 0) => 1,
+            _ => u128::from(elapsed_s) * u128::from(total.saturating_sub(loaded)) / u128::from(loaded),
+        };
+        self.line("loading_start_time", started_s);
+        self.line("loading_total_bytes", total);
+        self.line("loading_loaded_bytes", loaded);
+        self.line("loading_loaded_perc", format_args!("{:.2}", loaded as f64 * 100.0 / total.max(1) as f64));
+        self.line("loading_eta_seconds", eta_s);
     }
 
     fn stats(&mut self) {

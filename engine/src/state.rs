@@ -124,6 +124,8 @@ pub(crate) struct Server {
     pub(crate) lru_clock: u32,
     /// A dataset is being loaded: only some commands may run.
     pub(crate) loading: bool,
+    /// How far that is, when clients can ask.
+    pub(crate) loading_progress: Option<crate::loading::Progress>,
     /// The process is about to end: nothing more runs.
     pub(crate) leaving: bool,
     /// CLIENT PAUSE: until when, Unix milliseconds.
@@ -150,6 +152,7 @@ impl Server {
             lru_clock: 0,
             loading: false,
             leaving: false,
+            loading_progress: None,
             paused_until_ms: None,
             paused: Vec::new(),
             keyspace: Keyspace::new(config.databases, &mut rng),

@@ -69,6 +69,17 @@ impl Access {
     /// The same 24 bits hold the time or the counter: after a use under an LFU policy they tell no time. [OBJECT-4]
     pub const UNKNOWN: Span = Span { earliest_ms: i64::MIN / 4, latest_ms: i64::MAX / 4 };
 
+    /// Either of two.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            last: Span {
+                earliest_ms: self.last.earliest_ms.min(other.last.earliest_ms),
+                latest_ms: self.last.latest_ms.max(other.last.latest_ms),
+            },
+            most_frequent: self.most_frequent.max(other.most_frequent),
+        }
+    }
+
     /// The key was used; if the command failed, perhaps.
     pub fn used(&mut self, span: Span, perhaps: bool, counts_frequency: bool) {
         if counts_frequency {

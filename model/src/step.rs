@@ -28,15 +28,18 @@ use crate::span::{Outcome, Span};
 /// The most worlds one command is judged in; with more open keys in one command than that its answer is left unchecked.
 const MOST_WORLDS: usize = 256;
 
-/// Adds a state to those that a key may be in. A key that one world found and another made anew is one of which less is
-/// owed to iterations: the younger one.
+/// Adds a state to those that a key may be in. Where one differs in when the key was made or used alone, they are one of
+/// which less is known: the younger key, with every use that may have been.
 fn add_state(states: &mut Vec<Option<Entry>>, state: Option<Entry>) {
     let twin = states.iter_mut().find(|known| match (&**known, &state) {
-        (Some(known), Some(entry)) => *known == Entry { born: known.born, ..entry.clone() },
+        (Some(known), Some(entry)) => *known == Entry { born: known.born, access: known.access, ..entry.clone() },
         (known, state) => known.is_none() && state.is_none(),
     });
     match (twin, state) {
-        (Some(Some(known)), Some(entry)) => known.born = known.born.max(entry.born),
+        (Some(Some(known)), Some(entry)) => {
+            known.born = known.born.max(entry.born);
+            known.access = known.access.or(entry.access);
+        }
         (Some(_), _) => {}
         (None, state) => states.push(state),
     }

@@ -8,10 +8,11 @@
 //! client cannot hold up the others. Replies are written without waiting for writability; only a socket that takes less
 //! than offered is registered for it.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -19,7 +20,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown, sockopt};
 use tally_engine::aof::rewrite::{ParentEnds, PipeEvent};
-use tally_engine::{Busy, Effect, Engine, Event, Peer, World};
+use tally_engine::{Busy, Effect, Engine, Event, LoadError, Peer, World};
 
 use crate::child::Child;
 use crate::connection::{Connection, Slot, Table};
@@ -45,6 +46,15 @@ const READS_AT_ONCE: usize = 4;
 const BYTES_AT_ONCE: usize = 1024 * 1024;
 /// Pieces of output given to the kernel in one call.
 const SLICES: usize = 64;
+
+/// Why the dataset is not there at start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartLoadError {
+    #[error("{}", crate::files::failure(.0).text)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    File(#[from] LoadError),
+}
 
 /// Everything the engine acts on, and its [`World`].
 pub(crate) struct EventLoop {
@@ -165,6 +175,27 @@ impl EventLoop {
         if std::mem::take(&mut self.accept_more) {
             self.accept_all(engine);
         }
+    }
+
+    /// Loads a file of `length` bytes at start, and serves clients after each step, most of whom are told that it loads.
+    /// An effect that ends the process ends this too.
+    pub(crate) fn load_while_serving(
+        &mut self,
+        engine: &mut Engine,
+        aof: bool,
+        name: &Path,
+        length: u64,
+    ) -> Result<(), StartLoadError> {
+        let source = File::open(name)?;
+        let mut events = Events::with_capacity(EVENTS);
+        let mut loading = engine.begin_loading(self, source, aof, length)?;
+        while self.exit.is_none() && engine.load_step(self, &mut loading)? {
+            self.execute_effects(engine);
+            self.wait_for(&mut events, Duration::ZERO)?;
+            self.serve(engine, &events);
+            self.tell(engine, Event::BatchEnd);
+        }
+        Ok(())
     }
 
     /// Hands an event to the engine and executes what it leaves.

@@ -2,7 +2,7 @@
 //!
 //! Order matters: the process leaves the terminal before it has threads, the working directory is changed before any
 //! relative path is used, the sockets are bound before the dataset is loaded (a second server on the port fails at
-//! once), and connections are accepted after that.
+//! once), and who connects meanwhile is told so.
 
 use std::ffi::OsString;
 use std::io;
@@ -105,10 +105,10 @@ fn start(arguments: &[OsString]) -> Result<i32, Fatal> {
     engine.start(&mut server);
     load(&mut server, &mut engine)?;
     server.execute_effects(&mut engine);
-    if engine.config().port != 0 {
+    if server.exit.is_none() && engine.config().port != 0 {
         tracing::info!("Ready to accept connections");
     }
-    if let Some(path) = &unix_socket {
+    if let Some(path) = unix_socket.as_ref().filter(|_| server.exit.is_none()) {
         tracing::info!("The server is now ready to accept connections at {}", path.display());
     }
     supervisor.notify_ready();
@@ -226,8 +226,11 @@ fn load(server: &mut EventLoop, engine: &mut Engine) -> Result<(), Fatal> {
     }
     signals::set_loading(true);
     let began = Instant::now();
-    let loaded = server.load(engine, aof);
+    let loaded = server.load_while_serving(engine, aof, &name, length);
     signals::set_loading(false);
+    if server.exit.is_some() {
+        return Ok(());
+    }
     let seconds = began.elapsed().as_secs_f64();
     match loaded {
         Ok(()) => {
@@ -235,8 +238,8 @@ fn load(server: &mut EventLoop, engine: &mut Engine) -> Result<(), Fatal> {
             tracing::info!("DB loaded from {from}: {seconds:.3} seconds");
             Ok(())
         }
-        Err(failure) => {
-            Err(Fatal::Error(format!("Fatal error loading the DB from {}: {}. Exiting.", name.display(), failure.text)))
+        Err(error) => {
+            Err(Fatal::Error(format!("Fatal error loading the DB from {}: {error}. Exiting.", name.display())))
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Commands run as a client's would, but nothing is answered, propagated or counted, no key expires meanwhile, and what
 //! does not write is passed over. A transaction runs when its EXEC is reached, so that one without it never happened.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Chain, Cursor, Read};
 
 use super::read::{Role, Transactions};
 use super::{AofError, AofErrorKind, Reader};
@@ -13,14 +13,16 @@ use crate::effect::LogLevel;
 use crate::engine::Engine;
 use crate::event::{ClientId, Peer};
 use crate::faults::{self, Fault};
-use crate::rdb::LoadReport;
-use crate::rdb::load::LoadedAs;
+use crate::keyspace::Keyspace;
+use crate::rdb::load::{LoadedAs, SnapshotLoad};
+use crate::rdb::{LoadReport, RdbError};
 use crate::resp::OwnedArgs;
 use crate::state::Server;
 use crate::world::{Busy, World};
 
-/// The world is asked whether to go on after so many commands.
-const POLL_EVERY: u64 = 1000;
+/// A step ends after so many commands, or with the one that reaches so many bytes: meanwhile nobody is served.
+const STEP: u64 = 10_000;
+const STEP_BYTES: u64 = 2 * 1024 * 1024;
 /// Bytes read at once.
 const BUFFER: usize = 64 * 1024;
 
@@ -44,81 +46,120 @@ impl Engine {
     /// is appended to.
     pub fn load_aof(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<AofReport, AofError> {
         self.read_clock(world);
-        let server = &mut self.server;
+        let mut load = AofLoad::begin(&mut self.server, source);
+        loop {
+            match load.step(&mut self.server, world) {
+                Ok(true) if world.poll_while_busy() == Busy::Stop => {
+                    let stopped = AofError { offset: load.offset(), kind: AofErrorKind::Stopped };
+                    load.abandon(&mut self.server);
+                    return Err(stopped);
+                }
+                Ok(true) => {}
+                Ok(false) => return Ok(load.finish(&mut self.server)),
+                Err(error) => {
+                    load.abandon(&mut self.server);
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// An append-only file on its way into the dataset, which is empty when that begins.
+pub(crate) struct AofLoad<R> {
+    stage: Stage<R>,
+    /// The dataset before.
+    kept: Keyspace,
+    report: AofReport,
+}
+
+/// What follows a preamble: bytes that were read ahead, then the rest of the file.
+type Behind<R> = BufReader<Chain<Cursor<Vec<u8>>, BufReader<R>>>;
+
+enum Stage<R> {
+    /// It is not known yet what the file begins with.
+    Begin(BufReader<R>),
+    Preamble(Box<SnapshotLoad<BufReader<R>>>),
+    Commands(Box<Runner<Behind<R>>>),
+    /// Only after an error.
+    Over,
+}
+
+impl<R: Read> AofLoad<R> {
+    /// Sets the dataset aside. What was begun must be finished or abandoned.
+    pub(crate) fn begin(server: &mut Server, source: R) -> Self {
         let mut kept = server.keyspace.empty_twin();
         kept.exchange(&mut server.keyspace);
         server.loading = true;
-        let loaded = load(server, world, source);
-        server.loading = false;
-        match &loaded {
-            Ok(report) => {
-                server.dirty = 0;
-                server.touch_replaced(&kept);
-                server.aof.loaded(report.bytes, report.cut, &mut server.effects);
+        let report = AofReport { preamble: None, commands: 0, bytes: 0, cut: false };
+        Self { stage: Stage::Begin(BufReader::with_capacity(BUFFER, source)), kept, report }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn offset(&self) -> u64 {
+        match &self.stage {
+            Stage::Begin(_) | Stage::Over => self.report.bytes,
+            Stage::Preamble(load) => load.offset(),
+            Stage::Commands(runner) => runner.reader.offset(),
+        }
+    }
+
+    /// Goes on for a while; `false` when the end is reached.
+    pub(crate) fn step(&mut self, server: &mut Server, world: &mut dyn World) -> Result<bool, AofError> {
+        let preamble_failed = |error: RdbError| AofError { offset: error.offset, kind: AofErrorKind::Preamble(error) };
+        match &mut self.stage {
+            Stage::Begin(source) => {
+                let first = source.fill_buf().map(|bytes| bytes.first().copied());
+                let first = first.map_err(|error| AofError { offset: 0, kind: AofErrorKind::Io(error.kind()) })?;
+                let Stage::Begin(source) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(false) };
+                self.stage = if first == Some(b'R') {
+                    let load = SnapshotLoad::begin(server, source, LoadedAs::Preamble).map_err(preamble_failed)?;
+                    Stage::Preamble(Box::new(load))
+                } else {
+                    Stage::Commands(Box::new(Runner::new(server, Cursor::default().chain(source), 0)))
+                };
+                Ok(true)
             }
-            Err(_) => server.keyspace.exchange(&mut kept),
-        }
-        loaded
-    }
-}
-
-fn load(server: &mut Server, world: &mut dyn World, source: &mut dyn Read) -> Result<AofReport, AofError> {
-    let mut report = AofReport { preamble: None, commands: 0, bytes: 0, cut: false };
-    let mut source = BufReader::with_capacity(BUFFER, source);
-    let first = source.fill_buf().map(|bytes| bytes.first().copied());
-    let first = first.map_err(|error| AofError { offset: 0, kind: AofErrorKind::Io(error.kind()) })?;
-    if first != Some(b'R') {
-        return load_commands(server, world, source, report);
-    }
-    let (preamble, rest) = server
-        .load_snapshot(world, source, LoadedAs::Preamble)
-        .map_err(|error| AofError { offset: error.offset, kind: AofErrorKind::Preamble(error) })?;
-    report.bytes = preamble.bytes;
-    report.preamble = Some(preamble);
-    load_commands(server, world, BufReader::with_capacity(BUFFER, rest), report)
-}
-
-fn load_commands<R: BufRead>(
-    server: &mut Server,
-    world: &mut dyn World,
-    source: R,
-    mut report: AofReport,
-) -> Result<AofReport, AofError> {
-    let mut runner = Runner {
-        client: Client::new(ClientId(0), nobody(), server.clock.unix_ms()),
-        reader: Reader::new(source, report.bytes),
-        transactions: Transactions::default(),
-        queue: Vec::new(),
-    };
-    runner.client.authenticated = true;
-    let end = loop {
-        if report.commands % POLL_EVERY == POLL_EVERY - 1 && world.poll_while_busy() == Busy::Stop {
-            break Err(AofError { offset: runner.reader.offset(), kind: AofErrorKind::Stopped });
-        }
-        match runner.step(server, world) {
-            Ok(0) => {
-                if faults::is(Fault::AofKeepsOpenMulti) {
-                    report.bytes = runner.reader.offset();
+            Stage::Preamble(load) => {
+                if load.step(server).map_err(preamble_failed)? {
+                    return Ok(true);
                 }
+                let Stage::Preamble(load) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(false) };
+                let (preamble, rest) = load.finish(server);
+                self.report.bytes = preamble.bytes;
+                self.report.preamble = Some(preamble);
+                self.stage = Stage::Commands(Box::new(Runner::new(server, rest, self.report.bytes)));
+                Ok(true)
             }
-            Ok(commands) => {
-                report.commands += commands;
-                report.bytes = runner.reader.offset();
-            }
-            Err(None) => break Ok(()),
-            Err(Some(error)) => break Err(error),
+            Stage::Commands(runner) => match runner.some_steps(server, world, &mut self.report) {
+                Err(AofError { kind: AofErrorKind::Truncated { end }, .. }) if server.config.aof_load_truncated => {
+                    let bytes = self.report.bytes;
+                    let text =
+                        format!("The append-only file ends inside a command; it is cut from {end} to {bytes} bytes");
+                    server.log(LogLevel::Warning, text);
+                    self.report.cut = !faults::is(Fault::AofGoesOnBehindTear);
+                    Ok(false)
+                }
+                other => other,
+            },
+            Stage::Over => Ok(false),
         }
-    };
-    match end {
-        Err(AofError { kind: AofErrorKind::Truncated { end }, .. }) if server.config.aof_load_truncated => {
-            let text =
-                format!("The append-only file ends inside a command; it is cut from {end} to {} bytes", report.bytes);
-            server.log(LogLevel::Warning, text);
-            report.cut = !faults::is(Fault::AofGoesOnBehindTear);
-        }
-        other => other?,
     }
-    Ok(report)
+
+    /// What was loaded is the dataset from now on.
+    pub(crate) fn finish(self, server: &mut Server) -> AofReport {
+        server.loading = false;
+        server.dirty = 0;
+        server.touch_replaced(&self.kept);
+        server.aof.loaded(self.report.bytes, self.report.cut, &mut server.effects);
+        self.report
+    }
+
+    /// The dataset is the one before again.
+    pub(crate) fn abandon(mut self, server: &mut Server) {
+        server.loading = false;
+        server.keyspace.exchange(&mut self.kept);
+    }
 }
 
 /// The client whose commands a file holds.
@@ -134,7 +175,46 @@ struct Runner<R> {
     queue: Vec<OwnedArgs>,
 }
 
+impl<S: Read> Runner<BufReader<S>> {
+    /// Runs what `source` holds, whose next byte has the given offset in the file.
+    fn new(server: &Server, source: S, offset: u64) -> Self {
+        let mut client = Client::new(ClientId(0), nobody(), server.clock.unix_ms());
+        client.authenticated = true;
+        let reader = Reader::new(BufReader::with_capacity(BUFFER, source), offset);
+        Runner { client, reader, transactions: Transactions::default(), queue: Vec::new() }
+    }
+}
+
 impl<R: BufRead> Runner<R> {
+    /// Runs some commands; `false` when the file has ended.
+    fn some_steps(
+        &mut self,
+        server: &mut Server,
+        world: &mut dyn World,
+        report: &mut AofReport,
+    ) -> Result<bool, AofError> {
+        let until = self.reader.offset().saturating_add(STEP_BYTES);
+        for _ in 0..STEP {
+            match self.step(server, world) {
+                Ok(0) => {
+                    if faults::is(Fault::AofKeepsOpenMulti) {
+                        report.bytes = self.reader.offset();
+                    }
+                }
+                Ok(commands) => {
+                    report.commands += commands;
+                    report.bytes = self.reader.offset();
+                }
+                Err(None) => return Ok(false),
+                Err(Some(error)) => return Err(error),
+            }
+            if self.reader.offset() >= until {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
     /// Reads one command and runs it, or the transaction it ends. Answers how many commands are done; `Err(None)` at
     /// the end of the file.
     fn step(&mut self, server: &mut Server, world: &mut dyn World) -> Result<u64, Option<AofError>> {

@@ -13,7 +13,7 @@ pub(crate) mod append;
 mod compact;
 mod compact_stream;
 mod error;
-mod load;
+pub(crate) mod load;
 mod read;
 pub mod rewrite;
 pub(crate) mod rewriting;

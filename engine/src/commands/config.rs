@@ -21,6 +21,10 @@ const DRIVERS: [&str; 6] = ["dir", "hz", "loglevel", "maxclients", "protected-mo
 
 /// `CONFIG GET pattern`, `CONFIG SET name value`, `CONFIG RESETSTAT`, `CONFIG REWRITE`, `CONFIG HELP`.
 pub(crate) fn config(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
+    // An append-only file would begin with what is loaded so far. [LOADING-4]
+    if cx.server.loading && !args.is(1, "get") {
+        return Err("ERR Only CONFIG GET is allowed during loading".into());
+    }
     match args.len() {
         2 if args.is(1, "help") => cx.reply().lines(HELP.into_iter()),
         3 if args.is(1, "get") => get(cx, &args[2]),

@@ -18,8 +18,8 @@ use crate::structures::key_entry::Payload;
 use crate::structures::key_table::is_over;
 use crate::world::{Busy, World};
 
-/// The world is asked whether to go on after so many bytes.
-const POLL_EVERY: u64 = 2 * 1024 * 1024;
+/// A step ends with the record that reaches so many bytes: meanwhile nobody is served.
+const STEP: u64 = 2 * 1024 * 1024;
 /// Longest idle time that an object's bits can say, seconds: half the clock's range. [RESTORE-13]
 const MAX_IDLE_SECONDS: u64 = (lru::LRU_MAX / 2) as u64;
 
@@ -49,7 +49,13 @@ impl Engine {
     /// Replaces the dataset by what an RDB file of version 1 to 11 holds. On an error the dataset is as it was.
     pub fn load_rdb(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<LoadReport, RdbError> {
         self.read_clock(world);
-        let (report, _) = self.server.load_snapshot(world, source, LoadedAs::Dump)?;
+        let mut load = SnapshotLoad::begin(&self.server, source, LoadedAs::Dump)?;
+        while load.step(&mut self.server)? {
+            if world.poll_while_busy() == Busy::Stop {
+                return Err(RdbError { offset: load.offset(), opcode: None, kind: RdbErrorKind::Stopped });
+            }
+        }
+        let (report, _) = load.finish(&mut self.server);
         self.server.dirty = 0;
         Ok(report)
     }
@@ -64,21 +70,24 @@ pub(crate) enum LoadedAs {
     Preamble,
 }
 
-impl Server {
-    /// Loads a file; returns what follows it too.
-    pub(crate) fn load_snapshot<R: Read>(
-        &mut self,
-        world: &mut dyn World,
-        source: R,
-        kind: LoadedAs,
-    ) -> Result<(LoadReport, Rest<R>), RdbError> {
-        let mut reader = Reader::new(source, NEWEST_READABLE)?.holding(self.holding());
-        if !self.config.rdbchecksum {
+/// An RDB file on its way into the dataset.
+pub(crate) struct SnapshotLoad<R> {
+    reader: Reader<R>,
+    fresh: Keyspace,
+    /// The database of the next key.
+    database: usize,
+    kind: LoadedAs,
+    report: LoadReport,
+}
+
+impl<R: Read> SnapshotLoad<R> {
+    /// Reads the header.
+    pub(crate) fn begin(server: &Server, source: R, kind: LoadedAs) -> Result<Self, RdbError> {
+        let mut reader = Reader::new(source, NEWEST_READABLE)?.holding(server.holding());
+        if !server.config.rdbchecksum {
             reader = reader.without_verification();
         }
-        let count = self.keyspace.count();
-        let mut fresh = self.keyspace.empty_twin();
-        let mut report = LoadReport {
+        let report = LoadReport {
             version: reader.version(),
             bytes: 0,
             keys: 0,
@@ -87,26 +96,34 @@ impl Server {
             functions: 0,
             checksum: Checksum::Absent,
         };
-        let mut database = 0;
-        let mut polled = 0;
+        Ok(Self { reader, fresh: server.keyspace.empty_twin(), database: 0, kind, report })
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn offset(&self) -> u64 {
+        self.reader.offset()
+    }
+
+    /// Reads some records; `false` when that was the last one.
+    pub(crate) fn step(&mut self, server: &mut Server) -> Result<bool, RdbError> {
+        let Self { reader, fresh, database, kind, report } = self;
+        let count = fresh.count();
+        let until = reader.offset().saturating_add(STEP);
         loop {
             let start = reader.offset();
-            if start - polled >= POLL_EVERY {
-                polled = start;
-                if world.poll_while_busy() == Busy::Stop {
-                    return Err(RdbError { offset: start, opcode: None, kind: RdbErrorKind::Stopped });
-                }
+            if start >= until {
+                return Ok(true);
             }
             match reader.read()? {
-                None => break,
+                None => return Ok(false),
                 Some(Record::SelectDb(index)) => {
-                    database = usize::try_from(index).ok().filter(|&index| index < count).ok_or_else(|| RdbError {
+                    *database = usize::try_from(index).ok().filter(|&index| index < count).ok_or_else(|| RdbError {
                         offset: start + 1,
                         opcode: Some(super::opcode::SELECTDB),
                         kind: RdbErrorKind::Database { index, databases: count as u64 },
                     })?;
                 }
-                Some(Record::Entry(entry)) => self.load_entry(&mut fresh, database, entry, kind, &mut report)?,
+                Some(Record::Entry(entry)) => server.load_entry(fresh, *database, entry, *kind, report)?,
                 Some(Record::ModuleAux { module, .. }) => {
                     let kind = RdbErrorKind::ModuleAux(module);
                     return Err(RdbError { offset: start, opcode: Some(super::opcode::MODULE_AUX), kind });
@@ -114,39 +131,45 @@ impl Server {
                 Some(Record::End(checksum)) => report.checksum = checksum,
                 // [RDB-38]
                 Some(Record::Function(_)) => report.functions += 1,
-                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them.
                 Some(Record::Aux { name, text }) if name == b"lua" => {
-                    self.scripting.load(text).map_err(|_| RdbError {
+                    server.scripting.load(text).map_err(|_| RdbError {
                         offset: start,
                         opcode: Some(super::opcode::AUX),
                         kind: RdbErrorKind::Script,
                     })?;
                 }
+                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them.
                 Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. }) => {}
             }
         }
+    }
+
+    /// Puts what was read in the place of the dataset; returns what follows the file too.
+    pub(crate) fn finish(self, server: &mut Server) -> (LoadReport, Rest<R>) {
+        let Self { reader, mut fresh, kind, mut report, .. } = self;
         report.bytes = reader.offset();
         if report.functions > 0 {
-            self.log(
+            server.log(
                 LogLevel::Warning,
                 format!("Left out {} libraries of functions of a newer version", report.functions),
             );
         }
-        let rest = reader.into_rest();
         let over = std::mem::take(&mut fresh.expired);
         if kind == LoadedAs::Dump {
-            self.touch_everything();
+            server.touch_everything();
         }
-        self.keyspace.replace_by(fresh);
+        server.keyspace.replace_by(fresh);
         // An append-only file that goes on has these keys in it, so it must hear that they are gone. [DEBUG-11]
-        if self.aof.is_enabled() {
+        if server.aof.is_enabled() {
             for (db, key) in over {
-                self.hand_on_removal(db, &key);
+                server.hand_on_removal(db, &key);
             }
         }
-        Ok((report, rest))
+        (report, reader.into_rest())
     }
+}
 
+impl Server {
     fn load_entry(
         &self,
         fresh: &mut Keyspace,

@@ -146,23 +146,21 @@ fn around<'z>(zset: &'z ZsetValue, centre: Place, within: (f64, f64), order: Ord
 /// What real servers answer that overlook members: rows of the right ones, in the right order. (E-63)
 #[derive(Debug)]
 struct Overlooking {
-    rows: Vec<Reply>,
-    in_order: bool,
+    /// All rows; those of a group may come in any order.
+    groups: Vec<Vec<Reply>>,
 }
 
 impl Judge for Overlooking {
     fn describe(&self) -> String {
-        format!("some of {}", Reply::Array(self.rows.clone()))
+        format!("some of {}", Reply::Array(self.groups.concat()))
     }
 
     fn judge(&self, reply: &Reply) -> Result<(), String> {
         let Reply::Array(got) = reply else { return Err("not an array".to_owned()) };
-        let mut rows = self.rows.iter();
+        let mut groups = self.groups.as_slice();
         for row in got {
-            let is_there = if self.in_order { rows.any(|right| right == row) } else { self.rows.contains(row) };
-            if !is_there {
-                return Err(format!("{row} does not belong there"));
-            }
+            let group = groups.iter().position(|group| group.contains(row));
+            groups = &groups[group.ok_or_else(|| format!("{row} does not belong there"))?..];
         }
         Ok(())
     }
@@ -202,8 +200,7 @@ fn search(call: &Call<'_>, zset: &ZsetValue, centre: Place, position: usize, sto
         }
         last = Some(member.distance);
     }
-    let rows = found.iter().map(|member| member.shown(&options)).collect();
-    let overlooking = Overlooking { rows, in_order: options.order != Order::Any };
+    let overlooking = Overlooking { groups: groups.iter().map(|group| group.concat()).collect() };
     let plan = Plan::new(Clause::GEORADIUS_1, Allowed::Judged(Arc::new(Window { groups, start: 0, count })));
     let plan = plan.or_erratum(Erratum::E_63, Allowed::Judged(Arc::new(overlooking)), Vec::new());
     if zset.order.iter().all(|(score, _)| is_place(score.0)) {
