@@ -144,6 +144,16 @@ fn redis_py_works() {
 }
 
 #[test]
+fn what_redis_py_builds_on_commands_works() {
+    let Some(python) = python_with_client() else {
+        return skip("neither redis-py nor a way to install it");
+    };
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    passes(Command::new(python).arg(script("helpers.py")).arg(server.port.to_string()));
+}
+
+#[test]
 fn ioredis_works() {
     let home = kept("ioredis");
     let mut install = Command::new("npm");
