@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tally_check::choice::{Choice, Enumerator};
 use tally_check::coverage::Coverage;
 use tally_check::generator::{Limits, Swarm};
-use tally_check::grammar::{self, Family};
+use tally_check::grammar::Family;
 use tally_check::profile::Version;
 use tally_check::properties::{commands, scripts};
 use tally_check::report::redis_cli;
@@ -19,10 +19,6 @@ fn scaled(commands: u64) -> u64 {
     let cases = std::env::var("TALLY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(100u64);
     (commands * cases / 100).max(100)
 }
-
-/// Families in which model and engine are still at odds in long runs: they are drawn only where they are asked for. This
-/// list may only shrink.
-const ON_DEMAND: [Family; 1] = [Family::Scripting];
 
 fn holds(seed: u64, families: &[Family], commands: u64) -> Coverage {
     let profile = Version::REDIS_5_0.model(false, false);
@@ -58,11 +54,7 @@ fn the_default_mix_finds_nothing_and_reaches_every_command() {
             "save",
             "pfselftest",
         ];
-        let missing: Vec<_> = coverage
-            .unexercised()
-            .filter(|name| !rare.contains(name))
-            .filter(|name| grammar::find(name.as_bytes()).is_some_and(|grammar| !ON_DEMAND.contains(&grammar.family)))
-            .collect();
+        let missing: Vec<_> = coverage.unexercised().filter(|name| !rare.contains(name)).collect();
         assert_eq!(missing, [] as [&str; 0]);
         assert!(coverage.error_paths().len() > 100);
     }
@@ -70,7 +62,7 @@ fn the_default_mix_finds_nothing_and_reaches_every_command() {
 
 #[test]
 fn every_family_alone_finds_nothing() {
-    for family in Family::ALL.into_iter().filter(|family| !ON_DEMAND.contains(family)) {
+    for family in Family::ALL {
         holds(0x0fa1, &[family], scaled(20_000));
     }
 }

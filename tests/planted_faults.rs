@@ -54,6 +54,7 @@ fn families(fault: Fault) -> Vec<Family> {
         () if name.starts_with("Transaction") => vec![Family::Transactions],
         () if name.starts_with("Blocked") || name.starts_with("Propagation") => vec![Family::Blocking],
         () if ["Pubsub", "Notify", "Client"].iter().any(|word| name.starts_with(word)) => vec![Family::PubSub],
+        () if name.starts_with("Script") => vec![Family::Scripting],
         () if name.starts_with("Stream") || name.starts_with("Listpack") => vec![Family::Streams],
         () => Vec::new(),
     }

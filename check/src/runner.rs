@@ -366,20 +366,25 @@ impl Episode<'_, '_> {
             self.session.coverage.withheld += 1;
             return None;
         }
-        Some(grammar.alone || live && may_be_chancy(&sent.request))
+        Some(grammar.alone || stores_some(&sent.request) || live && may_be_chancy(&sent.request))
     }
 
-    /// May the command not be queued? On a live server not where its answer depends on what nobody knows.
+    /// May the command not be queued? Not where its answer, on a live server, or what it stores depends on what nobody knows.
     fn is_unfit_in_transaction(&self, request: &Request) -> bool {
         let live = self.session.target.can().live;
-        profile::is_unfit_in_transaction(request) || live && may_be_chancy(request)
+        profile::is_unfit_in_transaction(request) || stores_some(request) || live && may_be_chancy(request)
     }
 
     /// Does a live server answer with whatever the levels of its skiplist, the bytes behind a string or the order of those
-    /// who wait lead to?
+    /// who wait lead to? Or does any store what nobody is told?
     fn is_chancy(&self, slot: Slot, request: &Request) -> bool {
-        let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
+        let client = self.session.client(slot);
+        let db = client.map_or(0, |client| self.session.model.selected_db(client));
         let model = &self.session.model;
+        if stores_some(request) {
+            let words: Vec<&[u8]> = request.arguments().collect();
+            return client.is_none_or(|client| model.stores_arbitrarily(client, &words, self.session.span()));
+        }
         self.session.target.can().live
             && (is_by_bytes(request) && model.has_chancy_ranges(db, request.argument(1))
                 || swaps(request)
@@ -411,6 +416,14 @@ impl Episode<'_, '_> {
 /// Can the command be one whose answer depends on what nobody knows? Then what was sent before it must be known.
 fn may_be_chancy(request: &Request) -> bool {
     is_by_bytes(request) || counts_distinct(request) || swaps(request)
+}
+
+/// Is it a search around a place that stores no more members than it is told to?
+fn stores_some(request: &Request) -> bool {
+    let has = |word: &str| (4..request.len()).any(|index| request.is(index, word));
+    (request.is(0, "georadius") || request.is(0, "georadiusbymember"))
+        && has("count")
+        && (has("store") || has("storedist"))
 }
 
 /// Is it SWAPDB?

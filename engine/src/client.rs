@@ -104,6 +104,8 @@ pub(crate) struct Client {
     pub(crate) unblocked: bool,
     /// A script of its runs a command.
     pub(crate) in_script: bool,
+    /// What it is sent while a command of its script runs, whose reply is the script's.
+    pub(crate) beside_script: Output,
     /// It is shown every command.
     pub(crate) monitor: bool,
     /// Too much output waits for it: it gets no more, and is closed when the command that runs is over.
@@ -140,6 +142,7 @@ impl Client {
             blocked: None,
             unblocked: false,
             in_script: false,
+            beside_script: Output::default(),
             monitor: false,
             doomed: false,
             over_soft_limit_since: None,

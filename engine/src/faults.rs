@@ -115,6 +115,14 @@ pub enum Fault {
     StreamReverseEndWithoutSequence,
     /// RDB stores no more than one delivery of a pending entry.
     StreamSavesOneDelivery,
+    /// What a script hands on is not wrapped in MULTI and EXEC.
+    ScriptForgetsMulti,
+    /// A script's SELECT holds for its client.
+    ScriptKeepsDatabase,
+    /// redis.pcall raises errors as redis.call does.
+    ScriptPcallRaises,
+    /// A table that a script returns and that begins with nil goes on behind it.
+    ScriptTableSkipsFirstNil,
     /// DISCARD goes on to watch.
     TransactionDiscardKeepsWatch,
     /// RENAME does not touch the key that it takes away.
@@ -236,6 +244,10 @@ pub const ALL: &[Fault] = &[
     Fault::StreamClaimSetsBack,
     Fault::StreamReverseEndWithoutSequence,
     Fault::StreamSavesOneDelivery,
+    Fault::ScriptForgetsMulti,
+    Fault::ScriptKeepsDatabase,
+    Fault::ScriptPcallRaises,
+    Fault::ScriptTableSkipsFirstNil,
     Fault::TransactionDiscardKeepsWatch,
     Fault::TransactionOverlooksRenamedSource,
     Fault::TransactionReadsArePropagated,

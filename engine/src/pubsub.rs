@@ -197,6 +197,7 @@ impl Post<'_> {
         }
         match client.transaction.as_mut().and_then(|transaction| transaction.running.as_mut()) {
             Some(running) if is_current => write(&mut running.messages),
+            _ if is_current && client.in_script => write(&mut client.beside_script),
             _ => write(&mut client.output),
         }
         let limit = &self.config.client_output_buffer_limit[client.class() as usize];

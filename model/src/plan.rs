@@ -117,6 +117,8 @@ pub struct Plan {
     pub errata: Vec<ErratumPlan>,
     /// The command is executed, be it with an error: not refused before, and not queued. [MONITOR-5]
     pub executed: bool,
+    /// What is stored is one of several choices, and the answer does not tell which.
+    pub arbitrary: bool,
 }
 
 impl Plan {
@@ -129,6 +131,7 @@ impl Plan {
             propagation: Propagation::Nothing,
             errata: Vec::new(),
             executed: true,
+            arbitrary: false,
         }
     }
 

@@ -61,6 +61,11 @@ impl Model {
         worlds.fold(first, |one, other| Allowed::Either(Box::new(one), Box::new(other)))
     }
 
+    /// Whether the command would store one of several choices without telling which.
+    pub fn stores_arbitrarily(&self, client: ClientId, command: &[&[u8]], span: Span) -> bool {
+        self.worlds(client, command, span, None).iter().any(|world| world.plan.arbitrary)
+    }
+
     /// Judges what a command led to, and moves to the state that follows from it. After a deviation the state is as before,
     /// except within EXEC, where it is undefined.
     ///
@@ -304,7 +309,14 @@ impl Model {
     }
 
     /// Makes the only world that explains the outcome the state.
-    fn commit(&mut self, client: ClientId, command: &[&[u8]], world: World, outcome: &Outcome<'_>, span: Span) {
+    pub(crate) fn commit(
+        &mut self,
+        client: ClientId,
+        command: &[&[u8]],
+        world: World,
+        outcome: &Outcome<'_>,
+        span: Span,
+    ) {
         let failed = matches!(outcome.replies.first(), Some(Reply::Error(_)));
         if let (true, Some(spec)) = (world.plan.executed, world.command) {
             self.show_to_monitors(client, spec, command, false, span);

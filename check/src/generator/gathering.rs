@@ -1,6 +1,6 @@
 //! Episodes in which several clients meet: they wait for the same keys, watch them, or listen.
 
-use super::{Limits, is_held_back, is_known};
+use super::{Limits, is_known};
 use crate::choice::Choice;
 use crate::grammar::{self, Family, Grammar};
 
@@ -113,10 +113,11 @@ impl Gathering {
             // Those who watch or listen need others who do anything.
             // Early 5.0 releases lay streams out otherwise than 5.0.14.
             let strange = limits.real_time && !limits.families.contains(&Family::Streams);
+            // What scripts do is beside the point where other families are asked for.
             let plain = |grammar: &&Grammar| {
                 (!grammar.alone || grammar.family == Family::Blocking)
                     && !(strange && grammar.family == Family::Streams)
-                    && (!is_held_back(grammar) || limits.families.contains(&grammar.family))
+                    && (grammar.family != Family::Scripting || limits.families.contains(&Family::Scripting))
             };
             for grammar in grammar::all().filter(plain).filter(|grammar| known(grammar.name).is_some()) {
                 table.extend(std::iter::repeat_n(grammar, usize::from(grammar.weight).div_ceil(4)));

@@ -9,6 +9,7 @@ use super::state::ScriptState;
 use crate::client::ReplyMode;
 use crate::commands::table::{self, COMMANDS};
 use crate::commands::{self, Command, Context};
+use crate::faults::{self, Fault};
 use crate::number::format_f64;
 use crate::propagation::Targets;
 use crate::resp::{Output, OwnedArgs};
@@ -49,7 +50,7 @@ impl Running<'_, '_> {
             Err(Failure::Complaint(text)) => placed(lua, &text),
             Err(Failure::Reply(text)) => text,
         };
-        if raises { Err(raise(text)) } else { reply::field(lua, "err", &text) }
+        if raises || faults::is(Fault::ScriptPcallRaises) { Err(raise(text)) } else { reply::field(lua, "err", &text) }
     }
 
     /// Takes the arguments over and checks whether the command may run.
@@ -132,6 +133,11 @@ impl Running<'_, '_> {
         cx.client.last_command = last;
         cx.client.reply_mode = mode;
         std::mem::swap(&mut cx.client.output, &mut self.output);
+        if !cx.client.beside_script.is_empty() {
+            let lines = std::mem::take(&mut cx.client.beside_script);
+            let end = cx.client.output.mark();
+            cx.client.output.insert(end, &lines);
+        }
         cx.server.propagation.allowed = Targets::ALL;
         let sorted = command.has(table::SORT_FOR_SCRIPT) && !state.replicates_effects.get();
         let answered = self.answer(lua, sorted);
@@ -161,6 +167,9 @@ impl Running<'_, '_> {
 
     /// Hands on MULTI, once, unless EXEC has done so.
     fn begin_wrapping(&mut self) {
+        if faults::is(Fault::ScriptForgetsMulti) {
+            return;
+        }
         if !self.state.wrapped.get() && self.cx.client.transaction.is_none() {
             self.state.wrapped.set(true);
             self.cx.server.hand_on(Targets::ALL, self.db, [&b"MULTI"[..]].into_iter());

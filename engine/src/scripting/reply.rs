@@ -3,6 +3,7 @@
 use mlua::{Lua, Table, Value};
 
 use super::raise;
+use crate::faults::{self, Fault};
 use crate::number::parse_i64;
 use crate::resp::Reply;
 
@@ -145,7 +146,8 @@ fn write_table(reply: &mut Reply<'_>, table: &Table, depth: usize) {
     let mut count = 0;
     loop {
         match table.raw_get(count + 1) {
-            Ok(Value::Nil) | Err(_) => break,
+            Ok(Value::Nil) if count > 0 || !faults::is(Fault::ScriptTableSkipsFirstNil) => break,
+            Err(_) => break,
             Ok(element) => write_at(reply, &element, depth + 1),
         }
         count += 1;

@@ -8,6 +8,7 @@ use super::call::Running;
 use super::slow::Patience;
 use super::{Sha, raise, reply};
 use crate::commands::{self, Context, Refusal};
+use crate::faults::{self, Fault};
 use crate::propagation::Targets;
 use crate::resp::{Args, Output, OwnedArgs};
 
@@ -77,7 +78,9 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
         outcome
     });
     state.goes_on.take();
-    cx.client.db = db;
+    if !faults::is(Fault::ScriptKeepsDatabase) {
+        cx.client.db = db;
+    }
     let wrapped = state.wrapped.get();
     for (level, text) in state.log.borrow_mut().drain(..) {
         cx.server.log(level, text);

@@ -188,7 +188,10 @@ fn search(call: &Call<'_>, zset: &ZsetValue, centre: Place, position: usize, sto
             Some(Reply::Integer(0)) => vec![Change::Remove { db: call.db(), key: destination.to_vec() }],
             _ => plan.changes.clone(),
         };
-        return Ok(plan.or_erratum(Erratum::E_63, other, changes));
+        // Of members of equal distance any may be those that COUNT leaves. [GEORADIUS-4]
+        let distance = |place: usize| found.get(place).map(|member| member.distance);
+        let arbitrary = count > 0 && distance(count - 1) == distance(count);
+        return Ok(Plan { arbitrary, ..plan.or_erratum(Erratum::E_63, other, changes) });
     }
     let mut groups: Vec<Vec<Vec<Reply>>> = Vec::new();
     let mut last = None;

@@ -91,7 +91,7 @@ impl Meaning<'_> {
             // What the state is now depends on an answer that is not told yet.
             return Err(Stop::Beyond);
         }
-        let worlds = self.model.worlds(SCRIPTS, words, self.span, None);
+        let mut worlds = self.model.worlds(SCRIPTS, words, self.span, None);
         let mut ways: Vec<Allowed> = Vec::new();
         for world in &worlds {
             let errata = world.plan.errata.iter().filter(|plan| self.model.has(plan.erratum));
@@ -110,7 +110,15 @@ impl Meaning<'_> {
                 let changes = worlds.iter().any(|world| !world.plan.changes.is_empty()) || worlds.len() > 1;
                 match self.answers.tell(allowed, changes) {
                     Ok(reply) => reply,
-                    Err(number) => return Ok(Answer::Untold(number)),
+                    Err(number) => {
+                        // It was executed, whatever it answered.
+                        if let (false, Some(world)) = (changes, worlds.pop()) {
+                            let untold = Outcome { replies: &[], closed: false };
+                            self.model.commit(SCRIPTS, words, world, &untold, self.span);
+                            self.keep_piece();
+                        }
+                        return Ok(Answer::Untold(number));
+                    }
                 }
             }
         };
@@ -118,10 +126,15 @@ impl Meaning<'_> {
         let verdict = judged.map_err(Stop::Deviates)?;
         self.verdict.erratum = self.verdict.erratum.or(verdict.erratum);
         self.verdict.unspecified |= verdict.unspecified;
+        self.keep_piece();
+        Ok(Answer::Told(reply))
+    }
+
+    /// What the command that was executed propagates is a piece of what the script does.
+    fn keep_piece(&mut self) {
         let mut piece = std::mem::take(&mut self.model.propagated);
         self.direct(&mut piece);
         self.pieces.push(piece);
-        Ok(Answer::Told(reply))
     }
 
     /// Takes out of what a command propagates what the script does not want there. [EVAL-30]

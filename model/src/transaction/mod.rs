@@ -253,7 +253,11 @@ impl Model {
         if !self.records_propagation {
             return;
         }
-        let mut pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        let each = |mut piece: Propagated| {
+            let further = std::mem::take(&mut piece.further);
+            std::iter::once(piece).chain(further)
+        };
+        let mut pieces = pieces.into_iter().flat_map(each).filter(|piece| !piece.is_empty());
         self.propagated = pieces.next().unwrap_or_default();
         self.propagated.further = pieces.collect();
     }
