@@ -120,7 +120,7 @@ fn an_integer_that_is_off_by_one_is_found() {
             Reply::Integer(7) => vec![Reply::Integer(8)],
             other => vec![other],
         }),
-        3,
+        5,
     );
 }
 
