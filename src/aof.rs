@@ -1,8 +1,8 @@
-//! `tally aof`: what an append-only file holds, or where it is damaged; `--fix` cuts it there.
+//! `tally aof`: what an append-only file holds, or where it is damaged; `--fix` cuts it there, after asking.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,12 +11,18 @@ use tally_engine::aof::{self, AofErrorKind, Scan};
 
 /// Checks an append-only file and says what is in it, or where it is damaged.
 #[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 the file is whole, or was cut; 1 it is damaged and was left as it is; 2 it could not be read or cut."
+)]
 pub(crate) struct Aof {
     /// The file, for example appendonly.aof.
     file: PathBuf,
     /// Cut a damaged file after its last whole command or transaction.
     #[arg(long)]
     fix: bool,
+    /// With --fix: cut without asking.
+    #[arg(long, requires = "fix")]
+    yes: bool,
 }
 
 impl Aof {
@@ -67,10 +73,28 @@ impl Aof {
             println!("{name}: the preamble is damaged; nothing after it can be trusted, so it is left as it is");
             return Ok(ExitCode::from(1));
         }
+        let question =
+            format!("{name}: cut {} bytes, so that {} are left?", length - scan.whole_until, scan.whole_until);
+        if !self.yes && !agreed(&question)? {
+            println!("{name}: left as it is");
+            return Ok(ExitCode::from(1));
+        }
         let file = OpenOptions::new().write(true).open(&self.file)?;
         file.set_len(scan.whole_until)?;
         file.sync_all()?;
         println!("{name}: cut from {length} to {} bytes", scan.whole_until);
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Whether the answer on standard input is y or yes; its end is none.
+fn agreed(question: &str) -> io::Result<bool> {
+    print!("{question} [y/N] ");
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    let given = io::stdin().read_line(&mut answer)?;
+    if given == 0 {
+        println!();
+    }
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }

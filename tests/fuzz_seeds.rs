@@ -6,8 +6,8 @@ use std::path::Path;
 
 use tally_check::properties::rdb::Loader;
 use tally_check::properties::{
-    commands, config, hyperloglog, intset, listpack, quicklist, rdb_dataset, resp, restore_payload, stream_payload,
-    ziplist,
+    aof, commands, config, hyperloglog, intset, listpack, quicklist, rdb_dataset, resp, restore_payload,
+    stream_payload, ziplist,
 };
 
 /// Runs a property over the seeds of a target and answers how many there were.
@@ -15,6 +15,13 @@ fn seeds(target: &str, mut property: impl FnMut(&[u8])) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let files = fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
     files.map(|bytes| property(&bytes)).count()
+}
+
+#[test]
+fn the_seeds_of_aof_load_hold_and_many_are_compared() {
+    let mut compared = 0;
+    let all = seeds("aof_load", |bytes| compared += usize::from(aof::any_file_is_loaded_or_refused(bytes)));
+    assert!(all >= 10 && compared >= 5, "{compared} of {all} come to a comparison");
 }
 
 #[test]

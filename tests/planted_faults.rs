@@ -34,7 +34,7 @@ fn commands_needed(fault: Fault) -> usize {
         // A deadline is set, the key watched, and a transaction executed when nothing else has looked at the key since.
         Fault::TransactionOverlooksDeadlines => 7,
         // Nodes are made one by one, of two elements each.
-        Fault::QuicklistRangeSkips => 8,
+        Fault::QuicklistRangeSkips | Fault::LoadedListLosesNode => 8,
         // Other commands move the random numbers by which members are chosen.
         Fault::SpopKeepsEncoding => 12,
         // The command that shows it stays: ZPOPMIN, for which a set is made a sorted set before it is renamed.
@@ -65,6 +65,7 @@ fn seed(fault: Fault) -> u64 {
     match fault {
         // The first run finds it among strings so long that running its script often is beyond the budget.
         Fault::TransactionOverlooksDeadlines => 3,
+        Fault::PropagationExpiryComesLate | Fault::ClientKillReachesItself => 2,
         _ => 1,
     }
 }

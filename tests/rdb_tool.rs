@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Map, Value};
 use tally_engine::number::{format_f64, parse_f64};
@@ -204,7 +205,7 @@ fn check_aof(bytes: &[u8], fix: bool) -> (Option<i32>, String, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("appendonly.aof");
     fs::write(&path, bytes).unwrap();
-    let output = tally(if fix { &["aof", "--fix"] } else { &["aof"] }, &path);
+    let output = tally(if fix { &["aof", "--fix", "--yes"] } else { &["aof"] }, &path);
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), fs::read(&path).unwrap())
 }
 
@@ -241,6 +242,31 @@ fn fixing_cuts_after_the_last_whole_command_or_transaction() {
     }
     let closed = format!("{open}*1\r\n$4\r\nEXEC\r\n");
     assert_eq!(check_aof(closed.as_bytes(), true).2, closed.as_bytes());
+}
+
+#[test]
+fn nothing_is_cut_without_consent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("appendonly.aof");
+    let damaged = format!("{COMMANDS}garbage");
+    for (answer, cuts) in
+        [("", false), ("\n", false), ("no\n", false), ("yesterday\n", false), ("y\n", true), ("YES", true)]
+    {
+        fs::write(&path, &damaged).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));
+        command.args(["aof", "--fix"]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        process.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+        let output = process.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(&format!("cut 7 bytes, so that {} are left? [y/N]", COMMANDS.len())), "{text}");
+        let (code, left) = if cuts { (0, COMMANDS) } else { (1, damaged.as_str()) };
+        assert_eq!(output.status.code(), Some(code), "{answer:?}: {text}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), left, "{answer:?}: {text}");
+    }
+    let help = Command::new(env!("CARGO_BIN_EXE_tally")).args(["aof", "--help"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes: 0 "));
+    assert_eq!(tally(&["aof", "--yes"], &path).status.code(), Some(2));
 }
 
 #[test]

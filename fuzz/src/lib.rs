@@ -14,6 +14,11 @@ thread_local! {
     static LOADER: RefCell<Loader> = RefCell::new(Loader::with_databases(4));
 }
 
+/// See [`properties::aof::any_file_is_loaded_or_refused`].
+pub fn aof_load(bytes: &[u8]) {
+    properties::aof::any_file_is_loaded_or_refused(bytes);
+}
+
 /// See [`Loader::judges_as_the_model`].
 pub fn rdb_load(bytes: &[u8]) {
     LOADER.with_borrow_mut(|loader| loader.judges_as_the_model(bytes));

@@ -1,9 +1,10 @@
 //! Append-only files: both halves find the same commands and the same damage, and a replay makes the same dataset.
 
-use tally_engine::Engine;
 use tally_engine::aof::{self, AofErrorKind};
+use tally_engine::commands::table::{COMMANDS, WRITE, find};
 use tally_engine::config::Config;
 use tally_engine::world::Still;
+use tally_engine::{Engine, Peer};
 use tally_model::aof as naive;
 
 /// A command and where it begins.
@@ -60,4 +61,114 @@ pub fn loading_is_total(bytes: &[u8]) {
         Err(error) => assert!(error.offset <= bytes.len() as u64, "an error beyond the file: {error}"),
     }
     engine.validate();
+}
+
+/// Any bytes: both halves judge them alike, and where the commands that the model reads are plain ones, a client that sends
+/// them makes the dataset that the file makes. Answers whether it came to that.
+pub fn any_file_is_loaded_or_refused(bytes: &[u8]) -> bool {
+    files_are_judged_alike(bytes);
+    let Ok(file) = naive::file(bytes) else {
+        loading_is_total(bytes);
+        return false;
+    };
+    // Offsets far behind a string's end take memory that no file has to hold.
+    if file.commands.iter().any(|(_, command)| reaches_far(command)) {
+        return false;
+    }
+    loading_is_total(bytes);
+    if file.preamble.is_some() || !file.commands.iter().all(|(_, command)| is_plain(command)) {
+        return false;
+    }
+    let mut loaded = Engine::new(Config::default(), 1);
+    let mut world = Still::default();
+    // A tail that is cut is left out by the model too.
+    if loaded.load_aof(&mut world, &mut &*bytes).is_err() {
+        return false;
+    }
+    let mut written = Engine::new(Config::default(), 1);
+    written.start(&mut world);
+    let peer = Peer { address: "127.0.0.1:1".into(), descriptor: 5, local: true, unix_socket: false };
+    let client = written.connect(&mut world, peer);
+    for (_, command) in &file.commands {
+        if !["multi", "exec"].iter().any(|word| command[0].eq_ignore_ascii_case(word.as_bytes())) {
+            written.feed(&mut world, client, &naive::write_command(command));
+        }
+    }
+    assert_eq!(dataset(&mut loaded, &mut world), dataset(&mut written, &mut world), "a client makes another dataset");
+    true
+}
+
+/// Writes of strings at offsets beyond some megabytes.
+fn reaches_far(command: &[Vec<u8>]) -> bool {
+    let names: [&[u8]; 3] = [b"setrange", b"setbit", b"bitfield"];
+    let long = |word: &Vec<u8>| word.iter().filter(|byte| byte.is_ascii_digit()).count() > 6;
+    names.iter().any(|name| command[0].eq_ignore_ascii_case(name)) && command.iter().any(long)
+}
+
+/// Commands that do the same at any time and for any client: they write, wait for nothing, draw nothing and set no deadline.
+fn is_plain(command: &[Vec<u8>]) -> bool {
+    let name = command[0].to_ascii_lowercase();
+    if [&b"select"[..], b"multi", b"exec"].contains(&name.as_slice()) {
+        return true;
+    }
+    let plain = [
+        "append",
+        "decr",
+        "decrby",
+        "del",
+        "getset",
+        "hdel",
+        "hincrby",
+        "hmset",
+        "hset",
+        "hsetnx",
+        "incr",
+        "incrby",
+        "linsert",
+        "lpop",
+        "lpush",
+        "lpushx",
+        "lrem",
+        "lset",
+        "ltrim",
+        "move",
+        "mset",
+        "msetnx",
+        "pfadd",
+        "pfmerge",
+        "rename",
+        "renamenx",
+        "rpop",
+        "rpoplpush",
+        "rpush",
+        "rpushx",
+        "sadd",
+        "sdiffstore",
+        "setnx",
+        "setrange",
+        "sinterstore",
+        "smove",
+        "srem",
+        "sunionstore",
+        "swapdb",
+        "unlink",
+        "zadd",
+        "zincrby",
+        "zinterstore",
+        "zpopmax",
+        "zpopmin",
+        "zrem",
+        "zunionstore",
+    ];
+    let known = find(&name).and_then(|index| COMMANDS.get(index));
+    known.is_some_and(|command| command.has(WRITE) && plain.contains(&command.name))
+        || (name == b"set" && command.len() == 3)
+}
+
+/// DEBUG DIGEST, as a client of its own is answered.
+fn dataset(engine: &mut Engine, world: &mut Still) -> Vec<u8> {
+    let peer = Peer { address: "127.0.0.1:2".into(), descriptor: 6, local: true, unix_socket: false };
+    let client = engine.connect(world, peer);
+    engine.feed(world, client, b"DEBUG DIGEST\r\n");
+    engine.output(client).collect::<Vec<_>>().concat()
 }
