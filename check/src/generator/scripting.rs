@@ -4,6 +4,8 @@
 //! Each statement is a line of its own, so that errors tell where they are and the shrinker can take lines away. A command
 //! that leaves a choice and changes something by it comes last, where the answer shows what it chose.
 
+use std::sync::OnceLock;
+
 use super::terms::Terms;
 use super::{Swarm, View, hostile_word, is_known};
 use crate::choice::Choice;
@@ -118,6 +120,8 @@ impl Draft {
 
 /// Draws what a call may be of.
 fn called(choice: &mut impl Choice, last: bool, real_time: bool) -> Option<&'static Grammar> {
+    /// By whether the call is the last one and whether time is real: put together once, drawn from for every call.
+    static FITTING: [[OnceLock<Vec<&'static Grammar>>; 2]; 2] = [const { [const { OnceLock::new() }; 2] }; 2];
     let fits = |grammar: &&Grammar| {
         let chooses = CHOOSERS.contains(&grammar.name) && (grammar.name != "xadd" || real_time);
         CALLED.contains(&grammar.family)
@@ -128,8 +132,9 @@ fn called(choice: &mut impl Choice, last: bool, real_time: bool) -> Option<&'sta
             && !(real_time && grammar.family == Family::Streams)
             && grammar.name != "swapdb"
     };
-    let count = grammar::all().filter(fits).count() as u32;
-    grammar::all().filter(fits).nth(choice.below(count) as usize)
+    let fitting =
+        FITTING[usize::from(last)][usize::from(real_time)].get_or_init(|| grammar::all().filter(fits).collect());
+    fitting.get(choice.below(fitting.len() as u32) as usize).copied()
 }
 
 impl Swarm {
