@@ -16,7 +16,8 @@ use rand_core::SeedableRng;
 use tally_model::{Profile, Reply, commands};
 
 use crate::choice::Choice;
-use crate::coverage::{Coverage, command_index};
+use crate::coverage::Coverage;
+use crate::grammar::index::command_index;
 use crate::target::{TargetError, Url};
 use driver::Racers;
 use history::{History, Operation};

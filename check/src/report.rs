@@ -250,8 +250,9 @@ mod tests {
     fn report() -> Report {
         let asked = Asked { target: "x".into(), profile: "5.0".into(), seed: 7, families: vec![] };
         let mut coverage = Coverage::default();
-        coverage.accepted(crate::coverage::command_index(b"GET"));
-        coverage.error(crate::coverage::command_index(b"get"), b"ERR wrong number of arguments for 'get' command");
+        coverage.accepted(crate::grammar::index::command_index(b"GET"));
+        coverage
+            .error(crate::grammar::index::command_index(b"get"), b"ERR wrong number of arguments for 'get' command");
         let mut report = Report::new(asked, &coverage, 2.0);
         report.findings.push(FindingReport {
             commands: vec!["GET \"<&>\"".into()],

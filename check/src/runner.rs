@@ -10,8 +10,9 @@ use tally_model::value::Kind;
 use tally_model::{Profile, Reply};
 
 use crate::choice::Choice;
-use crate::coverage::{Coverage, command_index, grammar_at};
+use crate::coverage::Coverage;
 use crate::generator::{Limits, Mode, Swarm, View};
+use crate::grammar::index::{command_index, grammar_at};
 use crate::journal::Journal;
 use crate::profile;
 use crate::request::Request;

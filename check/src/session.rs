@@ -14,8 +14,9 @@ pub use harvest::Harvest;
 
 use tally_model::{ClientId, ErrorPolicy, Model, Outcome, Profile, Reply, Span};
 
-use crate::coverage::{Coverage, command_index, grammar_at};
+use crate::coverage::Coverage;
 use crate::generator::Mode;
+use crate::grammar::index::{command_index, grammar_at};
 use crate::profile::ends_connection;
 use crate::propagation::Ledger;
 use crate::request::Request;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::coverage::{command_index, grammar_at};
+use crate::grammar::index::{command_index, grammar_at};
 use crate::request::{Request, append_integer};
 use crate::runner::cut;
 use crate::script::{Script, Slot, Step};

@@ -182,130 +182,75 @@ pub trait Target {
     }
 }
 
-impl<T: Target + ?Sized> Target for Box<T> {
-    fn reset(&mut self, setup: &Setup) -> Result<(), TargetError> {
-        (**self).reset(setup)
-    }
+/// Whatever holds a target is one: every method goes to what is held.
+macro_rules! forwarded {
+    ($($holder:ty),*) => {
+        $(impl<T: Target + ?Sized> Target for $holder {
+            fn reset(&mut self, setup: &Setup) -> Result<(), TargetError> {
+                (**self).reset(setup)
+            }
 
-    fn open(&mut self) -> Result<Connection, TargetError> {
-        (**self).open()
-    }
+            fn open(&mut self) -> Result<Connection, TargetError> {
+                (**self).open()
+            }
 
-    fn peer(&self, connection: Connection) -> Peer {
-        (**self).peer(connection)
-    }
+            fn peer(&self, connection: Connection) -> Peer {
+                (**self).peer(connection)
+            }
 
-    fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {
-        (**self).send(connection, bytes)
-    }
+            fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {
+                (**self).send(connection, bytes)
+            }
 
-    fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError> {
-        (**self).receive(connection, wait)
-    }
+            fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError> {
+                (**self).receive(connection, wait)
+            }
 
-    fn close(&mut self, connection: Connection) {
-        (**self).close(connection);
-    }
+            fn close(&mut self, connection: Connection) {
+                (**self).close(connection);
+            }
 
-    fn span(&self) -> Span {
-        (**self).span()
-    }
+            fn span(&self) -> Span {
+                (**self).span()
+            }
 
-    fn now_ms(&self) -> i64 {
-        (**self).now_ms()
-    }
+            fn now_ms(&self) -> i64 {
+                (**self).now_ms()
+            }
 
-    fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
-        (**self).pass(ms)
-    }
+            fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
+                (**self).pass(ms)
+            }
 
-    fn can(&self) -> Capabilities {
-        (**self).can()
-    }
+            fn can(&self) -> Capabilities {
+                (**self).can()
+            }
 
-    fn stream_habits(&self) -> StreamHabits {
-        (**self).stream_habits()
-    }
+            fn stream_habits(&self) -> StreamHabits {
+                (**self).stream_habits()
+            }
 
-    fn take_handed_on(&mut self) -> Vec<HandedOn> {
-        (**self).take_handed_on()
-    }
+            fn take_handed_on(&mut self) -> Vec<HandedOn> {
+                (**self).take_handed_on()
+            }
 
-    fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
-        (**self).encoding(db, key)
-    }
+            fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+                (**self).encoding(db, key)
+            }
 
-    fn validate(&self) -> Result<(), String> {
-        (**self).validate()
-    }
+            fn validate(&self) -> Result<(), String> {
+                (**self).validate()
+            }
 
-    fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
-        (**self).restarted_from_aof()
-    }
+            fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+                (**self).restarted_from_aof()
+            }
 
-    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
-        (**self).replica()
-    }
+            fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+                (**self).replica()
+            }
+        })*
+    };
 }
 
-impl<T: Target + ?Sized> Target for &mut T {
-    fn reset(&mut self, setup: &Setup) -> Result<(), TargetError> {
-        (**self).reset(setup)
-    }
-
-    fn open(&mut self) -> Result<Connection, TargetError> {
-        (**self).open()
-    }
-
-    fn peer(&self, connection: Connection) -> Peer {
-        (**self).peer(connection)
-    }
-
-    fn send(&mut self, connection: Connection, bytes: &[u8]) -> Result<(), TargetError> {
-        (**self).send(connection, bytes)
-    }
-
-    fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError> {
-        (**self).receive(connection, wait)
-    }
-
-    fn close(&mut self, connection: Connection) {
-        (**self).close(connection);
-    }
-
-    fn span(&self) -> Span {
-        (**self).span()
-    }
-
-    fn now_ms(&self) -> i64 {
-        (**self).now_ms()
-    }
-
-    fn pass(&mut self, ms: u64) -> Result<(), TargetError> {
-        (**self).pass(ms)
-    }
-
-    fn can(&self) -> Capabilities {
-        (**self).can()
-    }
-
-    fn take_handed_on(&mut self) -> Vec<HandedOn> {
-        (**self).take_handed_on()
-    }
-
-    fn encoding(&self, db: usize, key: &[u8]) -> Option<&'static str> {
-        (**self).encoding(db, key)
-    }
-
-    fn validate(&self) -> Result<(), String> {
-        (**self).validate()
-    }
-
-    fn restarted_from_aof(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
-        (**self).restarted_from_aof()
-    }
-
-    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
-        (**self).replica()
-    }
-}
+forwarded!(Box<T>, &mut T);

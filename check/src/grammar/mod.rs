@@ -8,6 +8,7 @@ mod connection;
 mod geo;
 mod hashes;
 mod hyperloglog;
+pub mod index;
 mod keys;
 mod lists;
 mod pubsub;
@@ -24,7 +25,6 @@ use std::fmt;
 
 use tally_model::value::Kind;
 
-use crate::coverage::{command_index, grammar_at};
 use crate::request::Request;
 
 /// A group of commands that belong together; `--family` names one.
@@ -456,7 +456,7 @@ pub fn all() -> impl Iterator<Item = &'static Grammar> {
 
 /// The grammar of a command, by its name in any letter case.
 pub fn find(name: &[u8]) -> Option<&'static Grammar> {
-    grammar_at(command_index(name))
+    index::grammar_at(index::command_index(name))
 }
 
 impl fmt::Display for Argument {

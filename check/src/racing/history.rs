@@ -5,7 +5,7 @@ use std::fmt;
 
 use tally_model::Reply;
 
-use crate::coverage::{command_index, grammar_at};
+use crate::grammar::index::{command_index, grammar_at};
 use crate::request::Request;
 
 /// One command and its answer. Between `called` and `returned` lies the moment at which it took effect.
