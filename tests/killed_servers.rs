@@ -500,13 +500,18 @@ fn a_save_that_outlives_its_server_replaces_nothing() {
     let mut client = server.client();
     redis::cmd("SAVE").query::<()>(&mut client).unwrap();
     let before = fs::read(&dump).unwrap();
-    redis::cmd("DEBUG").arg("POPULATE").arg(400_000).query::<()>(&mut client).unwrap();
+    redis::cmd("DEBUG").arg("POPULATE").arg(1_000_000).query::<()>(&mut client).unwrap();
     redis::cmd("BGSAVE").query::<()>(&mut client).unwrap();
     let child = children(&server).pop().expect("the child is at work");
+    let temporary = folder.path().join(format!("temp-{child}.rdb"));
+    // It takes some tenths of a second to write so many keys.
+    let begun = Instant::now();
+    while !temporary.exists() && begun.elapsed() < Duration::from_secs(10) {
+        thread::yield_now();
+    }
     signal(&child, "-STOP");
     server.process.kill().unwrap();
     server.end();
-    let temporary = folder.path().join(format!("temp-{child}.rdb"));
     assert!(temporary.exists(), "the child was done before it was stopped");
     signal(&child, "-CONT");
     eventually("the child has removed its file", || !temporary.exists());
