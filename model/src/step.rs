@@ -103,12 +103,13 @@ impl Model {
             self.note_refusal(client);
             return Ok(Verdict::default());
         }
-        let verdict = if self.executes_transaction(client, command, outcome) {
+        let mut verdict = if self.executes_transaction(client, command, outcome) {
             self.run_transaction(client, command, outcome, span)?
         } else {
             self.judge_with_pushes(client, command, outcome, span)?
         };
         self.serve(span);
+        verdict.lost |= std::mem::take(&mut self.lost_track);
         if outcome.closed {
             self.release(client);
         }
