@@ -6,7 +6,6 @@ mod spawned;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -247,16 +246,8 @@ fn our_server_holds_and_broken_proxies_before_it_are_caught() {
 
 #[test]
 fn a_real_redis_5_holds_and_broken_proxies_before_it_are_caught() {
-    let Some(program) = std::env::var_os("TALLY_REDIS5") else {
-        assert!(std::env::var_os("CI").is_none(), "TALLY_REDIS5 names no Redis 5.0.x");
-        println!("SKIPPED: TALLY_REDIS5 names no Redis 5.0.x");
-        return;
-    };
     let folder = spawned::folder();
-    let port = spawned::free_port();
-    let mut command = Command::new(program);
-    command.args(["--port", &port.to_string(), "--save", ""]).current_dir(folder.path());
-    let server = spawned::Server::run(command, port, folder.path());
+    let Some(server) = spawned::Server::real(folder.path(), &[]) else { return };
     holds(server.port, true, 8000);
     proxies_are_told_apart(server.port, true);
 }

@@ -1,29 +1,14 @@
 //! Dumps, payloads and append-only files go both ways between the engine and a real Redis 5.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-use std::process::Command;
-use std::{env, fs};
+use std::fs;
 
 use conversation::Conversation;
-use spawned::{Server, exchange, folder, free_port, request};
+use spawned::{Server, exchange, folder, request};
 use tally_engine::config::Config;
 
 mod conversation;
 mod spawned;
-
-/// A real Redis that loads what is in the folder; `None`, said aloud, when there is none on this machine.
-fn real(folder: &Path, options: &[&str]) -> Option<Server> {
-    let Some(program) = env::var_os("TALLY_REDIS5") else {
-        assert!(env::var_os("CI").is_none(), "TALLY_REDIS5 names no Redis 5.0.x");
-        println!("SKIPPED: TALLY_REDIS5 names no Redis 5.0.x");
-        return None;
-    };
-    let port = free_port();
-    let mut command = Command::new(program);
-    command.args(["--port", &port.to_string(), "--save", ""]).args(options).current_dir(folder);
-    Some(Server::run(command, port, folder))
-}
 
 fn ask(server: &Server, words: &[&str]) -> String {
     exchange(server.socket(), &request(words))
@@ -164,7 +149,7 @@ fn a_real_redis_loads_what_the_engine_saves() {
         let mut dump = Vec::new();
         engine.engine.snapshot(&mut dump).unwrap();
         fs::write(folder.path().join("dump.rdb"), &dump).unwrap();
-        let Some(redis) = real(folder.path(), &[]) else { return };
+        let Some(redis) = Server::real(folder.path(), &[]) else { return };
         assert_eq!(ask(&redis, &["DEBUG", "DIGEST"]), digest(&mut engine), "{directives}");
         // Loading decides about encodings anew, so the engine has to load too.
         let mut second = Conversation::with(Config::default());
@@ -187,7 +172,7 @@ fn the_engine_loads_what_a_real_redis_saves() {
         let mut dump = Vec::new();
         engine.engine.snapshot(&mut dump).unwrap();
         fs::write(folder.path().join("dump.rdb"), &dump).unwrap();
-        let Some(redis) = real(folder.path(), &["--rdbcompression", option]) else { return };
+        let Some(redis) = Server::real(folder.path(), &["--rdbcompression", option]) else { return };
         assert_eq!(ask(&redis, &["SAVE"]), "+OK\r\n");
         let saved = fs::read(folder.path().join("dump.rdb")).unwrap();
         let mut second = Conversation::with(Config::default());
@@ -208,7 +193,7 @@ fn a_real_redis_replays_what_the_engine_compacts() {
         let written = engine.engine.compact_aof(&mut file).unwrap();
         assert_eq!(written, file.len() as u64);
         fs::write(folder.path().join("appendonly.aof"), &file).unwrap();
-        let Some(redis) = real(folder.path(), &["--appendonly", "yes"]) else { return };
+        let Some(redis) = Server::real(folder.path(), &["--appendonly", "yes"]) else { return };
         assert_eq!(ask(&redis, &["DEBUG", "DIGEST"]), digest(&mut engine), "aof-use-rdb-preamble {preamble}");
     }
 }

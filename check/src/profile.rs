@@ -71,8 +71,8 @@ pub fn ends_connection(request: &Request) -> bool {
     ["quit", "post", "host:"].into_iter().any(|name| request.is(0, name))
 }
 
-/// Does the command do, or lead to, what only replies tell: a choice, a wait, a transaction's end, a message? Then it is not
-/// sent by clients that asked for no replies.
+/// Does the command do, or lead to, what only replies tell: a choice, a wait, a transaction's end, a message, or whether a
+/// known defect kept SORT from storing? Then it is not sent by clients that asked for no replies.
 pub fn needs_replies(request: &Request) -> bool {
     const NAMES: [&str; 13] = [
         "spop",

@@ -32,7 +32,7 @@ pub struct Model {
     pub(crate) waiting: BTreeMap<(usize, Bytes), Vec<ClientId>>,
     /// Keys whose waiting clients are served when the command has ended, in order. [BLOCK-9]
     pub(crate) ready: Vec<(usize, Bytes)>,
-    /// A waiting client was served one way or another, and which nobody can tell: nothing that follows can be judged.
+    /// A waiting client was served in one of two ways, and nothing tells in which: what follows cannot be judged.
     pub(crate) lost_track: bool,
     /// Keys that the command found expired and has not told of yet, each with whether it may not do so.
     pub(crate) untold: Vec<(usize, Bytes, bool)>,

@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    /// Every key was put in its place anew, also one that nobody was served from when it came (E-95). [BLOCK-8]
+    /// Every key was put in its place anew, also one that nobody was served from when it came. (E-95)
     pub(crate) fn make_ready_after_reload(&mut self, span: Span) {
         for (db, key) in self.waiting.keys().cloned().collect::<Vec<_>>() {
             if matches!(self.kind(db, &key, span), Some(Kind::List | Kind::Zset)) {
