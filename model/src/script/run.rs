@@ -225,6 +225,7 @@ impl Model {
         let mut answers = Answers::default();
         let mut refused: Option<Box<Deviation>> = None;
         let mut explaining: Vec<(Ran, Plan)> = Vec::new();
+        let mut tried_all = false;
         for _ in 0..MOST_WAYS {
             let ran = match self.ran(client, command, script, span, answers.clone())? {
                 Ok(ran) => ran,
@@ -262,8 +263,15 @@ impl Model {
             }
             match next {
                 Some(next) => answers = next,
-                None => break,
+                None => {
+                    tried_all = true;
+                    break;
+                }
             }
+        }
+        if !tried_all && self.evicts() {
+            // With keys in doubt it may be one of the other ways.
+            return None;
         }
         let mut explaining = explaining.into_iter();
         let Some((ran, plan)) = explaining.next() else { return refused.map(Err) };
