@@ -175,7 +175,10 @@ impl Swarm {
             let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][choice.below(3) as usize];
             config.push(("maxmemory-policy".to_owned(), policy.to_owned()));
         }
-        let squeezes = if limits.short_of_memory { [4, 16][choice.below(2) as usize] } else { 0 };
+        let squeezes = if limits.short_of_memory { [16, 64][choice.below(2) as usize] } else { 0 };
+        if squeezes > 0 {
+            config.push(("maxmemory-policy".to_owned(), POLICIES[choice.below(8) as usize].to_owned()));
+        }
         if choice.ratio(1, 6) {
             config.push(("lazyfree-lazy-expire".to_owned(), "yes".to_owned()));
         }
@@ -322,19 +325,9 @@ impl Swarm {
 
     /// The next limit of the memory, so much being in use now, and what else steers eviction: directives and values.
     pub fn squeeze(&self, choice: &mut impl Choice, used: i64) -> Vec<(&'static str, String)> {
-        const POLICIES: [&str; 8] = [
-            "allkeys-lfu",
-            "allkeys-lru",
-            "allkeys-random",
-            "noeviction",
-            "volatile-lfu",
-            "volatile-lru",
-            "volatile-random",
-            "volatile-ttl",
-        ];
-        const MARGINS: [i64; 8] = [-100_000, -10_000, -1000, -100, 100, 1000, 10_000, 100_000];
+        const MARGINS: [i64; 8] = [-20_000, -2000, -300, -50, 0, 300, 2000, 20_000];
         let mut directives = Vec::new();
-        if choice.ratio(1, 2) {
+        if choice.ratio(1, 4) {
             directives.push(("maxmemory-policy", POLICIES[choice.below(8) as usize].to_owned()));
         }
         if choice.ratio(1, 4) {
@@ -345,7 +338,7 @@ impl Swarm {
             directives.push(("lazyfree-lazy-eviction", value.to_owned()));
         }
         let margin = MARGINS[choice.below(8) as usize];
-        let limit = if choice.ratio(1, 4) { 0 } else { used.saturating_add(margin).max(1) };
+        let limit = if choice.ratio(1, 8) { 0 } else { used.saturating_add(margin).max(1) };
         directives.push(("maxmemory", limit.to_string()));
         directives
     }
@@ -358,6 +351,18 @@ impl Swarm {
         [1, 5, 10, 100, 100, 1000, 1000, 5000, 100_000][choice.below(9) as usize]
     }
 }
+
+/// What may be evicted, and in which order.
+const POLICIES: [&str; 8] = [
+    "allkeys-lfu",
+    "allkeys-lru",
+    "allkeys-random",
+    "noeviction",
+    "volatile-lfu",
+    "volatile-lru",
+    "volatile-random",
+    "volatile-ttl",
+];
 
 /// The directives that decide between encodings, as [`Swarm::draw`] may set them: in some episodes they are 0 or small,
 /// so that every command meets both sides of every threshold.

@@ -126,7 +126,12 @@ impl Model {
     /// connections too, is due afterwards. [NOTIFY-4] [NOTIFY-5]
     pub fn unsolicited(&mut self, client: ClientId, reply: &Reply, span: Span) -> Result<(), Box<Deviation>> {
         let errors = self.profile.errors;
-        let told = notify::read(reply).filter(|(db, key, event)| match event.as_slice() {
+        let told = notify::read(reply);
+        if told.as_ref().is_some_and(|(_, _, event)| event == b"evicted") {
+            // The last command of a batch may have made a key that one of somebody else evicted.
+            self.doubt_evictable();
+        }
+        let told = told.filter(|(db, key, event)| match event.as_slice() {
             b"expired" => self.keyspace.slot(*db, key).is_some_and(|slot| slot.fate(span) != Fate::Alive),
             b"evicted" => self.may_tell_of_eviction(*db, key),
             _ => false,

@@ -179,7 +179,8 @@ impl Model {
 
     fn could_evict(outcome: &Outcome<'_>) -> Box<Deviation> {
         let refused = |_: &Reply| Err("a key is left that can be evicted".to_owned());
-        let allowed = Allowed::Checked("no refusal for lack of memory while a key is left that can be evicted", refused);
+        let allowed =
+            Allowed::Checked("no refusal for lack of memory while a key is left that can be evicted", refused);
         Box::new(Deviation {
             clause: Clause::EVICTION_1,
             allowed,

@@ -433,6 +433,9 @@ impl Model {
                 let perhaps_absent = slot.may_be_absent();
                 let failed = failed || perhaps_absent;
                 if choice.removes && perhaps_absent && !slot.may_have_expired(span) {
+                    if self.evicts() {
+                        self.witness(Clause::EVICTION_8);
+                    }
                     self.remove_expired(choice.db, &choice.key);
                 } else if choice.removes && in_turn {
                     if self.remove_expired(choice.db, &choice.key) {

@@ -242,7 +242,8 @@ fn a_script_may_lack_memory_until_it_writes() {
 
     let uncaught = "return redis.call('set','new','n')";
     let sha = "c83f7bd8d2bb1a8f5c3b8bd4f5c6d8c2d5ff0f2f";
-    let other = error(&format!("ERR Error running script (call to f_{sha}): @user_script:1: @user_script: 1: -{REFUSAL}   "));
+    let other =
+        error(&format!("ERR Error running script (call to f_{sha}): @user_script:1: @user_script: 1: -{REFUSAL}   "));
     let deviation = evaluate(&mut squeezed("noeviction"), uncaught, &other).unwrap_err();
     // All but the name of the script is right.
     assert!(deviation.to_string().contains(&format!("@user_script:1: @user_script: 1: -{REFUSAL}   ")), "{deviation}");

@@ -37,7 +37,11 @@ impl Meaning<'_> {
                     }
                     Some(command) if self.lacks_memory(command.flags) => {
                         let text = format!("@user_script: {line}: -{REFUSED}");
-                        return if raises { Err(self.raise(text, line)) } else { Ok(self.tables.with_field("err", text)) };
+                        return if raises {
+                            Err(self.raise(text, line))
+                        } else {
+                            Ok(self.tables.with_field("err", text))
+                        };
                     }
                     Some(command) => {
                         self.begin_if_due(command.flags.starts_with("write"));
