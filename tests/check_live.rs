@@ -79,7 +79,9 @@ fn a_real_redis_5_holds() {
 #[test]
 fn a_real_redis_5_that_is_short_of_memory_holds() {
     let Some((server, folder)) = redis5() else { return };
-    let report = check(&server, folder.path(), Limits { short_of_memory: true, ..Limits::default() }, 20_000);
+    // What scripts do the model tests of eviction say: of those drawn here few can be followed while keys are in doubt.
+    let limits = Limits { short_of_memory: true, without: vec!["eval", "evalsha"], ..Limits::default() };
+    let report = check(&server, folder.path(), limits, 20_000);
     let witnessed = |id: &str| report.clauses.iter().find(|clause| clause.name == id).map_or(0, |clause| clause.count);
     assert!(witnessed("EVICTION-8") > 100, "{}", summary(&report));
     assert!(witnessed("OOM-1") > 100, "{}", summary(&report));
