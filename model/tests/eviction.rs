@@ -217,7 +217,7 @@ fn evaluate(model: &mut Model, script: &str, reply: &Reply) -> Result<(), Box<De
 }
 
 //= SPEC.md#eviction
-//# [EVICTION-21] (wire) A command flagged `denyoom` that a script calls MUST fail with the line `@user_script: LINE: -OOM command not allowed when used memory > 'maxmemory'.` and CR LF, which an error reply shows as two spaces, if memory is short and was so, with no key left that could be evicted, when its client sent EVAL, EVALSHA or EXEC, unless the script has called a command flagged `write` before.
+//# [EVICTION-21] (wire) A command flagged `denyoom` that a script calls MUST fail with the line `@user_script: LINE: -OOM command not allowed when used memory > 'maxmemory'.`, two spaces behind it, if memory is short and was so, with no key left that could be evicted, when its client sent EVAL, EVALSHA or EXEC, unless the script has called a command flagged `write` before.
 //= SPEC.md#eviction
 //# [EVICTION-22] (wire) Such a command MAY fail in the same way if memory became short only since then.
 //= SPEC.md#eviction
