@@ -158,7 +158,7 @@ impl Model {
         let mut lost: Vec<(usize, Bytes)> = Vec::new();
         for (&number, db) in &mut self.keyspace.databases {
             for (key, slot) in &mut db.keys {
-                match slot {
+                match &mut **slot {
                     // Where deletions are told of, this one was not deleted.
                     Slot::Known(entry) if evicts.can_take(entry) => return Err(Self::could_evict(outcome)),
                     Slot::Known(_) => {}
