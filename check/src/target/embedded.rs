@@ -72,8 +72,8 @@ impl World for VirtualWorld {
         self.unix_us
     }
 
-    fn used_memory(&self) -> usize {
-        1_000_000
+    fn used_memory(&self, account: &dyn Fn() -> usize) -> usize {
+        1_000_000 + account()
     }
 
     fn sleep_us(&mut self, us: u64) {
