@@ -31,8 +31,8 @@ fn key(number: usize) -> String {
     format!("key:{number:06}")
 }
 
-fn store<'a>(pipe: &'a mut redis::Pipeline, number: usize) -> &'a mut redis::Pipeline {
-    pipe.cmd("SET").arg(key(number)).arg("v".repeat(200)).arg("EX").arg(1_000_000).ignore()
+fn store(pipe: &mut redis::Pipeline, number: usize) {
+    pipe.cmd("SET").arg(key(number)).arg("v".repeat(200)).arg("EX").arg(1_000_000).ignore();
 }
 
 /// Fills an empty server with so many keys; how many bytes they take.
@@ -40,7 +40,7 @@ fn fill(connection: &mut Connection, keys: usize) -> u64 {
     let empty = field(connection, "used_memory");
     for first in (0..keys).step_by(BATCH) {
         let mut pipe = redis::pipe();
-        (first..(first + BATCH).min(keys)).for_each(|number| drop(store(&mut pipe, number)));
+        (first..(first + BATCH).min(keys)).for_each(|number| store(&mut pipe, number));
         pipe.exec(connection).unwrap();
     }
     field(connection, "used_memory") - empty
@@ -60,11 +60,13 @@ fn hit_ratio(connection: &mut Connection, policy: &str) -> f64 {
     let mut hits = 0;
     for (number, batch) in trace.chunks(BATCH).enumerate() {
         let mut pipe = redis::pipe();
-        batch.iter().for_each(|&number| drop(pipe.cmd("GET").arg(key(number))));
+        for &number in batch {
+            pipe.cmd("GET").arg(key(number));
+        }
         let found: Vec<Value> = pipe.query(connection).unwrap();
         let missing = batch.iter().zip(&found).filter(|(_, value)| **value == Value::Nil);
         let mut pipe = redis::pipe();
-        missing.for_each(|(&number, _)| drop(store(&mut pipe, number)));
+        missing.for_each(|(&number, _)| store(&mut pipe, number));
         pipe.exec(connection).unwrap();
         if number * BATCH >= ACCESSES {
             hits += found.iter().filter(|value| **value != Value::Nil).count();
@@ -98,7 +100,9 @@ fn mean_place_of_the_idle(connection: &mut Connection) -> f64 {
     let used = field(connection, "used_memory");
     set(connection, "maxmemory", &(used - (used - empty) / 2).to_string());
     let mut pipe = redis::pipe();
-    (0..ROOM).for_each(|number| drop(pipe.cmd("EXISTS").arg(key(number))));
+    for number in 0..ROOM {
+        pipe.cmd("EXISTS").arg(key(number));
+    }
     let left: Vec<i64> = pipe.query(connection).unwrap();
     let gone: Vec<usize> = (0..ROOM).filter(|&number| left[number] == 0).collect();
     assert!((ROOM / 3..ROOM).contains(&gone.len()), "{} keys went", gone.len());

@@ -166,6 +166,10 @@ impl Follower {
     }
 
     fn execute(&mut self, command: &HandedOn) {
+        // What goes to the file alone is another form of the same.
+        if !command.replicas {
+            return;
+        }
         let connection = self.asked.connection;
         if self.db != command.db {
             self.db = command.db;
