@@ -578,13 +578,13 @@ proptest! {
 #[test]
 fn every_policy_evicts_and_refuses_while_it_keeps_its_promises() {
     for policy in POLICIES {
-        let (evicted, refused) = eviction_keeps_its_promises(7, policy, 3000);
+        let (evicted, refused) = eviction_keeps_its_promises(7, policy, 4000);
         println!("{policy}: {evicted} evicted, {refused} refused");
-        assert!(evicted > 300, "{policy}: only {evicted} keys were evicted");
+        assert!(evicted > 100, "{policy}: only {evicted} keys were evicted");
         assert!(refused > 0, "{policy}: nothing was refused");
     }
-    let (evicted, refused) = eviction_keeps_its_promises(7, "noeviction", 3000);
-    assert!(evicted == 0 && refused > 300, "noeviction: {evicted} evicted, {refused} refused");
+    let (evicted, refused) = eviction_keeps_its_promises(7, "noeviction", 4000);
+    assert!(evicted == 0 && refused > 100, "noeviction: {evicted} evicted, {refused} refused");
 }
 
 /// Policies without chance, and what they go by.
