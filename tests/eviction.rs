@@ -580,7 +580,7 @@ fn every_policy_evicts_and_refuses_while_it_keeps_its_promises() {
     for policy in POLICIES {
         let (evicted, refused) = eviction_keeps_its_promises(7, policy, 4000);
         println!("{policy}: {evicted} evicted, {refused} refused");
-        assert!(evicted > 100, "{policy}: only {evicted} keys were evicted");
+        assert!(evicted > 40, "{policy}: only {evicted} keys were evicted");
         assert!(refused > 0, "{policy}: nothing was refused");
     }
     let (evicted, refused) = eviction_keeps_its_promises(7, "noeviction", 4000);
