@@ -11,15 +11,6 @@ use tally_check::{citations, specification};
 const AWAITING: &[(&str, &str)] = &[
     ("SPOP-6", "sets in the engine"),
     ("SRANDMEMBER-6", "sets in the engine"),
-    ("EVICTION-12", "eviction"),
-    ("EVICTION-13", "eviction"),
-    ("EVICTION-14", "eviction"),
-    ("EVICTION-15", "eviction"),
-    ("EVICTION-16", "eviction"),
-    ("EVICTION-17", "eviction"),
-    ("EVICTION-18", "eviction"),
-    ("EVICTION-19", "eviction"),
-    ("EVICTION-20", "eviction"),
     ("AUTH-8", "a measure of time that does not depend on the machine"),
 ];
 

@@ -34,6 +34,9 @@ impl Version {
 /// Bytes above which a single command is not sent: so that one run stays within a gigabyte.
 const MOST_BYTES: i64 = 4 * 1024 * 1024;
 
+/// The most samples for which a real server's stack has room, with much to spare.
+const MOST_SAMPLES: i64 = 10_000;
+
 /// The longest CLIENT PAUSE of a run, milliseconds.
 const LONGEST_PAUSE_MS: i64 = 5000;
 
@@ -148,6 +151,10 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
     }
     if request.is(0, "sort") {
         return sort_is_lethal(request);
+    }
+    let sets_samples = request.is(0, "config") && request.is(1, "set") && request.is(2, "maxmemory-samples");
+    if sets_samples && number(request.argument(3)).is_some_and(|samples| samples > MOST_SAMPLES) {
+        return Some("5.0 crashes when it evicts then (E-181)");
     }
     // When the script was made its commands were looked at with other arguments.
     if request.is(0, "evalsha")
@@ -276,6 +283,8 @@ mod tests {
         assert!(lethal(&request("sort k limit 0 9223372036854775807 alpha store d")).is_none());
         assert!(lethal(&request("sort k by w_* alpha store d")).is_some());
         assert!(lethal(&request("restore k 0 x")).is_none());
+        assert!(lethal(&request("config set maxmemory-samples 2147483647")).is_some());
+        assert!(lethal(&request("config set maxmemory-samples 10")).is_none());
         assert!(is_wasteful(&request("setbit k 4294967295 1")));
         assert!(!is_wasteful(&request("setbit k 4294967296 1")));
         assert!(is_wasteful(&request("SRANDMEMBER k -1000000")));

@@ -22,7 +22,7 @@ const SHRINK_AFTER_MS: i64 = 2000;
 pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
     server.cron_hz = frequency(server);
     server.lru_clock = lru::clock(server.clock.unix_ms());
-    server.stats.peak_memory = server.stats.peak_memory.max(world.used_memory());
+    server.stats.peak_memory = server.stats.peak_memory.max(server.used_memory(world));
     if every(server, 100) {
         let now_us = server.clock.now_us;
         let stats = &mut server.stats;
@@ -32,7 +32,7 @@ pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
     }
     if every(server, 5000) {
         let clients = server.clients.len();
-        let bytes = world.used_memory();
+        let bytes = server.used_memory(world);
         server.log(LogLevel::Verbose, format!("{clients} clients connected (0 replicas), {bytes} bytes in use"));
     }
     clients(server);

@@ -43,7 +43,7 @@ impl Engine {
         server.clock.read(world);
         server.stats.started_us = server.clock.now_us;
         server.stats.started_ms = server.clock.unix_ms();
-        server.stats.startup_memory = world.used_memory();
+        server.stats.startup_memory = server.used_memory(world);
         server.saving.last_save_s = server.clock.unix_s();
         server.lru_clock = crate::lru::clock(server.clock.unix_ms());
         server.started = true;

@@ -62,11 +62,11 @@ impl Figures {
     /// The figures now. `client` is who asks: it is not in the server's table meanwhile.
     pub(crate) fn take(server: &Server, client: &Client, world: &dyn World) -> Figures {
         let fact = |field: &str| world.process_fact(field).and_then(|text| text.parse::<u64>().ok());
-        let used = world.used_memory() as u64;
+        let used = server.used_memory(world) as u64;
         let startup = (server.stats.startup_memory as u64).min(used);
         let everyone = server.clients.iter().chain(std::iter::once(client));
         let clients: u64 = everyone.map(|client| client.memory() as u64).sum();
-        let aof_buffer = (server.aof.buffered() + server.rewrites.buffered()) as u64;
+        let aof_buffer = server.memory_not_counted() as u64;
         let in_use = server.keyspace.iter().enumerate().filter(|(_, db)| !db.keys.is_empty());
         let tables: Vec<Tables> = in_use
             .map(|(index, db)| Tables {

@@ -17,8 +17,9 @@ pub trait World {
     fn now_us(&mut self) -> u64;
     /// Wall clock, microseconds since the Unix epoch; may step backwards.
     fn unix_us(&mut self) -> i64;
-    /// Bytes in use: the allocator's figure in the server, the engine's own account in a simulated world.
-    fn used_memory(&self) -> usize;
+    /// Bytes in use: the allocator's figure in the server. A world without an allocator that counts begins with what
+    /// `account` answers, the engine's own sum of what keys, values and tables take.
+    fn used_memory(&self, account: &dyn Fn() -> usize) -> usize;
     /// Sleeps (DEBUG SLEEP); a simulated world only moves its clocks.
     fn sleep_us(&mut self, us: u64);
     /// Called now and then by operations that keep the engine busy for long.
@@ -61,7 +62,7 @@ impl World for Still {
     fn unix_us(&mut self) -> i64 {
         self.unix_us
     }
-    fn used_memory(&self) -> usize {
+    fn used_memory(&self, _account: &dyn Fn() -> usize) -> usize {
         self.used_memory
     }
     fn sleep_us(&mut self, us: u64) {

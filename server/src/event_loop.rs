@@ -525,8 +525,8 @@ impl World for EventLoop {
         self.world.unix_us()
     }
 
-    fn used_memory(&self) -> usize {
-        self.world.used_memory()
+    fn used_memory(&self, account: &dyn Fn() -> usize) -> usize {
+        self.world.used_memory(account)
     }
 
     fn sleep_us(&mut self, us: u64) {

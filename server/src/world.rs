@@ -84,7 +84,7 @@ impl World for SystemWorld {
         microseconds(clock_gettime(ClockId::Realtime))
     }
 
-    fn used_memory(&self) -> usize {
+    fn used_memory(&self, _account: &dyn Fn() -> usize) -> usize {
         memory::used_bytes()
     }
 

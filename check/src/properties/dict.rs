@@ -252,6 +252,12 @@ fn apply(table: &mut KeyTable, map: &mut Contents, operation: &Operation) {
             });
             assert_eq!(drawn.is_none(), map.is_empty());
             assert!(drawn.is_none_or(|entry| map.contains_key(entry.key())));
+            let mut some = BTreeSet::new();
+            table.dict().some(5, *seed, |entry| {
+                assert!(map.contains_key(entry.key()));
+                assert!(some.insert(entry.key()), "an entry twice");
+            });
+            assert_eq!(some.len(), map.len().min(5));
         }
         Operation::Scan => {}
         Operation::Clear => {

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod crashes;
 pub mod dict;
+pub mod eviction;
 pub mod held;
 pub mod hyperloglog;
 pub mod intset;

@@ -72,8 +72,8 @@ impl World for VirtualWorld {
         self.unix_us
     }
 
-    fn used_memory(&self) -> usize {
-        1_000_000
+    fn used_memory(&self, account: &dyn Fn() -> usize) -> usize {
+        1_000_000 + account()
     }
 
     fn sleep_us(&mut self, us: u64) {
@@ -480,7 +480,9 @@ impl Target for Embedded {
             return Ok(None);
         };
         // Restarted with the directives as they stand, as after CONFIG REWRITE: they decide between encodings.
-        let engine = Engine::new(self.engine.config().clone(), 0);
+        // Not with a limit, though: the dataset is to be seen, and takes another number of bytes when it is laid out anew.
+        let config = Config { maxmemory: 0, ..self.engine.config().clone() };
+        let engine = Engine::new(config, 0);
         let mut second = Self { world: self.world.clone(), engine, ..Self::new() };
         let mut failure = None;
         second.drive(|this| {
@@ -500,6 +502,8 @@ impl Target for Embedded {
         }
         let mut config = self.engine.config().clone();
         config.appendonly = false;
+        // Its primary decides what is evicted.
+        config.maxmemory = 0;
         let mut second = Self { engine: Engine::new(config, 0), ..Self::new() };
         second.drive(|this| this.engine.start(&mut this.world))?;
         let connection = second.open()?;

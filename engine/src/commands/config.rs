@@ -81,11 +81,15 @@ fn set(cx: &mut Context<'_>, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         cx.server.config.set(name, value)
     };
     let directive = changed.map_err(|error| refusal(error, name, value))?;
-    if directive.name == "appendonly" {
-        cx.server.switch_aof();
+    let directive = directive.name;
+    match directive {
+        "appendonly" => cx.server.switch_aof(),
+        // Whether that was enough is told to who writes next.
+        "maxmemory" => _ = cx.server.make_room(cx.world, cx.client),
+        _ => {}
     }
-    if DRIVERS.contains(&directive.name) {
-        cx.server.effects.push(Effect::ConfigChanged { directive: directive.name });
+    if DRIVERS.contains(&directive) {
+        cx.server.effects.push(Effect::ConfigChanged { directive });
     }
     cx.reply().ok();
     Ok(())

@@ -301,7 +301,8 @@ fn check(cx: &mut Context<'_>, args: &Args<'_>) -> Result<usize, Unfit> {
         return Err(Refusal::Fixed("NOAUTH Authentication required.").into());
     }
     let slow = cx.server.scripting.slow.is_some();
-    if config.maxmemory > 0 && !slow && takes_memory(cx.client, command) && is_out_of_memory(cx.server, cx.world) {
+    // Tried before reads, too: memory that they and their replies take would else never be won back.
+    if config.maxmemory > 0 && !slow && !cx.server.make_room(cx.world, cx.client) && takes_memory(cx.client, command) {
         return Err(Refusal::Fixed("OOM command not allowed when used memory > 'maxmemory'.").into());
     }
     // PING too, so that who watches over the server learns of it.
@@ -341,11 +342,6 @@ const BUSY: &str = "BUSY Redis is busy running a script. You can only call SCRIP
 /// Whether the command is refused when memory is short: those that may need some, and all that would be queued.
 fn takes_memory(client: &Client, command: &Command) -> bool {
     command.has(table::DENYOOM) || (client.transaction.is_some() && !["exec", "discard"].contains(&command.name))
-}
-
-/// Whether more memory is used than is allowed.
-pub(crate) fn is_out_of_memory(server: &Server, world: &dyn World) -> bool {
-    server.config.maxmemory > 0 && world.used_memory() as u64 > server.config.maxmemory
 }
 
 /// Why nothing may be written at the moment, if so: what was written before could not be kept.

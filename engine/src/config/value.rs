@@ -23,6 +23,12 @@ impl MaxmemoryPolicy {
         matches!(self, Self::VolatileLfu | Self::AllkeysLfu)
     }
 
+    /// Only keys with a deadline may go.
+    #[must_use]
+    pub fn is_volatile(self) -> bool {
+        matches!(self, Self::VolatileLru | Self::VolatileLfu | Self::VolatileRandom | Self::VolatileTtl)
+    }
+
     /// Idle time decides, so that shared integers would falsify it.
     #[must_use]
     pub fn is_lru(self) -> bool {

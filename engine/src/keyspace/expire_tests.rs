@@ -22,7 +22,7 @@ impl World for Stepping {
     fn unix_us(&mut self) -> i64 {
         self.unix_us
     }
-    fn used_memory(&self) -> usize {
+    fn used_memory(&self, _account: &dyn Fn() -> usize) -> usize {
         0
     }
     fn sleep_us(&mut self, us: u64) {

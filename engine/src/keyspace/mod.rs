@@ -6,12 +6,14 @@
 //! ```
 //!
 //! - [`access`]: how commands find, store and remove keys;
+//! - [`eviction`]: the removal of keys when memory is short;
 //! - [`expire`]: the active expire cycle;
 //! - [`resize`]: rehashing and shrinking by the cron.
 //!
 //! A database without keys takes no memory but its place here.
 
 pub(crate) mod access;
+pub(crate) mod eviction;
 pub(crate) mod expire;
 #[cfg(test)]
 mod expire_tests;
@@ -25,6 +27,7 @@ use rand_chacha::rand_core::Rng as _;
 use crate::structures::dict::{Growth, HashKey};
 use crate::structures::key_table::KeyTable;
 
+use eviction::Eviction;
 use expire::ActiveExpire;
 
 /// One database.
@@ -47,6 +50,7 @@ pub(crate) struct Keyspace {
     /// shared.
     child: bool,
     active: ActiveExpire,
+    eviction: Eviction,
     /// The database whose table is looked at next for shrinking, and for rehashing.
     next_resize: usize,
     next_rehash: usize,
@@ -73,6 +77,7 @@ impl Keyspace {
             expired_told: 0,
             child: false,
             active: ActiveExpire::default(),
+            eviction: Eviction::default(),
             next_resize: 0,
             next_rehash: 0,
         }
@@ -163,6 +168,7 @@ impl Keyspace {
         for db in &self.dbs {
             db.keys.validate();
         }
+        self.eviction.validate();
     }
 }
 

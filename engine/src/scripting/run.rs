@@ -35,7 +35,7 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
     let dirty = cx.server.dirty;
     cx.server.propagation.withheld = Targets::NONE;
     let began_us = cx.server.clock.now_us;
-    let out_of_memory = commands::is_out_of_memory(cx.server, cx.world);
+    let out_of_memory = cx.server.was_short_of_memory();
     let lua = &environment.lua;
     let strings = |arguments: Args<'_>| {
         let strings: mlua::Result<Vec<_>> = arguments.iter().map(|text| lua.create_string(text)).collect();

@@ -3,6 +3,7 @@
 pub mod bits;
 mod decode_error;
 pub mod dict;
+pub mod eviction_pool;
 pub mod field;
 pub mod hyperloglog;
 pub mod intset;

@@ -267,13 +267,8 @@ impl<N: Node> Dict<N> {
         if self.is_empty() {
             return None;
         }
-        // Empty buckets below the rehash index need no draws.
-        let passed = self.rehash_index.unwrap_or(0);
-        let first = self.tables[0].size() - passed;
-        let buckets = (first + self.tables[1].size()) as u64;
-        let chain = |index: usize| {
-            if index < first { self.tables[0].chain(passed + index) } else { self.tables[1].chain(index - first) }
-        };
+        let buckets = self.buckets() as u64;
+        let chain = |index: usize| self.chain(index);
         let needed = FAIR_CHAIN as u64 * buckets / self.len() as u64;
         for _ in 0..(PATIENCE * needed).min(buckets) {
             let index = below(buckets) as usize;
@@ -291,6 +286,31 @@ impl<N: Node> Dict<N> {
         let mut entries = (0..buckets).flat_map(|index| chain(index as usize));
         // SAFETY: as above.
         entries.nth(number as usize).map(|node| unsafe { EntryRef::new(node) })
+    }
+
+    /// Visits up to `count` entries, of the buckets from number `first` on, behind the last of which the first follows.
+    /// Entries of neighbouring buckets are quicker to reach than entries drawn one by one; they are as good a sample where
+    /// equal chances do not matter, since a hash has thrown them together.
+    pub fn some<'a>(&'a self, count: usize, first: u64, visit: impl FnMut(EntryRef<'a, N>)) {
+        let buckets = self.buckets();
+        let first = (first % buckets.max(1) as u64) as usize;
+        let entries = (first..buckets).chain(0..first).flat_map(|index| self.chain(index)).take(count);
+        // SAFETY: the entries live and cannot be changed while the dict is borrowed.
+        entries.map(|node| unsafe { EntryRef::new(node) }).for_each(visit);
+    }
+
+    /// Buckets of both tables, without the empty ones below the rehash index.
+    fn buckets(&self) -> usize {
+        self.tables[0].size() - self.rehash_index.unwrap_or(0) + self.tables[1].size()
+    }
+
+    /// The entries of one of these buckets.
+    fn chain(&self, index: usize) -> table::Chain<N> {
+        let index = index + self.rehash_index.unwrap_or(0);
+        match index.checked_sub(self.tables[0].size()) {
+            None => self.tables[0].chain(index),
+            Some(index) => self.tables[1].chain(index),
+        }
     }
 
     /// Number of buckets of table `table` (0 or 1) by the length of their chain; the last counts all longer ones.
