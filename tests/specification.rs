@@ -11,18 +11,6 @@ use tally_check::{citations, specification};
 const AWAITING: &[(&str, &str)] = &[
     ("SPOP-6", "sets in the engine"),
     ("SRANDMEMBER-6", "sets in the engine"),
-    ("NOTIFY-5", "eviction"),
-    ("EVICTION-1", "eviction"),
-    ("EVICTION-2", "eviction"),
-    ("EVICTION-3", "eviction"),
-    ("EVICTION-4", "eviction"),
-    ("EVICTION-5", "eviction"),
-    ("EVICTION-6", "eviction"),
-    ("EVICTION-7", "eviction"),
-    ("EVICTION-8", "eviction"),
-    ("EVICTION-9", "eviction"),
-    ("EVICTION-10", "eviction"),
-    ("EVICTION-11", "eviction"),
     ("EVICTION-12", "eviction"),
     ("EVICTION-13", "eviction"),
     ("EVICTION-14", "eviction"),
@@ -32,9 +20,6 @@ const AWAITING: &[(&str, &str)] = &[
     ("EVICTION-18", "eviction"),
     ("EVICTION-19", "eviction"),
     ("EVICTION-20", "eviction"),
-    ("EVICTION-21", "eviction"),
-    ("EVICTION-22", "eviction"),
-    ("EVICTION-23", "eviction"),
     ("AUTH-8", "a measure of time that does not depend on the machine"),
 ];
 

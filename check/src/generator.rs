@@ -109,6 +109,8 @@ pub struct Limits {
     pub families: Vec<Family>,
     /// Time costs as much as it says: no long pauses, and deadlines that need no waiting.
     pub real_time: bool,
+    /// Memory is made short in every episode, on a live server too. Whoever else uses that loses keys.
+    pub short_of_memory: bool,
     /// Names of commands that are left out, in lower case.
     pub without: Vec<&'static str>,
     /// Episodes of at most this many commands; 0 for no limit.
@@ -140,6 +142,8 @@ pub struct Swarm {
     pub crowds: u32,
     /// Of 256 batches, so many are preceded by a reload of the dataset.
     pub reloads: u32,
+    /// Of 256 batches, so many are preceded by a new limit of the memory.
+    pub squeezes: u32,
     /// Of 256 batches, so many are preceded by the end of a connection.
     pub departures: u32,
     /// What the clients have gathered for.
@@ -171,6 +175,10 @@ impl Swarm {
             let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][choice.below(3) as usize];
             config.push(("maxmemory-policy".to_owned(), policy.to_owned()));
         }
+        let squeezes = if limits.short_of_memory { [16, 64][choice.below(2) as usize] } else { 0 };
+        if squeezes > 0 {
+            config.push(("maxmemory-policy".to_owned(), POLICIES[choice.below(8) as usize].to_owned()));
+        }
         if choice.ratio(1, 6) {
             config.push(("lazyfree-lazy-expire".to_owned(), "yes".to_owned()));
         }
@@ -200,6 +208,7 @@ impl Swarm {
             longest: [2_000, 64 * 1024, 300_000][if choice.ratio(1, 16) { 2 } else { choice.below(2) as usize }],
             most_elements,
             crowds: if most_elements > 20 { [0, 2, 6][choice.below(3) as usize] } else { 0 },
+            squeezes,
             reloads: if choice.ratio(1, 12) { [4, 40][choice.below(2) as usize] } else { 0 },
             departures,
             gathering,
@@ -225,6 +234,7 @@ impl Swarm {
             most_elements: 10,
             crowds: 0,
             reloads: 0,
+            squeezes: 0,
             departures: 0,
             gathering: Gathering::None,
             real_time: false,
@@ -313,6 +323,26 @@ impl Swarm {
         }
     }
 
+    /// The next limit of the memory, so much being in use now, and what else steers eviction: directives and values.
+    pub fn squeeze(&self, choice: &mut impl Choice, used: i64) -> Vec<(&'static str, String)> {
+        const MARGINS: [i64; 8] = [-20_000, -2000, -300, -50, 0, 300, 2000, 20_000];
+        let mut directives = Vec::new();
+        if choice.ratio(1, 4) {
+            directives.push(("maxmemory-policy", POLICIES[choice.below(8) as usize].to_owned()));
+        }
+        if choice.ratio(1, 4) {
+            directives.push(("maxmemory-samples", ["1", "5", "20"][choice.below(3) as usize].to_owned()));
+        }
+        if choice.ratio(1, 4) {
+            let value = if choice.ratio(1, 2) { "yes" } else { "no" };
+            directives.push(("lazyfree-lazy-eviction", value.to_owned()));
+        }
+        let margin = MARGINS[choice.below(8) as usize];
+        let limit = if choice.ratio(1, 8) { 0 } else { used.saturating_add(margin).max(1) };
+        directives.push(("maxmemory", limit.to_string()));
+        directives
+    }
+
     /// A pause in milliseconds.
     pub fn pause(&self, choice: &mut impl Choice) -> u64 {
         if self.real_time {
@@ -321,6 +351,18 @@ impl Swarm {
         [1, 5, 10, 100, 100, 1000, 1000, 5000, 100_000][choice.below(9) as usize]
     }
 }
+
+/// What may be evicted, and in which order.
+const POLICIES: [&str; 8] = [
+    "allkeys-lfu",
+    "allkeys-lru",
+    "allkeys-random",
+    "noeviction",
+    "volatile-lfu",
+    "volatile-lru",
+    "volatile-random",
+    "volatile-ttl",
+];
 
 /// The directives that decide between encodings, as [`Swarm::draw`] may set them: in some episodes they are 0 or small,
 /// so that every command meets both sides of every threshold.

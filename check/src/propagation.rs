@@ -1,7 +1,7 @@
 //! Holds what a target hands on to its AOF and replicas against what the model says it should.
 //!
 //! The only freedom is when an expired key is deleted: the model names it when a command finds it, the active cycle may have
-//! done so long before. So a deletion that came early is remembered, and accepted when it falls due.
+//! done so long before, and what is evicted may go at any time. So a deletion that came early is remembered, and accepted when it falls due.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -97,6 +97,12 @@ impl Ledger {
         self.came.extend(commands);
     }
 
+    /// The keys whose deletion came since both last agreed, by whatever led to it.
+    pub fn deletions(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let came = self.came.iter().map(|command| (command.db, command.arguments.as_slice()));
+        came.filter_map(|seen| deletes(&seen)).map(|(db, key)| (db, key.as_slice()))
+    }
+
     /// Compares both sides, after a whole batch.
     pub fn compare(&mut self, model: &Model, span: Span) -> Result<(), Mismatch> {
         if self.due.is_empty() && self.came.is_empty() {
@@ -105,12 +111,20 @@ impl Ledger {
         let due = std::mem::take(&mut self.due);
         let came = std::mem::take(&mut self.came);
         if due.iter().any(|due| due.propagated.unspecified) {
+            // What was evicted is not deleted a second time when that shows.
+            let evicted = came.iter().filter(|_| model.evicts());
+            let evicted = evicted.filter_map(|command| deletes(&(command.db, command.arguments.as_slice())));
+            self.early.extend(evicted.map(|(db, key)| (db, key.clone())));
             return Ok(());
         }
         let early = self.early.clone();
         for aof in [true, false] {
             self.early.clone_from(&early);
             self.compare_stream(aof, &due, &came, model, span)?;
+        }
+        if model.evicts() {
+            // A key that was evicted and made anew has another deletion before it.
+            self.early.retain(|(db, key)| may_be_gone(model, *db, key, span));
         }
         Ok(())
     }

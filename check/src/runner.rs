@@ -48,6 +48,8 @@ pub struct Discovery {
 const MOST_WITHHELD: u32 = 100;
 /// Keys asked about after a batch.
 const MOST_PROBES: usize = 16;
+/// States that a key may be in without being asked for.
+const MOST_STATES: usize = 3;
 /// Keys that a payload is restored to.
 const MOST_RESTORED: usize = 8;
 /// Keys asked for at the end of an episode.
@@ -208,6 +210,9 @@ impl Episode<'_, '_> {
             if self.swarm.reloads > choice.below(256) {
                 self.reload(self.speaker(slot))?;
             }
+            if self.swarm.squeezes > 0 && self.swarm.squeezes > choice.below(256) {
+                self.squeeze(choice)?;
+            }
             if self.swarm.departures > 0 && self.swarm.departures > choice.below(256) {
                 self.departure(choice)?;
             }
@@ -264,8 +269,14 @@ impl Episode<'_, '_> {
             }
             self.send(slot, &batch[..length])?;
             self.probe_encodings(&batch[..length]);
+            self.probe_states(slot);
         }
         let auditor = self.auditor();
+        if self.swarm.squeezes > 0 {
+            // From now on nothing goes of itself, so that what is there shows.
+            let request = ["CONFIG", "SET", "maxmemory", "0"].iter().collect();
+            self.send(auditor, &[Sent { request, inline: false }])?;
+        }
         for question in self.session.audit(AUDITED_KEYS).chunks(32) {
             self.send(auditor, question)?;
         }
@@ -341,6 +352,34 @@ impl Episode<'_, '_> {
         self.follow_ups.extend(probes);
     }
 
+    /// Asks for the keys of which too many states are left, as eviction leads to: each could be the old value, changed, or a
+    /// new one.
+    fn probe_states(&mut self, slot: Slot) {
+        if self.swarm.squeezes == 0 {
+            return;
+        }
+        let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
+        let model = &self.session.model;
+        let keys = model.with_many_states(MOST_STATES).filter(|(of, _)| *of == db).take(MOST_PROBES);
+        let probe = |key: &[u8]| [b"DUMP".as_slice(), key].into_iter().collect();
+        self.follow_ups.extend(keys.map(|(_, key)| Sent { request: probe(key), inline: false }));
+    }
+
+    /// Sets a limit to the memory that bites now or soon, or takes it off; sometimes changes what is evicted.
+    fn squeeze(&mut self, choice: &mut impl Choice) -> Result<(), Box<Finding>> {
+        let slot = self.auditor();
+        let question = Sent { request: ["INFO", "memory"].iter().collect(), inline: false };
+        self.journal.command(slot, &question.request, false, false);
+        self.session.take_delivered();
+        let mut used = None;
+        self.session.batch(slot, &[question], |_, replies| used = replies.first().and_then(used_memory))?;
+        for (name, value) in self.swarm.squeeze(choice, used.unwrap_or(0)) {
+            let request = ["CONFIG", "SET", name, &value].iter().collect();
+            self.send(slot, &[Sent { request, inline: false }])?;
+        }
+        Ok(())
+    }
+
     /// Makes one command; none when it has to be withheld. True when it has to be sent alone.
     fn generate(&mut self, choice: &mut impl Choice, slot: Slot, mode: Mode, sent: &mut Sent) -> Option<bool> {
         let db = self.session.client(slot).map_or(0, |client| self.session.model.selected_db(client));
@@ -356,6 +395,8 @@ impl Episode<'_, '_> {
             // One of empty arguments alone would be no request [INLINE-2], and its answer would be waited for in vain.
             && sent.request.arguments().any(|argument| !argument.is_empty());
         let withheld = profile::is_wasteful(&sent.request)
+            // Without replies nobody knows what was refused for lack of memory.
+            || self.swarm.squeezes > 0 && sent.request.is(0, "client") && sent.request.is(1, "reply")
             || grammar.alone && profile::ends_service(&sent.request).is_some()
             || live && !self.plan.lethal && profile::lethal(&sent.request).is_some()
             // Nobody would know which members are left, or who waits.
@@ -451,6 +492,13 @@ fn counts_distinct(request: &Request) -> bool {
     NAMES.into_iter().any(|name| request.is(0, name))
 }
 
+/// The field `used_memory` of INFO.
+fn used_memory(info: &Reply) -> Option<i64> {
+    let Reply::Bulk(text) = info else { return None };
+    let text = String::from_utf8_lossy(text);
+    text.lines().find_map(|line| line.strip_prefix("used_memory:"))?.trim().parse().ok()
+}
+
 /// A failed command must leave no trace: asks what became of its key.
 fn ask_after_failure(request: &Request, questions: &mut Vec<Sent>) {
     let Some(grammar) = grammar_at(command_index(request.name())) else { return };
@@ -503,11 +551,11 @@ struct ModelView<'a, 's> {
 
 impl View for ModelView<'_, '_> {
     fn key(&self, key: &[u8]) -> Option<(Kind, usize)> {
-        self.session.model.key(self.db, key).map(|view| (view.kind, view.len))
+        self.session.model.likely(self.db, key)
     }
 
     fn kind(&self, place: usize, key: &[u8]) -> Option<Kind> {
-        self.kinds.of(place, || self.session.model.holds(self.db, key))
+        self.kinds.of(place, || self.session.model.likely(self.db, key).map(|(kind, _)| kind))
     }
 
     fn stream(&self, key: &[u8]) -> Option<&tally_model::stream::StreamValue> {

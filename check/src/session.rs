@@ -405,7 +405,6 @@ impl<'a> Session<'a> {
         let command = command_index(request.name());
         let Some(client) = self.clients[slot as usize] else { return Ok(command) };
         let span = self.target.span();
-        let outcome = Outcome { replies: &self.replies, closed };
         let mut few: [&[u8]; 8] = [&[]; 8];
         let many: Vec<&[u8]>;
         let arguments: &[&[u8]] = if request.len() <= few.len() {
@@ -417,6 +416,16 @@ impl<'a> Session<'a> {
             many = request.arguments().collect();
             &many
         };
+        // Who hears of every deletion knows what was evicted. CONFIG, in a transaction too, may begin it.
+        let may_evict = || self.model.evicts() || request.is(0, "config") || request.is(0, "exec");
+        if self.ledger.is_some() && may_evict() {
+            let came = self.target.take_handed_on();
+            if let Some(ledger) = &mut self.ledger {
+                ledger.handed_on(came);
+                self.model.foretell_deletions(ledger.deletions());
+            }
+        }
+        let outcome = Outcome { replies: &self.replies, closed };
         let verdict = self.model.step(client.id, arguments, &outcome, span).map_err(Wrong::Answer)?;
         if let Some(ledger) = &mut self.ledger {
             let failed = matches!(self.replies.as_slice(), [Reply::Error(_)]);

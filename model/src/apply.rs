@@ -132,6 +132,8 @@ impl Model {
             Expiry::Keep | Expiry::Clear => None,
         };
         let access = match counts_frequency {
+            // What is replaced, if it is there, leaves its counter.
+            true if self.keyspace.slot(db, &key).is_some() => Access { last: Access::UNKNOWN, most_frequent: u8::MAX },
             true => Access { last: Access::UNKNOWN, most_frequent: FIRST_FREQUENCY },
             false => Access { last: span, most_frequent: u8::MAX },
         };

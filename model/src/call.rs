@@ -26,6 +26,8 @@ pub(crate) struct Choice {
     pub(crate) options: usize,
     /// The look-up removes the key if it is expired.
     pub(crate) removes: bool,
+    /// The key's state was open before, whether or not it is expired.
+    pub(crate) open: bool,
 }
 
 /// A command being judged.
@@ -101,7 +103,8 @@ impl<'a> Call<'a> {
         let taken = match made {
             Some(choice) => choice.taken,
             None => {
-                choices.push(Choice { db, key: key.to_vec(), taken: 0, options: options.len(), removes });
+                let open = matches!(slot, Slot::Open(_));
+                choices.push(Choice { db, key: key.to_vec(), taken: 0, options: options.len(), removes, open });
                 0
             }
         };

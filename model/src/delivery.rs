@@ -2,7 +2,7 @@
 
 use crate::allowed::Allowed;
 use crate::clause::Clause;
-use crate::client::{ClientId, Killed, Replies, Touched};
+use crate::client::{ClientId, Killed, Replies};
 use crate::deviation::{Deviation, DeviationKind};
 use crate::due::Due;
 use crate::keyspace::Fate;
@@ -126,9 +126,14 @@ impl Model {
     /// connections too, is due afterwards. [NOTIFY-4] [NOTIFY-5]
     pub fn unsolicited(&mut self, client: ClientId, reply: &Reply, span: Span) -> Result<(), Box<Deviation>> {
         let errors = self.profile.errors;
-        let told = notify::read(reply).filter(|(db, key, event)| match event.as_slice() {
+        let told = notify::read(reply);
+        if told.as_ref().is_some_and(|(_, _, event)| event == b"evicted") {
+            // The last command of a batch may have made a key that one of somebody else evicted.
+            self.doubt_evictable();
+        }
+        let told = told.filter(|(db, key, event)| match event.as_slice() {
             b"expired" => self.keyspace.slot(*db, key).is_some_and(|slot| slot.fate(span) != Fate::Alive),
-            b"evicted" => self.evicts() && self.keyspace.slot(*db, key).is_some(),
+            b"evicted" => self.may_tell_of_eviction(*db, key),
             _ => false,
         });
         let begun = self.delivery.due.len();
@@ -136,7 +141,7 @@ impl Model {
         if let Some((db, key, event)) = told {
             if event == b"evicted" {
                 clause = Clause::NOTIFY_5;
-                self.evict(db, &key);
+                self.tell_of_eviction(db, &key);
             } else {
                 self.expire(db, &key, false);
             }
@@ -153,19 +158,6 @@ impl Model {
         let kind = DeviationKind::ReplyCount;
         let received = vec![reply.clone()];
         Err(Box::new(Deviation { clause, allowed: Allowed::Nothing, received, closed: false, kind }))
-    }
-
-    /// Whether keys may be evicted.
-    fn evicts(&self) -> bool {
-        let policy = self.server.config.value("maxmemory-policy").unwrap_or_default();
-        self.server.config.effects().memory_limit > 0 && policy != b"noeviction"
-    }
-
-    /// A key is removed to win memory. [WATCH-7] [NOTIFY-5]
-    fn evict(&mut self, db: usize, key: &[u8]) {
-        self.keyspace.set_slot(db, key, None);
-        self.touch(db, key, Touched::Overlooked);
-        self.notify(db, key, (b'e', "evicted"), Manner::surely(Clause::NOTIFY_5));
     }
 
     /// Sends a reply to a connection, unless it switched its replies off. [SUBSCRIBE-6] [BLOCK-19]

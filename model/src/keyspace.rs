@@ -129,6 +129,19 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// Absence is one of the states that it is in doubt about, whatever its deadline says.
+    pub(crate) fn may_be_absent(&self) -> bool {
+        matches!(self, Self::Open(versions) if versions.iter().any(Option::is_none))
+    }
+
+    /// In one of its states it has a deadline that has passed, or may have.
+    pub(crate) fn may_have_expired(&self, span: Span) -> bool {
+        match self {
+            Self::Known(entry) => entry.fate(span) != Fate::Alive,
+            Self::Open(versions) => versions.iter().flatten().any(|entry| entry.fate(span) != Fate::Alive),
+        }
+    }
+
     /// The states the key may be in during the span, expired ones as `None`.
     pub fn options(&self, span: Span) -> Vec<Option<&Entry>> {
         let versions: Vec<Option<&Entry>> = match self {

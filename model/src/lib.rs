@@ -34,6 +34,7 @@ pub mod due;
 mod dump;
 pub mod edit;
 pub mod erratum;
+mod eviction;
 mod expire;
 mod geo;
 pub mod glob;

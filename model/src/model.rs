@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::clause::Clause;
 use crate::client::{Client, ClientId, Peer};
 use crate::delivery::Delivery;
+use crate::eviction::Eviction;
 use crate::hyperloglog::HyperLogLog;
 use crate::keyspace::{Entry, Fate, Keyspace, Slot};
 use crate::profile::Profile;
@@ -28,6 +29,7 @@ pub struct Model {
     pub(crate) element_iterations: ElementIterations,
     witnessed: Vec<u64>,
     pub(crate) delivery: Delivery,
+    pub(crate) eviction: Eviction,
     /// Who waits for a key of a database, in order. [BLOCK-10]
     pub(crate) waiting: BTreeMap<(usize, Bytes), Vec<ClientId>>,
     /// Keys whose waiting clients are served when the command has ended, in order. [BLOCK-9]
@@ -80,6 +82,7 @@ impl Model {
             element_iterations: ElementIterations::default(),
             witnessed: vec![0; Clause::ALL.len()],
             delivery: Delivery::default(),
+            eviction: Eviction::default(),
             waiting: BTreeMap::new(),
             ready: Vec::new(),
             lost_track: false,
@@ -137,10 +140,30 @@ impl Model {
         }
     }
 
-    /// The stream at a key, if there is one for sure: its ids, groups and consumers are what a generator draws from.
-    pub fn stream(&self, db: usize, key: &[u8]) -> Option<&StreamValue> {
+    /// What a key holds, or, where its state is open, may hold, and its length, for a generator that is content with that.
+    pub fn likely(&self, db: usize, key: &[u8]) -> Option<(Kind, usize)> {
+        self.likely_entry(db, key).map(|entry| (entry.value.kind(), entry.value.len()))
+    }
+
+    fn likely_entry(&self, db: usize, key: &[u8]) -> Option<&Entry> {
         match self.keyspace.slot(db, key)? {
-            Slot::Known(Entry { value: Value::Stream(stream), .. }) => Some(stream),
+            Slot::Known(entry) => Some(entry),
+            Slot::Open(states) => states.iter().flatten().next().filter(|_| self.evicts()),
+        }
+    }
+
+    /// The keys with more than this number of states that they may be in.
+    pub fn with_many_states(&self, number: usize) -> impl Iterator<Item = (usize, &[u8])> {
+        self.keyspace.databases.iter().flat_map(move |(&db, keys)| {
+            let many = move |slot: &Slot| matches!(slot, Slot::Open(states) if states.len() > number);
+            keys.keys.iter().filter(move |(_, slot)| many(&***slot)).map(move |(key, _)| (db, key.as_slice()))
+        })
+    }
+
+    /// The stream at a key, if there is one or may be: its ids, groups and consumers are what a generator draws from.
+    pub fn stream(&self, db: usize, key: &[u8]) -> Option<&StreamValue> {
+        match &self.likely_entry(db, key)?.value {
+            Value::Stream(stream) => Some(stream),
             _ => None,
         }
     }

@@ -49,7 +49,7 @@ impl Flags {
         self.classes != 0 && (self.keyspace || self.keyevent)
     }
 
-    fn asks_for(self, class: u8) -> bool {
+    pub(crate) fn asks_for(self, class: u8) -> bool {
         self.classes & Self::bit(class) != 0
     }
 }

@@ -1,5 +1,6 @@
 //! What the model learns from an accepted answer: numbers and settings that only the server knows.
 
+use crate::clause::Clause;
 use crate::client::{ClientId, Killed};
 use crate::model::Model;
 use crate::plan::Change;
@@ -65,6 +66,10 @@ impl Model {
                 // Without a reply the setting was made unless it could not be.
                 if succeeded || outcome.replies.is_empty() {
                     self.server.config.set(name, value);
+                    if name == "maxmemory" {
+                        self.witness(Clause::EVICTION_3);
+                        self.doubt_evictable();
+                    }
                 }
             }
             Observation::LastSave => {

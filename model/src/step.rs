@@ -98,8 +98,10 @@ impl Model {
             self.release(client);
             return Ok(Verdict::default());
         }
+        self.doubt_before(command);
         if self.was_refused_for_memory(client, command, outcome) {
             self.witness(Clause::OOM_1);
+            self.lose_evictable(outcome)?;
             self.note_refusal(client);
             return Ok(Verdict::default());
         }
@@ -165,10 +167,16 @@ impl Model {
         let errors = self.profile.errors;
         if worlds.len() >= MOST_WORLDS {
             worlds.truncate(1);
+            let mut lost = false;
             if let Some(world) = worlds.pop() {
+                // Which of the keys were evicted the answer told, but nobody has read it.
+                lost = self.evicts() && !world.plan.changes.is_empty();
+                let keys: Vec<(usize, Bytes)> =
+                    world.choices.iter().map(|choice| (choice.db, choice.key.clone())).collect();
                 self.commit(client, command, world, outcome, span);
+                self.doubt_again(&keys);
             }
-            return Ok(Verdict { unspecified: true, ..Verdict::default() });
+            return Ok(Verdict { unspecified: true, lost, ..Verdict::default() });
         }
         let mut verdict = Verdict::default();
         if !worlds.iter().any(|world| world.plan.allowed.admits(outcome, errors)) {
@@ -421,7 +429,15 @@ impl Model {
             let Some(slot) = self.keyspace.slot(choice.db, &choice.key) else { continue };
             let settled = slot.options(span).get(choice.taken).copied().flatten().cloned();
             if settled.is_none() {
-                if choice.removes && in_turn {
+                // What may have gone before, for another reason, need not be told as expired now, and never if it cannot be.
+                let perhaps_absent = slot.may_be_absent();
+                let failed = failed || perhaps_absent;
+                if choice.removes && perhaps_absent && !slot.may_have_expired(span) {
+                    if self.evicts() {
+                        self.witness(Clause::EVICTION_8);
+                    }
+                    self.remove_expired(choice.db, &choice.key);
+                } else if choice.removes && in_turn {
                     if self.remove_expired(choice.db, &choice.key) {
                         self.untold.push((choice.db, choice.key.clone(), failed));
                     }
@@ -456,8 +472,9 @@ impl Model {
             Propagation::Unspecified => (Vec::new(), Vec::new(), true),
         };
         let verbatim_clause = matches!(world.plan.propagation, Propagation::Verbatim);
+        // A key that was open may have gone in another way than for being expired.
         let gone = world.choices.iter().filter(|choice| {
-            self.keyspace.slot(choice.db, &choice.key).is_none() && choice.taken + 1 == choice.options
+            self.keyspace.slot(choice.db, &choice.key).is_none() && choice.taken + 1 == choice.options && !choice.open
         });
         self.propagated = Propagated {
             expired: gone.map(|choice| (choice.db, choice.key.clone())).collect(),

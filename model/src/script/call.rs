@@ -11,6 +11,9 @@ use crate::propagation::Propagated;
 use crate::reply::{Bytes, Reply};
 use crate::span::Outcome;
 
+/// The line of [OOM-1], whose end stays on it.
+const REFUSED: &str = "OOM command not allowed when used memory > 'maxmemory'.\r\n";
+
 impl Meaning<'_> {
     /// An error of a call itself, as a table. [EVAL-11]
     pub(super) fn own_error(&mut self, text: &str, line: u32) -> Value {
@@ -31,6 +34,14 @@ impl Meaning<'_> {
                     }
                     Some(command) if command.flags.split(' ').any(|flag| flag == "noscript") => {
                         Some("This Redis command is not allowed from scripts")
+                    }
+                    Some(command) if self.lacks_memory(command.flags) => {
+                        let text = format!("@user_script: {line}: -{REFUSED}");
+                        return if raises {
+                            Err(self.raise(text, line))
+                        } else {
+                            Ok(self.tables.with_field("err", text))
+                        };
                     }
                     Some(command) => {
                         self.begin_if_due(command.flags.starts_with("write"));
@@ -82,6 +93,24 @@ impl Meaning<'_> {
         if self.repl.wrote && goes_anywhere && !self.repl.began && !self.queued {
             self.repl.began = true;
             self.pieces.push(run::marker(b"MULTI", self.db));
+        }
+    }
+
+    /// Whether a command is refused because memory is short, where it may be. What is refused once is refused for the rest of
+    /// the script, unless that calls a command that writes. [EVICTION-21] [EVICTION-22] [EVICTION-23]
+    fn lacks_memory(&mut self, flags: &str) -> bool {
+        if self.repl.wrote || !self.model.is_memory_limited() || !flags.split(' ').any(|flag| flag == "denyoom") {
+            return false;
+        }
+        self.model.witness(Clause::EVICTION_21);
+        match self.out_of_memory {
+            Some(known) => known,
+            None => {
+                let refused = Reply::Error(REFUSED.as_bytes().to_vec());
+                let is = self.answers.choose(vec![Reply::ok(), refused]) != Reply::ok();
+                self.out_of_memory = Some(is);
+                is
+            }
         }
     }
 

@@ -50,6 +50,8 @@ pub(super) struct Meaning<'m> {
     pub(super) tables: Tables,
     pub(super) answers: Answers,
     pub(super) repl: Replication,
+    /// Whether its commands that need memory are refused, once one of them has come. [EVICTION-21]
+    pub(super) out_of_memory: Option<bool>,
     /// The database that its client is in.
     pub(super) db: usize,
     /// It runs within a transaction.
@@ -85,6 +87,7 @@ impl<'m> Meaning<'m> {
             tables,
             answers,
             repl: Replication { to_aof: true, to_replicas: true, wrote: false, began: false },
+            out_of_memory: None,
             db,
             queued,
             pieces: Vec::new(),

@@ -181,7 +181,7 @@ impl Model {
         script: &Script,
         span: Span,
         answers: Answers,
-    ) -> Option<Result<Ran, Box<Deviation>>> {
+    ) -> Option<Result<Ran, (Box<Deviation>, Answers)>> {
         let mut model = self.clone();
         let queued = model.executing;
         if let Some(spec) = command.first().and_then(|name| commands::find(name)) {
@@ -204,7 +204,7 @@ impl Model {
             }
             Err(Stop::Raised { value, at }) => (Value::Nil, Allowed::Error(uncaught(script, &value, &at)?.into())),
             Err(Stop::Beyond) => return None,
-            Err(Stop::Deviates(deviation)) => return Some(Err(deviation)),
+            Err(Stop::Deviates(deviation)) => return Some(Err((deviation, answers))),
         };
         let mut pieces = pieces;
         if repl.began {
@@ -227,11 +227,22 @@ impl Model {
         let mut answers = Answers::default();
         let mut refused: Option<Box<Deviation>> = None;
         let mut explaining: Vec<(Ran, Plan)> = Vec::new();
+        let mut tried_all = false;
         for _ in 0..MOST_WAYS {
             let ran = match self.ran(client, command, script, span, answers.clone())? {
                 Ok(ran) => ran,
-                Err(_) if !explaining.is_empty() => break,
-                Err(deviation) => return Some(Err(refused.unwrap_or(deviation))),
+                Err((deviation, tried)) => {
+                    // What the reply shows does not fit this way, but may fit another.
+                    refused = refused.or(Some(deviation));
+                    match tried.next_way() {
+                        Some(next) => answers = next,
+                        None => {
+                            tried_all = true;
+                            break;
+                        }
+                    }
+                    continue;
+                }
             };
             let mut shown = None;
             while let (number, None) = (answers.told.len(), &shown)
@@ -264,8 +275,15 @@ impl Model {
             }
             match next {
                 Some(next) => answers = next,
-                None => break,
+                None => {
+                    tried_all = true;
+                    break;
+                }
             }
+        }
+        if !tried_all && self.evicts() {
+            // With keys in doubt it may be one of the other ways.
+            return None;
         }
         let mut explaining = explaining.into_iter();
         let Some((ran, plan)) = explaining.next() else { return refused.map(Err) };

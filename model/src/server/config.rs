@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::config_rules::Rule;
+use crate::eviction::Evicts;
 use crate::notify::Flags;
 use crate::numbers::parse_integer;
 use crate::reply::Bytes;
@@ -180,6 +181,8 @@ pub struct Configuration {
 pub struct Effects {
     /// `maxmemory` in bytes, 0 for none or if it is not known.
     pub memory_limit: i64,
+    /// What may be evicted now.
+    pub evicts: Evicts,
     /// Connections have to authenticate.
     pub has_password: bool,
     /// Expired keys are propagated as UNLINK.
@@ -248,6 +251,7 @@ impl Configuration {
         let counts_frequency = policy.ends_with(b"-lfu");
         Effects {
             memory_limit: self.value("maxmemory").and_then(parse_integer).unwrap_or(0),
+            evicts: if limited { Evicts::of(self.value("maxmemory-policy")) } else { Evicts::Nothing },
             has_password: !self.password().is_empty(),
             lazy_expire: self.value("lazyfree-lazy-expire") == Some(b"yes"),
             shares_integers: !(limited && (policy.ends_with(b"-lru") || counts_frequency)),

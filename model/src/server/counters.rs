@@ -1,10 +1,16 @@
-//! Counters of INFO that do not fall. [INFO-12]
+//! Counters of INFO that do not fall. [INFO-12] [EVICTION-12]
 
 use std::collections::BTreeMap;
 
 /// The counters that only CONFIG RESETSTAT sets back.
-const RISING: [&str; 5] =
-    ["total_commands_processed", "total_connections_received", "keyspace_hits", "keyspace_misses", "expired_keys"];
+const RISING: [&str; 6] = [
+    "total_commands_processed",
+    "total_connections_received",
+    "keyspace_hits",
+    "keyspace_misses",
+    "expired_keys",
+    "evicted_keys",
+];
 
 /// The highest values seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
