@@ -14,8 +14,9 @@ use crate::keyspace::Keyspace;
 use crate::lru;
 use crate::object::NewString;
 use crate::state::Server;
-use crate::structures::key_entry::Payload;
-use crate::structures::key_table::is_over;
+use crate::structures::dict::{Arrivals, Arrived};
+use crate::structures::key_entry::{KeyEntry, Payload, new_entry};
+use crate::structures::key_table::{Detached, is_over};
 use crate::world::{Busy, World};
 
 /// A step ends with the record that reaches so many bytes: meanwhile nobody is served.
@@ -73,11 +74,27 @@ pub(crate) enum LoadedAs {
 /// An RDB file on its way into the dataset.
 pub(crate) struct SnapshotLoad<R> {
     reader: Reader<R>,
+    destination: Destination,
+}
+
+/// Where keys that are read go.
+struct Destination {
     fresh: Keyspace,
     /// The database of the next key.
     database: usize,
+    /// How many keys it is said to get, a hint.
+    expected: usize,
+    /// Keys of that database on their way into it.
+    arrivals: Arrivals<KeyEntry, Origin>,
     kind: LoadedAs,
     report: LoadReport,
+}
+
+/// What has to be known of a key when its turn comes.
+struct Origin {
+    expiry: Option<i64>,
+    offset: u64,
+    value_type: u8,
 }
 
 impl<R: Read> SnapshotLoad<R> {
@@ -96,7 +113,9 @@ impl<R: Read> SnapshotLoad<R> {
             functions: 0,
             checksum: Checksum::Absent,
         };
-        Ok(Self { reader, fresh: server.keyspace.empty_twin(), database: 0, kind, report })
+        let fresh = server.keyspace.empty_twin();
+        let arrivals = Arrivals::new();
+        Ok(Self { reader, destination: Destination { fresh, database: 0, expected: 0, arrivals, kind, report } })
     }
 
     /// Bytes read so far.
@@ -106,8 +125,15 @@ impl<R: Read> SnapshotLoad<R> {
 
     /// Reads some records; `false` when that was the last one.
     pub(crate) fn step(&mut self, server: &mut Server) -> Result<bool, RdbError> {
-        let Self { reader, fresh, database, kind, report } = self;
-        let count = fresh.count();
+        let read = self.read_records(server);
+        // Keys that still wait stand before whatever ended the reading, and so do their errors.
+        self.destination.admit_all()?;
+        read
+    }
+
+    fn read_records(&mut self, server: &mut Server) -> Result<bool, RdbError> {
+        let Self { reader, destination } = self;
+        let count = destination.fresh.count();
         let until = reader.offset().saturating_add(STEP);
         loop {
             let start = reader.offset();
@@ -117,20 +143,23 @@ impl<R: Read> SnapshotLoad<R> {
             match reader.read()? {
                 None => return Ok(false),
                 Some(Record::SelectDb(index)) => {
-                    *database = usize::try_from(index).ok().filter(|&index| index < count).ok_or_else(|| RdbError {
-                        offset: start + 1,
-                        opcode: Some(super::opcode::SELECTDB),
-                        kind: RdbErrorKind::Database { index, databases: count as u64 },
-                    })?;
+                    destination.admit_all()?;
+                    destination.expected = 0;
+                    destination.database =
+                        usize::try_from(index).ok().filter(|&index| index < count).ok_or_else(|| RdbError {
+                            offset: start + 1,
+                            opcode: Some(super::opcode::SELECTDB),
+                            kind: RdbErrorKind::Database { index, databases: count as u64 },
+                        })?;
                 }
-                Some(Record::Entry(entry)) => server.load_entry(fresh, *database, entry, *kind, report)?,
+                Some(Record::Entry(entry)) => server.load_entry(destination, entry)?,
                 Some(Record::ModuleAux { module, .. }) => {
                     let kind = RdbErrorKind::ModuleAux(module);
                     return Err(RdbError { offset: start, opcode: Some(super::opcode::MODULE_AUX), kind });
                 }
-                Some(Record::End(checksum)) => report.checksum = checksum,
+                Some(Record::End(checksum)) => destination.report.checksum = checksum,
                 // [RDB-38]
-                Some(Record::Function(_)) => report.functions += 1,
+                Some(Record::Function(_)) => destination.report.functions += 1,
                 Some(Record::Aux { name, text }) if name == b"lua" => {
                     server.scripting.load(text).map_err(|_| RdbError {
                         offset: start,
@@ -138,15 +167,17 @@ impl<R: Read> SnapshotLoad<R> {
                         kind: RdbErrorKind::Script,
                     })?;
                 }
-                // Sizes are hints that a damaged file could give wrong, and tables grow quickly without them.
-                Some(Record::Aux { .. } | Record::ResizeDb { .. } | Record::SlotInfo { .. }) => {}
+                Some(Record::ResizeDb { keys, .. }) => {
+                    destination.expected = usize::try_from(keys).unwrap_or(usize::MAX);
+                }
+                Some(Record::Aux { .. } | Record::SlotInfo { .. }) => {}
             }
         }
     }
 
     /// Puts what was read in the place of the dataset; returns what follows the file too.
     pub(crate) fn finish(self, server: &mut Server) -> (LoadReport, Rest<R>) {
-        let Self { reader, mut fresh, kind, mut report, .. } = self;
+        let Self { reader, destination: Destination { mut fresh, kind, mut report, .. } } = self;
         report.bytes = reader.offset();
         if report.functions > 0 {
             server.log(
@@ -169,15 +200,29 @@ impl<R: Read> SnapshotLoad<R> {
     }
 }
 
+impl Destination {
+    /// Adds a key that has waited for its turn.
+    fn admit(&mut self, arrived: Arrived<KeyEntry, Origin>) -> Result<(), RdbError> {
+        let Arrived { hash, node, note: Origin { expiry, offset, value_type } } = arrived;
+        let keys = &mut self.fresh.db_mut(self.database).keys;
+        if !keys.attach_arrived(hash, Detached::new(node, expiry), self.expected) {
+            return Err(RdbError { offset, opcode: Some(value_type), kind: RdbErrorKind::DuplicateKey });
+        }
+        self.report.keys += 1;
+        Ok(())
+    }
+
+    /// Adds all keys that wait.
+    fn admit_all(&mut self) -> Result<(), RdbError> {
+        while let Some(arrived) = self.arrivals.pop() {
+            self.admit(arrived)?;
+        }
+        Ok(())
+    }
+}
+
 impl Server {
-    fn load_entry(
-        &self,
-        fresh: &mut Keyspace,
-        database: usize,
-        entry: Entry<'_>,
-        kind: LoadedAs,
-        report: &mut LoadReport,
-    ) -> Result<(), RdbError> {
+    fn load_entry(&self, destination: &mut Destination, entry: Entry<'_>) -> Result<(), RdbError> {
         let fail = |kind| RdbError { offset: entry.offset, opcode: Some(entry.value_type), kind };
         let value = match entry.value {
             Value::String(text) => new_string(text).payload(self.config.shares_integers()),
@@ -186,25 +231,29 @@ impl Server {
             Value::Module(name) => return Err(fail(RdbErrorKind::ModuleMissing(name))),
         };
         let now_ms = self.clock.unix_ms();
-        if kind == LoadedAs::Dump && entry.expires_at_ms.is_some_and(|at_ms| is_over(at_ms, now_ms)) {
+        let Destination { fresh, database, kind, report, .. } = destination;
+        if *kind == LoadedAs::Dump && entry.expires_at_ms.is_some_and(|at_ms| is_over(at_ms, now_ms)) {
             report.expired += 1;
-            fresh.expired.push((database, entry.key.to_vec()));
+            fresh.expired.push((*database, entry.key.to_vec()));
             return Ok(());
-        }
-        let lru = self.stored_lru(now_ms, entry.idle_seconds, entry.frequency);
-        let keys = &mut fresh.db_mut(database).keys;
-        if keys.peek(entry.key).is_some() {
-            return Err(fail(RdbErrorKind::DuplicateKey));
         }
         if let Payload::Collection(collection) = &value
             && collection.view().is_void()
         {
             report.empty += 1;
-            return Ok(());
+            destination.admit_all()?;
+            let held = destination.fresh.db_mut(destination.database).keys.peek(entry.key).is_some();
+            return if held { Err(fail(RdbErrorKind::DuplicateKey)) } else { Ok(()) };
         }
-        keys.insert_new(entry.key, value, lru, entry.expires_at_ms);
-        report.keys += 1;
-        Ok(())
+        let lru = self.stored_lru(now_ms, entry.idle_seconds, entry.frequency);
+        let expiry = entry.expires_at_ms;
+        let node = new_entry(entry.key, value, lru, expiry.is_some());
+        let origin = Origin { expiry, offset: entry.offset, value_type: entry.value_type };
+        let keys = &fresh.db_mut(*database).keys;
+        match destination.arrivals.push(keys.dict(), node, origin) {
+            Some(arrived) => destination.admit(arrived),
+            None => Ok(()),
+        }
     }
 
     /// How values that are loaded or restored are made.

@@ -19,8 +19,11 @@ use crate::structures::listpack::Listpack;
 use crate::structures::quicklist::{End, Options};
 use crate::structures::ziplist::Ziplist;
 use crate::structures::zipmap;
-use crate::values::zset::{Added, NoZset};
-use crate::values::{Collection, ELEMENT_MAX, Hash, HashLimits, List, Set, SetLimits, Zset, ZsetLimits};
+use crate::values::zset::NoZset;
+use crate::values::{
+    Collection, ELEMENT_MAX, FillingHash, FillingSet, FillingZset, Hash, HashLimits, List, Set, SetLimits, Zset,
+    ZsetLimits,
+};
 
 /// Lengths of a score's text that mean something else: not a number, and the infinities.
 const NOT_A_NUMBER: u8 = 253;
@@ -148,9 +151,9 @@ impl<R: Read> Source<'_, R> {
         Ok(Ziplist::of(&listpack))
     }
 
-    /// An error at `offset` when `fresh` says that a member was there before.
-    fn distinct(&self, offset: u64, fresh: bool) -> Result<(), RdbError> {
-        if fresh { Ok(()) } else { Err(self.input.error(offset, RdbErrorKind::DuplicateMember)) }
+    /// An error at `offset`, where a member stands that was there before.
+    fn twice(&self, offset: u64) -> RdbError {
+        self.input.error(offset, RdbErrorKind::DuplicateMember)
     }
 
     fn list(&mut self, holding: &Holding) -> Result<List, RdbError> {
@@ -219,13 +222,13 @@ impl<R: Read> Source<'_, R> {
 
     fn set(&mut self, holding: &Holding) -> Result<Set, RdbError> {
         let count = self.input.number()?;
-        let mut set = Set::new();
+        let mut set = FillingSet::new(count);
         for _ in 0..count {
             let offset = self.input.offset();
-            let fresh = self.text(|member| set.insert(member, &holding.set))?;
-            self.distinct(offset, fresh)?;
+            let added = self.text(|member| set.add(member, offset, &holding.set))?;
+            added.map_err(|offset| self.twice(offset))?;
         }
-        Ok(set)
+        set.finish().map_err(|offset| self.twice(offset))
     }
 
     fn set_of_intset(&mut self, holding: &Holding) -> Result<Set, RdbError> {
@@ -241,25 +244,26 @@ impl<R: Read> Source<'_, R> {
 
     fn set_of_listpack(&mut self, holding: &Holding) -> Result<Set, RdbError> {
         let offset = self.input.offset();
-        let mut set = Set::new();
+        let listpack = self.listpack()?;
+        let mut set = FillingSet::new(listpack.len() as u64);
         let mut digits = [0; I64_TEXT_MAX];
-        for member in &self.listpack()? {
-            let fresh = set.insert(member.text(&mut digits), &holding.set);
-            self.distinct(offset, fresh)?;
+        for member in &listpack {
+            set.add(member.text(&mut digits), offset, &holding.set).map_err(|offset| self.twice(offset))?;
         }
-        Ok(set)
+        set.finish().map_err(|offset| self.twice(offset))
     }
 
     fn hash(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
-        let mut hash = Hash::new();
+        let count = self.input.number()?;
+        let mut hash = FillingHash::new(count);
         let mut field = Vec::new();
-        for _ in 0..self.input.number()? {
+        for _ in 0..count {
             let offset = self.input.offset();
             self.text_into(&mut field)?;
-            let fresh = self.text(|value| add_field(&mut hash, &field, value, &holding.hash))?;
-            self.distinct(offset, fresh)?;
+            let added = self.text(|value| hash.add(&field, value, offset, &holding.hash))?;
+            added.map_err(|offset| self.twice(offset))?;
         }
-        Ok(hash)
+        hash.finish().map_err(|offset| self.twice(offset))
     }
 
     fn hash_of_ziplist(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
@@ -288,7 +292,7 @@ impl<R: Read> Source<'_, R> {
     }
 
     fn hash_of_zipmap(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
-        let mut hash = Hash::new();
+        let mut hash = FillingHash::new(0);
         self.packed(|bytes| {
             let pairs = zipmap::decode(bytes).map_err(|error| RdbErrorKind::Structure {
                 structure: "zipmap",
@@ -296,31 +300,26 @@ impl<R: Read> Source<'_, R> {
                 reason: error.reason.to_owned(),
             })?;
             for (field, value) in pairs {
-                if !add_field(&mut hash, field, value, &holding.hash) {
-                    return Err(RdbErrorKind::DuplicateMember);
-                }
+                hash.add(field, value, (), &holding.hash).map_err(|()| RdbErrorKind::DuplicateMember)?;
             }
-            Ok(())
-        })?;
-        Ok(hash)
+            hash.finish().map_err(|()| RdbErrorKind::DuplicateMember)
+        })
     }
 
     fn zset(&mut self, holding: &Holding, binary: bool) -> Result<Zset, RdbError> {
-        // As a skiplist first, in whatever order members come; the small one is made of it at the end.
-        let mut zset = Zset::skiplist(holding.zset.hash_key);
+        let count = self.input.number()?;
+        let mut zset = FillingZset::new(count, &holding.zset);
         let mut member = Vec::new();
-        for _ in 0..self.input.number()? {
+        for _ in 0..count {
             let offset = self.input.offset();
             self.text_into(&mut member)?;
             let score = if binary { f64::from_le_bytes(self.input.array()?) } else { self.score_text()? };
             if score.is_nan() {
                 return Err(self.input.error(offset, RdbErrorKind::Score));
             }
-            let added = zset.insert(&member, score, &holding.zset);
-            self.distinct(offset, added == Added::New)?;
+            zset.add(&member, score, offset).map_err(|offset| self.twice(offset))?;
         }
-        zset.pack(&holding.zset);
-        Ok(zset)
+        zset.finish(&holding.zset).map_err(|offset| self.twice(offset))
     }
 
     /// A score as text behind its length in one byte.
@@ -360,12 +359,4 @@ impl<R: Read> Source<'_, R> {
             self.input.error(offset, kind)
         })
     }
-}
-
-/// Adds a field as HSET does; false when it was there.
-fn add_field(hash: &mut Hash, field: &[u8], value: &[u8], limits: &HashLimits) -> bool {
-    if !faults::is(Fault::LoadedHashStaysPacked) {
-        hash.prepare([field, value].into_iter(), limits);
-    }
-    hash.set(field, value, limits)
 }

@@ -9,7 +9,7 @@
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-use super::dict::{Dict, EntryMut, EntryRef, Growth, HashKey, Iter, Owned};
+use super::dict::{Dict, EntryMut, EntryRef, Growth, Hash, HashKey, Iter, Owned};
 use super::key_entry::{Form, KeyEntry, LRU_BITS, NOT_LISTED, Payload, Stored, new_entry, rebuilt};
 use crate::faults::{self, Fault};
 use crate::values::CollectionMut;
@@ -35,6 +35,12 @@ pub struct Detached {
 }
 
 impl Detached {
+    /// An entry that has been in no table.
+    #[must_use]
+    pub fn new(entry: Owned<KeyEntry>, expiry: Option<i64>) -> Detached {
+        Detached { entry, expiry }
+    }
+
     /// The same object under another key.
     #[must_use]
     pub fn renamed(self, key: &[u8]) -> Detached {
@@ -136,6 +142,22 @@ impl KeyTable {
         }
         self.bytes += entry.as_entry().bytes();
         self.dict.insert_new(entry);
+    }
+
+    /// Adds an entry that has waited for its turn; false, and it is dropped, when there is one of its key.
+    pub fn attach_arrived(&mut self, hash: Hash, detached: Detached, expected: usize) -> bool {
+        let Detached { mut entry, expiry } = detached;
+        if self.dict.holds(hash, entry.as_entry().key()) {
+            return false;
+        }
+        if let Some(at_ms) = expiry {
+            entry = with_slot(entry);
+            list(&mut self.expiring, entry.as_raw(), at_ms);
+        }
+        self.bytes += entry.as_entry().bytes();
+        self.dict.grow_towards(expected);
+        self.dict.insert_hashed(hash, entry);
+        true
     }
 
     /// Removes every key and frees the tables.

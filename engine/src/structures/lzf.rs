@@ -27,6 +27,8 @@ const MAX_MATCH: usize = 264;
 const MAX_DISTANCE: usize = 8192;
 /// Three bytes of input become at most `MAX_MATCH` bytes of output.
 const MAX_EXPANSION: usize = MAX_MATCH / 3;
+/// Bytes that are copied at once where it does not matter what comes behind an item.
+const STRIDE: usize = 16;
 
 /// Places that the compressor remembers.
 const PLACES: usize = 1 << 12;
@@ -73,10 +75,34 @@ pub enum LzfError {
     },
 }
 
+/// The three bytes at a place, where there are three.
+#[inline]
+fn three_at(input: &[u8], at: usize) -> u32 {
+    match input[at..] {
+        [a, b, c, d, ..] => u32::from_le_bytes([a, b, c, d]) & 0xFF_FFFF,
+        [a, b, c] => u32::from_le_bytes([a, b, c, 0]),
+        _ => unreachable!("three bytes are left"),
+    }
+}
+
 /// Which of so many places, a power of two, three bytes are remembered in.
-fn hash<const SIZE: usize>(three: [u8; 3]) -> usize {
-    let key = u32::from_le_bytes([three[0], three[1], three[2], 0]);
-    (key.wrapping_mul(0x9E37_79B1) >> (32 - SIZE.trailing_zeros())) as usize
+#[inline]
+fn hash<const SIZE: usize>(three: u32) -> usize {
+    (three.wrapping_mul(0x9E37_79B1) >> (32 - SIZE.trailing_zeros())) as usize
+}
+
+/// How many bytes two pieces have in common at their beginning.
+#[inline]
+fn common(one: &[u8], other: &[u8]) -> usize {
+    let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    for (place, (one, other)) in ones.iter().zip(others).enumerate() {
+        let difference = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if difference != 0 {
+            return 8 * place + (difference.trailing_zeros() / 8) as usize;
+        }
+    }
+    let whole = 8 * ones.len().min(others.len());
+    whole + one[whole..].iter().zip(&other[whole..]).take_while(|(one, other)| one == other).count()
 }
 
 /// Appends the compressed form of `input` to `output` when it fits into `limit` bytes; otherwise leaves `output` as it
@@ -95,19 +121,14 @@ fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &
     let mut literals_from = 0;
     let mut at = 0;
     while at + MIN_MATCH <= input.len() {
-        let three = [input[at], input[at + 1], input[at + 2]];
+        let three = three_at(input, at);
         let slot = &mut last_seen[hash::<SIZE>(three)];
         let candidate = *slot as usize;
         // Inputs beyond 4 GiB do not occur (strings end at 512 MB); their tail would merely go uncompressed.
         *slot = u32::try_from(at).unwrap_or(u32::MAX);
-        let matched = if candidate < at && at - candidate <= MAX_DISTANCE && input[candidate..candidate + 3] == three {
+        let matched = if candidate < at && at - candidate <= MAX_DISTANCE && three_at(input, candidate) == three {
             let most = MAX_MATCH.min(input.len() - at);
-            MIN_MATCH
-                + input[candidate + MIN_MATCH..]
-                    .iter()
-                    .zip(&input[at + MIN_MATCH..at + most])
-                    .take_while(|(old, new)| old == new)
-                    .count()
+            MIN_MATCH + common(&input[candidate + MIN_MATCH..], &input[at + MIN_MATCH..at + most])
         } else {
             0
         };
@@ -127,8 +148,8 @@ fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &
         // The last positions inside the match are remembered too, so that a following repetition is found.
         let end = at + matched;
         for inner in end.saturating_sub(2).max(at + 1)..end {
-            if let Some(&[a, b, c]) = input.get(inner..inner + 3) {
-                last_seen[hash::<SIZE>([a, b, c])] = u32::try_from(inner).unwrap_or(u32::MAX);
+            if inner + MIN_MATCH <= input.len() {
+                last_seen[hash::<SIZE>(three_at(input, inner))] = u32::try_from(inner).unwrap_or(u32::MAX);
             }
         }
         at = end;
@@ -144,6 +165,7 @@ fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &
     false
 }
 
+#[inline]
 fn push_literals(bytes: &[u8], output: &mut Vec<u8>) {
     for run in bytes.chunks(MAX_LITERALS) {
         output.push((run.len() - 1) as u8);
@@ -151,18 +173,17 @@ fn push_literals(bytes: &[u8], output: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 fn push_match(length: usize, distance: usize, output: &mut Vec<u8>) {
-    assert!((MIN_MATCH..=MAX_MATCH).contains(&length));
-    assert!((1..=MAX_DISTANCE).contains(&distance));
+    debug_assert!((MIN_MATCH..=MAX_MATCH).contains(&length));
+    debug_assert!((1..=MAX_DISTANCE).contains(&distance));
     let back = distance - 1;
     let code = length - 2;
     if code < 7 {
-        output.push(((code << 5) | (back >> 8)) as u8);
+        output.extend_from_slice(&[((code << 5) | (back >> 8)) as u8, back as u8]);
     } else {
-        output.push(((7 << 5) | (back >> 8)) as u8);
-        output.push((code - 7) as u8);
+        output.extend_from_slice(&[((7 << 5) | (back >> 8)) as u8, (code - 7) as u8, back as u8]);
     }
-    output.push((back & 0xff) as u8);
 }
 
 /// Appends the `promised` bytes that `block` decompresses to; on an error `output` is as it was.
@@ -178,11 +199,12 @@ pub fn decompress(block: &[u8], promised: usize, output: &mut Vec<u8>) -> Result
 }
 
 fn decompress_items(block: &[u8], promised: usize, output: &mut Vec<u8>, start: usize) -> Result<(), LzfError> {
-    output.reserve(promised.min(block.len().saturating_mul(MAX_EXPANSION)));
-    let mut at = 0;
+    // Whole strides are copied, so there is room for one behind the end.
+    output.resize(start + promised.min(block.len().saturating_mul(MAX_EXPANSION)) + STRIDE, 0);
+    let place = &mut output[start..];
+    let (mut at, mut produced) = (0, 0);
     while let Some(&control) = block.get(at) {
         let item = at;
-        let produced = output.len() - start;
         let left = promised - produced;
         at += 1;
         if control < 32 {
@@ -191,7 +213,11 @@ fn decompress_items(block: &[u8], promised: usize, output: &mut Vec<u8>, start: 
             if run > left {
                 return Err(LzfError::TooLong { at_least: produced + run, promised });
             }
-            output.extend_from_slice(literals);
+            match block.get(at..at + STRIDE) {
+                Some(stride) if run <= STRIDE => place[produced..produced + STRIDE].copy_from_slice(stride),
+                _ => place[produced..produced + run].copy_from_slice(literals),
+            }
+            produced += run;
             at += run;
             continue;
         }
@@ -209,26 +235,36 @@ fn decompress_items(block: &[u8], promised: usize, output: &mut Vec<u8>, start: 
         if length > left {
             return Err(LzfError::TooLong { at_least: produced + length, promised });
         }
-        copy_back(output, distance, length);
+        copy_back(place, produced, distance, length);
+        produced += length;
     }
-    let produced = output.len() - start;
+    output.truncate(start + produced);
     if produced == promised { Ok(()) } else { Err(LzfError::TooShort { produced, promised }) }
 }
 
-/// Appends `length` bytes that begin `distance` before the end. When they overlap, what is appended repeats; each round
-/// copies all that exists since then, so that even distance 1 takes few copies.
-fn copy_back(output: &mut Vec<u8>, distance: usize, length: usize) {
-    let from = output.len() - distance;
+/// Puts behind the `produced` bytes of `place` the `length` bytes that begin `distance` before their end. When they
+/// overlap, what is written repeats; each round copies all that exists since then, so that even distance 1 takes few
+/// copies.
+#[inline]
+fn copy_back(place: &mut [u8], produced: usize, distance: usize, length: usize) {
+    let from = produced - distance;
     if faults::is(Fault::LzfRunEndsInZero) && distance == 1 && length > 16 {
-        let last = output[from];
-        output.resize(output.len() + length - 1, last);
-        output.push(0);
+        let last = place[from];
+        place[produced..produced + length].fill(last);
+        place[produced + length - 1] = 0;
         return;
     }
-    let mut left = length;
-    while left > 0 {
-        let step = left.min(output.len() - from);
-        output.extend_from_within(from..from + step);
-        left -= step;
+    let mut done = 0;
+    if distance >= STRIDE {
+        while done < length {
+            place.copy_within(from + done..from + done + STRIDE, produced + done);
+            done += STRIDE;
+        }
+        return;
+    }
+    while done < length {
+        let step = (length - done).min(distance + done);
+        place.copy_within(from..from + step, produced + done);
+        done += step;
     }
 }

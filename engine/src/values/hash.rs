@@ -13,12 +13,13 @@
 
 use crate::config::Config;
 use crate::faults::{self, Fault};
-use crate::structures::dict::{self, Dict, EntryRef, HashKey};
+use crate::structures::dict::{self, Arrivals, Arrived, Dict, EntryRef, HashKey};
 use crate::structures::field::{self, Field};
 use crate::structures::tagged::Either::{Large, Small};
 use crate::structures::tagged::Tagged;
 use crate::structures::ziplist::{self, Value, Ziplist};
 
+use super::distinct::are_distinct;
 use super::{Encoding, Measured};
 
 /// Buckets that a page of HSCAN visits at most for each field that it should have.
@@ -61,6 +62,60 @@ pub(super) struct Table {
 impl std::fmt::Debug for Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Table {
+    /// Adds a field that has waited for its turn.
+    fn admit<T>(&mut self, arrived: Arrived<Field, T>, expected: usize) -> Result<(), T> {
+        let Arrived { hash, node, note } = arrived;
+        if self.fields.holds(hash, node.as_entry().key()) {
+            return Err(note);
+        }
+        self.heap += node.as_entry().allocated();
+        self.fields.grow_towards(expected);
+        self.fields.insert_hashed(hash, node);
+        Ok(())
+    }
+}
+
+/// A hash that is filled from a file, and how many fields are said to come. Each is added with a note, which is the
+/// answer when it is there already; that can turn out some fields later.
+pub(crate) struct Filling<T> {
+    hash: Hash,
+    expected: usize,
+    arrivals: Arrivals<Field, T>,
+}
+
+impl<T> Filling<T> {
+    /// Nothing yet.
+    pub(crate) fn new(expected: u64) -> Self {
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        Filling { hash: Hash::new(), expected, arrivals: Arrivals::new() }
+    }
+
+    /// Adds a field as HSET does.
+    pub(crate) fn add(&mut self, field: &[u8], value: &[u8], note: T, limits: &HashLimits) -> Result<(), T> {
+        if !faults::is(Fault::LoadedHashStaysPacked) {
+            self.hash.prepare([field, value].into_iter(), limits);
+        }
+        let Large(table) = self.hash.0.view_mut() else {
+            return if self.hash.set(field, value, limits) { Ok(()) } else { Err(note) };
+        };
+        match self.arrivals.push(&table.fields, Field::create(field, value), note) {
+            Some(arrived) => table.admit(arrived, self.expected),
+            None => Ok(()),
+        }
+    }
+
+    /// The hash, when all are there.
+    pub(crate) fn finish(mut self) -> Result<Hash, T> {
+        while let Some(arrived) = self.arrivals.pop() {
+            if let Large(table) = self.hash.0.view_mut() {
+                table.admit(arrived, self.expected)?;
+            }
+        }
+        Ok(self.hash)
     }
 }
 
@@ -275,50 +330,9 @@ impl Hash {
     }
 }
 
-/// Whether no field is there twice. Digests are compared; only where two are equal, the fields themselves.
+/// Whether no field is there twice.
 fn fields_are_distinct(list: &Ziplist) -> bool {
-    /// Fields whose digests need no allocation.
-    const FEW: usize = 64;
-    // What is no integer's encoding may still be an integer's text, so each value is taken for its text.
-    let fields = || {
-        pairs(list).map(|(field, _)| match field {
-            Value::Bytes(text) => Value::of(text),
-            integer => integer,
-        })
-    };
-    let mut on_stack = [0; FEW];
-    let mut on_heap;
-    let count = list.len() / 2;
-    let digests = if count <= FEW {
-        &mut on_stack[..count]
-    } else {
-        on_heap = vec![0; count];
-        &mut on_heap[..]
-    };
-    for (place, field) in digests.iter_mut().zip(fields()) {
-        *place = digest(field);
-    }
-    digests.sort_unstable();
-    if digests.windows(2).all(|pair| pair[0] != pair[1]) {
-        return true;
-    }
-    let mut exact: Vec<Vec<u8>> = fields().map(Value::to_vec).collect();
-    exact.sort_unstable();
-    exact.windows(2).all(|pair| pair[0] != pair[1])
-}
-
-/// A number that differs for most different values.
-fn digest(value: Value<'_>) -> u64 {
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |sum: u64, word: u64| (sum.rotate_left(23) ^ word).wrapping_mul(SPREAD);
-    match value {
-        Value::Int(value) => mix(1, value as u64),
-        Value::Bytes(text) => text.chunks(8).fold(text.len() as u64, |sum, chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            mix(sum, u64::from_le_bytes(word))
-        }),
-    }
+    are_distinct(list.len() / 2, || pairs(list).map(|(field, _)| field))
 }
 
 fn set_in(list: &mut Ziplist, field: &[u8], value: &[u8]) -> bool {

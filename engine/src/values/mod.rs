@@ -9,6 +9,7 @@
 //! beside that of its key. An encoding only ever changes from the small to the large one.
 
 mod contents;
+mod distinct;
 mod hash;
 mod list;
 mod set;
@@ -18,12 +19,15 @@ pub(crate) mod zset;
 use std::ops::{Deref, DerefMut};
 
 pub use contents::Element;
+pub(crate) use hash::Filling as FillingHash;
 pub use hash::{Hash, HashLimits};
 pub(crate) use list::ELEMENT_MAX;
 pub use list::List;
+pub(crate) use set::Filling as FillingSet;
 pub use set::Set;
 pub(crate) use set::SetLimits;
 pub use stream::Stream;
+pub(crate) use zset::Filling as FillingZset;
 pub use zset::Zset;
 pub(crate) use zset::ZsetLimits;
 

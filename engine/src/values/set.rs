@@ -14,7 +14,7 @@ use crate::chance::Chance;
 use crate::config::Config;
 use crate::faults::{self, Fault};
 use crate::number::{I64_TEXT_MAX, parse_i64};
-use crate::structures::dict::{self, Dict, HashKey};
+use crate::structures::dict::{self, Arrivals, Arrived, Dict, HashKey};
 use crate::structures::intset::Intset;
 use crate::structures::member::Member;
 use crate::structures::tagged::Either::{Large, Small};
@@ -81,6 +81,19 @@ impl Table {
         true
     }
 
+    /// Adds a member that has waited for its turn.
+    fn admit<T>(&mut self, arrived: Arrived<Member, T>, expected: usize) -> Result<(), T> {
+        let Arrived { hash, node, note } = arrived;
+        let member = node.as_entry().key();
+        if self.dict.holds(hash, member) {
+            return Err(note);
+        }
+        self.members += Member::allocated(member.len());
+        self.dict.grow_towards(expected);
+        self.dict.insert_hashed(hash, node);
+        Ok(())
+    }
+
     fn remove(&mut self, member: &[u8]) -> bool {
         if self.dict.remove(member).is_none() {
             return false;
@@ -90,6 +103,43 @@ impl Table {
             self.dict.shrink();
         }
         true
+    }
+}
+
+/// A set that is filled from a file, and how many members are said to come. Each is added with a note, which is the
+/// answer when it is there already; that can turn out some members later.
+pub(crate) struct Filling<T> {
+    set: Set,
+    expected: usize,
+    arrivals: Arrivals<Member, T>,
+}
+
+impl<T> Filling<T> {
+    /// Nothing yet.
+    pub(crate) fn new(expected: u64) -> Self {
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        Filling { set: Set::new(), expected, arrivals: Arrivals::new() }
+    }
+
+    /// Adds a member.
+    pub(crate) fn add(&mut self, member: &[u8], note: T, limits: &SetLimits) -> Result<(), T> {
+        let Large(table) = self.set.0.view_mut() else {
+            return if self.set.insert(member, limits) { Ok(()) } else { Err(note) };
+        };
+        match self.arrivals.push(&table.dict, Member::create(member), note) {
+            Some(arrived) => table.admit(arrived, self.expected),
+            None => Ok(()),
+        }
+    }
+
+    /// The set, when all are there.
+    pub(crate) fn finish(mut self) -> Result<Set, T> {
+        while let Some(arrived) = self.arrivals.pop() {
+            if let Large(table) = self.set.0.view_mut() {
+                table.admit(arrived, self.expected)?;
+            }
+        }
+        Ok(self.set)
     }
 }
 

@@ -10,7 +10,10 @@ use std::ptr::NonNull;
 
 use super::node::{EntryRef, Link, Node, Owned, next};
 use super::table::Chain;
-use super::{Dict, EntryMut};
+use super::{Dict, EntryMut, prefetch};
+
+/// How many buckets ahead of the one that is read the first entry is asked for.
+const AHEAD: usize = 8;
 
 /// All entries of a dict that does not change meanwhile.
 pub struct Iter<'a, N: Node> {
@@ -33,8 +36,14 @@ impl<'a, N: Node> Iterator for Iter<'a, N> {
                 self.bucket = 0;
                 self.table += 1;
             }
-            self.chain = Some(self.dict.tables[self.table].chain(self.bucket));
+            let table = &self.dict.tables[self.table];
+            self.chain = Some(table.chain(self.bucket));
             self.bucket += 1;
+            // Entries lie anywhere, so those of later buckets are asked for while these are looked at.
+            if let Some(node) = (self.bucket + AHEAD < table.size()).then(|| table.first(self.bucket + AHEAD)).flatten()
+            {
+                prefetch(node.as_ptr());
+            }
         }
     }
 }

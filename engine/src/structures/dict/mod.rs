@@ -18,6 +18,7 @@
 //! - an entry lies in the bucket that its key's hash chooses; no key is there twice;
 //! - `used` of each table is the number of entries in its chains.
 
+mod arrivals;
 mod iterator;
 mod node;
 mod rehash;
@@ -29,6 +30,7 @@ use std::ptr::NonNull;
 
 use siphasher::sip::SipHasher13;
 
+pub use arrivals::{Arrivals, Arrived};
 pub use iterator::{Changed, Iter, SafeIterator, UnsafeIterator};
 pub use node::{EntryRef, Link, Node, Owned};
 pub use scan::next_cursor;
@@ -40,6 +42,10 @@ use node::{next, next_place};
 /// The secret of a dict's hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HashKey(pub u64, pub u64);
+
+/// The hash of a key, as the dict that gave it needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hash(usize);
 
 /// Whether a dict may change its size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,7 +153,11 @@ impl<N: Node> Dict<N> {
         if self.is_empty() {
             return None;
         }
-        let hash = self.hash(key);
+        self.locate_hashed(Hash(self.hash(key)), key)
+    }
+
+    #[inline]
+    fn locate_hashed(&self, Hash(hash): Hash, key: &[u8]) -> Option<Place<N>> {
         for (number, table) in self.tables.iter().enumerate() {
             if table.size() == 0 {
                 break;
@@ -209,10 +219,56 @@ impl<N: Node> Dict<N> {
         self.link(node);
     }
 
+    /// The hash of a key.
+    #[inline]
+    #[must_use]
+    pub fn hash_of(&self, key: &[u8]) -> Hash {
+        Hash(self.hash(key))
+    }
+
+    /// Whether there is an entry of this key, whose hash is known.
+    #[inline]
+    #[must_use]
+    pub fn holds(&self, hash: Hash, key: &[u8]) -> bool {
+        self.locate_hashed(hash, key).is_some()
+    }
+
+    /// Adds an entry whose key is known to be absent, and whose hash is known.
+    #[inline]
+    pub fn insert_hashed(&mut self, hash: Hash, node: Owned<N>) {
+        debug_assert_eq!(self.hash_of(node.as_entry().key()), hash);
+        debug_assert!(!self.holds(hash, node.as_entry().key()));
+        self.step();
+        self.link_hashed(hash, node);
+    }
+
+    /// Asks the processor for the bucket of a key that will be needed soon.
+    #[inline]
+    pub fn prefetch_bucket(&self, Hash(hash): Hash) {
+        let table = &self.tables[usize::from(self.rehash_index.is_some())];
+        if table.size() > 0 {
+            prefetch(table.bucket(hash & table.mask()).as_ptr());
+        }
+    }
+
+    /// Asks the processor for the first entry of a key's chain; the bucket is read for that.
+    #[inline]
+    pub fn prefetch_chain(&self, Hash(hash): Hash) {
+        let table = &self.tables[usize::from(self.rehash_index.is_some())];
+        if let Some(node) = (table.size() > 0).then(|| table.first(hash & table.mask())).flatten() {
+            prefetch(node.as_ptr());
+        }
+    }
+
     #[inline]
     fn link(&mut self, node: Owned<N>) {
+        let hash = self.hash_of(node.as_entry().key());
+        self.link_hashed(hash, node);
+    }
+
+    #[inline]
+    fn link_hashed(&mut self, Hash(hash): Hash, node: Owned<N>) {
         self.grow_if_full();
-        let hash = self.hash(node.as_entry().key());
         let table = &mut self.tables[usize::from(self.rehash_index.is_some())];
         let bucket = hash & table.mask();
         // SAFETY: an owned entry is live and in no chain.
@@ -352,6 +408,18 @@ impl<N: Node> Dict<N> {
             assert_eq!(used, table.used);
         }
     }
+}
+
+/// A hint to fetch the memory there into the caches; nothing where the compiler offers none.
+#[inline]
+fn prefetch<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, valid for any address, that reads nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
 
 impl<N: Node> Drop for Dict<N> {

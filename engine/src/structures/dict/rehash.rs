@@ -9,6 +9,9 @@ use crate::faults::{self, Fault};
 const CROWDED: usize = 5;
 /// Percentage of used buckets below which a table is worth shrinking.
 const SPARSE_PERCENT: usize = 10;
+/// How many times as large a table may become at once on the word of a file: tables stay a small multiple of what was
+/// really read, and few entries move.
+const FORESIGHT: usize = 8;
 /// Empty buckets passed over for each bucket that is to be moved.
 const EMPTY_VISITS: usize = 10;
 
@@ -62,6 +65,25 @@ impl<N: Node> Dict<N> {
             return;
         }
         self.grow();
+    }
+
+    /// Makes room in a full dict that is said to get `expected` entries, and moves those that are there at once. What was
+    /// said is believed only so far, and nothing is done where it is already wrong.
+    #[inline]
+    pub fn grow_towards(&mut self, expected: usize) {
+        let table = &self.tables[0];
+        if table.used >= table.size() && expected > table.used && !self.is_rehashing() {
+            self.leap(expected);
+        }
+    }
+
+    #[cold]
+    fn leap(&mut self, expected: usize) {
+        let used = self.tables[0].used;
+        let believed = expected.min(used.max(INITIAL_SIZE).saturating_mul(FORESIGHT));
+        if self.growth == Growth::Free && self.iterators == 0 && self.resize_to(believed) {
+            while self.rehash(self.len().max(1)) {}
+        }
     }
 
     #[cold]

@@ -3,9 +3,123 @@
 //! Accepted is whatever can be read without doubt, longer encodings than a value needs included. The check walks all
 //! entries and takes no memory; the copy is as long as the input.
 
-use super::entry::{END, Entry, Unreadable, back_length};
-use super::{COUNT_FIELD, EMPTY_BYTES, HEADER, Listpack, UNCOUNTED};
+use super::entry::{END, Entry, Unreadable, back_length, back_size};
+use super::{COUNT_FIELD, EMPTY_BYTES, HEADER, Listpack, UNCOUNTED, Value};
 use crate::structures::DecodeError;
+
+/// The elements of bytes that claim to be a listpack, each checked when it is reached: who has to look at the elements
+/// anyway need not walk them twice.
+#[derive(Clone, Copy)]
+pub struct Checking<'a> {
+    whole: &'a [u8],
+    /// Without the end mark.
+    entries: &'a [u8],
+    at: usize,
+    count: usize,
+}
+
+impl<'a> Checking<'a> {
+    /// Begins at the first element, when the length and the end mark are right.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn begin(whole: &'a [u8]) -> Result<Checking<'a>, DecodeError> {
+        let trouble = |offset, reason| Err(DecodeError { offset, reason });
+        let (&[l0, l1, l2, l3, ..], true) = (whole, whole.len() >= EMPTY_BYTES) else {
+            return trouble(whole.len(), "a listpack shorter than an empty one");
+        };
+        if u32::from_le_bytes([l0, l1, l2, l3]) as usize != whole.len() {
+            return trouble(0, "a length that is not that of the listpack");
+        }
+        match whole.split_last() {
+            Some((&END, entries)) => Ok(Checking { whole, entries, at: HEADER, count: 0 }),
+            _ => trouble(whole.len() - 1, "no end mark"),
+        }
+    }
+
+    /// Where the next element begins, or the end mark stands.
+    #[inline]
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Bytes of the whole.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.whole.len()
+    }
+
+    /// Whether no element is left.
+    #[inline]
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.at >= self.entries.len()
+    }
+
+    /// The next element; `None` at the end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    #[inline]
+    pub fn element(&mut self) -> Result<Option<Value<'a>>, DecodeError> {
+        // Small numbers, most of what streams consist of.
+        if let Some(&[mark @ 0..=0x7F, 1]) = self.entries.get(self.at..self.at + 2) {
+            self.at += 2;
+            self.count += 1;
+            return Ok(Some(Value::Int(i64::from(mark))));
+        }
+        self.any_element()
+    }
+
+    fn any_element(&mut self) -> Result<Option<Value<'a>>, DecodeError> {
+        let (bytes, at) = (self.entries, self.at);
+        let trouble = |offset, reason| Err(DecodeError { offset, reason });
+        if at >= bytes.len() {
+            return Ok(None);
+        }
+        let entry = match Entry::read(bytes, at) {
+            Ok(entry) => entry,
+            Err(Unreadable::Encoding) => return trouble(at, "an encoding that does not exist"),
+            Err(Unreadable::Truncated) => return trouble(at, "an entry that goes on behind the end mark"),
+        };
+        let len = entry.len();
+        let right = match back_size(len) {
+            1 => bytes.get(at + len).map(|&found| usize::from(found) == len),
+            size => bytes.get(at + len..at + len + size).map(|found| found == &back_length(len).0[..size]),
+        };
+        match right {
+            None => return trouble(at, "an entry that goes on behind the end mark"),
+            Some(false) => return trouble(at + len, "a back-length that is not that of the entry"),
+            Some(true) => {}
+        }
+        self.at = entry.end();
+        self.count += 1;
+        Ok(Some(entry.value(bytes)))
+    }
+
+    /// Checks what is left and the number of elements; answers that.
+    ///
+    /// # Errors
+    /// The first trouble met.
+    pub fn finish(mut self) -> Result<usize, DecodeError> {
+        while self.element()?.is_some() {}
+        let said = u16::from_le_bytes([self.whole[COUNT_FIELD], self.whole[COUNT_FIELD + 1]]);
+        if said != UNCOUNTED && usize::from(said) != self.count {
+            return Err(DecodeError { offset: COUNT_FIELD, reason: "a number of entries that is not right" });
+        }
+        Ok(self.count)
+    }
+
+    /// The listpack, when what is left is right too.
+    ///
+    /// # Errors
+    /// As [`Checking::finish`].
+    pub fn into_listpack(self) -> Result<Listpack, DecodeError> {
+        self.finish()?;
+        Ok(Listpack { bytes: self.whole.to_vec() })
+    }
+}
 
 impl Listpack {
     /// A listpack with these bytes.
@@ -13,8 +127,7 @@ impl Listpack {
     /// # Errors
     /// When they are not exactly one listpack, see [`Listpack::check`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Listpack, DecodeError> {
-        Listpack::check(bytes)?;
-        Ok(Listpack { bytes: bytes.to_vec() })
+        Checking::begin(bytes)?.into_listpack()
     }
 
     /// Whether these bytes are a listpack; answers the number of entries.
@@ -22,41 +135,7 @@ impl Listpack {
     /// # Errors
     /// The first trouble met: of the length, the end mark, the entries from first to last, their number.
     pub fn check(bytes: &[u8]) -> Result<usize, DecodeError> {
-        let trouble = |offset, reason| Err(DecodeError { offset, reason });
-        let (&[l0, l1, l2, l3, c0, c1, ..], true) = (bytes, bytes.len() >= EMPTY_BYTES) else {
-            return trouble(bytes.len(), "a listpack shorter than an empty one");
-        };
-        if u32::from_le_bytes([l0, l1, l2, l3]) as usize != bytes.len() {
-            return trouble(0, "a length that is not that of the listpack");
-        }
-        let end = bytes.len() - 1;
-        if bytes[end] != END {
-            return trouble(end, "no end mark");
-        }
-        let mut count = 0;
-        let mut at = HEADER;
-        while at < end {
-            let entry = match Entry::read(&bytes[..end], at) {
-                Ok(entry) => entry,
-                Err(Unreadable::Encoding) => return trouble(at, "an encoding that does not exist"),
-                Err(Unreadable::Truncated) => return trouble(at, "an entry that goes on behind the end mark"),
-            };
-            let (back, size) = back_length(entry.len());
-            match bytes[..end].get(at + entry.len()..at + entry.len() + size) {
-                None => return trouble(at, "an entry that goes on behind the end mark"),
-                Some(found) if found != &back[..size] => {
-                    return trouble(at + entry.len(), "a back-length that is not that of the entry");
-                }
-                Some(_) => {}
-            }
-            at = entry.end();
-            count += 1;
-        }
-        let said = u16::from_le_bytes([c0, c1]);
-        if said != UNCOUNTED && usize::from(said) != count {
-            return trouble(COUNT_FIELD, "a number of entries that is not right");
-        }
-        Ok(count)
+        Checking::begin(bytes)?.finish()
     }
 
     /// Checks every invariant.
@@ -73,7 +152,6 @@ impl Listpack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structures::listpack::Value;
 
     #[test]
     fn damage_is_named_with_its_offset() {

@@ -39,6 +39,7 @@ mod entry;
 use entry::{END, Entry, back_size, entry_len, read_back};
 
 pub use super::ziplist::Value;
+pub use decode::Checking;
 
 /// Bytes before the first entry.
 const HEADER: usize = 6;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use super::super::dict::{Link, Node as _};
+use super::super::dict::{Arrived, Hash, Link, Node as _, Owned};
 use super::node::{Forward, HEIGHT_MAX, Scored};
 use super::{Skiplist, order};
 
@@ -141,15 +141,42 @@ impl Skiplist {
     /// # Panics
     /// When the score is NaN.
     pub fn insert_new(&mut self, member: &[u8], score: f64) {
+        let entry = self.entry(member, score);
+        self.insert_hashed(self.dict.hash_of(member), entry);
+    }
+
+    /// An entry for a member that is to be added.
+    ///
+    /// # Panics
+    /// When the score is NaN.
+    pub fn entry(&mut self, member: &[u8], score: f64) -> Owned<Scored> {
         assert!(!score.is_nan(), "a score that is no number");
         let height = self.draw_height();
-        let entry = Scored::create(member, score, height);
+        Scored::create(member, score, height)
+    }
+
+    /// Adds a member that has waited for its turn, of as many as are said to come.
+    ///
+    /// # Errors
+    /// The note when the member is there already.
+    pub fn admit<T>(&mut self, arrived: Arrived<Scored, T>, expected: usize) -> Result<(), T> {
+        let Arrived { hash, node, note } = arrived;
+        if self.dict.holds(hash, node.as_entry().key()) {
+            return Err(note);
+        }
+        self.dict.grow_towards(expected);
+        self.insert_hashed(hash, node);
+        Ok(())
+    }
+
+    /// Adds a member that is known to be absent.
+    fn insert_hashed(&mut self, hash: Hash, entry: Owned<Scored>) {
         let node = entry.as_raw();
-        let path = self.path_to(score, member);
+        let path = self.path_to(entry.as_entry().score(), entry.as_entry().key());
         let len = self.len();
-        // SAFETY: the entry was just made.
+        // SAFETY: the entry is live.
         self.entries += unsafe { Scored::allocated(node) };
-        self.dict.insert_new(entry);
+        self.dict.insert_hashed(hash, entry);
         self.link(node, &path, len);
     }
 

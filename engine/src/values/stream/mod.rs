@@ -310,20 +310,20 @@ impl Stream {
         self.0.groups.for_each(|name, group| visit(name, group));
     }
 
-    /// Adds a node that somebody else wrote, behind all others. [RDBSTREAM-6]
+    /// Adds a node that somebody else wrote, behind all others. [RDBSTREAM-6] The last id is that of its last entry then.
     ///
     /// # Errors
     /// When it is none, or its ids are not above those that are there.
     pub(crate) fn push_node(&mut self, id: StreamId, listpack: &[u8]) -> Result<(), DecodeError> {
         let body = &mut *self.0;
-        let (node, first, _) = Node::from_bytes(id, listpack)?;
-        let last = Entries(&body.nodes).last().map(|entry| entry.id);
+        let (node, first, last) = Node::from_bytes(id, listpack)?;
         let last_key = body.nodes.last().get().map(|(key, _)| StreamId::of_tree_key(key));
-        if last.is_some_and(|last| first <= last) || last_key.is_some_and(|last| id <= last) {
+        if last_key.is_some_and(|last_key| id <= last_key || first <= body.last_id) {
             return Err(DecodeError { offset: 0, reason: "ids that are not above those of the node before" });
         }
         body.len += node.count().max(0).cast_unsigned();
         body.node_bytes += node.bytes();
+        body.last_id = last;
         body.nodes.insert(&id.to_key(), node);
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::id::StreamId;
 use crate::faults::{self, Fault};
 use crate::number::parse_i64;
 use crate::structures::DecodeError;
-use crate::structures::listpack::{Listpack, Position, Value};
+use crate::structures::listpack::{Checking, Listpack, Position, Value};
 
 /// Marks an entry that was deleted.
 const DELETED: i64 = 1;
@@ -331,46 +331,102 @@ impl Node {
     /// # Errors
     /// The first trouble met.
     pub(super) fn from_bytes(node_id: StreamId, bytes: &[u8]) -> Result<(Node, StreamId, StreamId), DecodeError> {
-        let node = Node(Listpack::from_bytes(bytes)?);
-        let (first, last) = node.check(node_id)?;
-        Ok((node, first, last))
+        let mut reader = Reader(Checking::begin(bytes)?);
+        let (first, last) = reader.node(node_id)?;
+        Ok((Node(reader.0.into_listpack()?), first, last))
     }
 
-    fn check(&self, node_id: StreamId) -> Result<(StreamId, StreamId), DecodeError> {
-        let mut reader = Reader { list: &self.0, at: self.0.first() };
-        let count = reader.number("no number of entries")?;
-        let deleted = reader.number("no number of deleted entries")?;
-        let fields = reader.len("no number of fields")?;
-        let names = reader.at;
-        reader.skip(fields)?;
-        reader.expect(0, "no 0 behind the fields")?;
+    /// Checks every invariant.
+    pub(super) fn validate(&self, node_id: StreamId) -> (StreamId, StreamId) {
+        match Node::from_bytes(node_id, self.0.as_bytes()) {
+            Ok((_, first, last)) => (first, last),
+            Err(error) => panic!("a stream node's {error}"),
+        }
+    }
+}
+
+/// The elements of bytes that nothing is known of.
+struct Reader<'a>(Checking<'a>);
+
+impl<'a> Reader<'a> {
+    fn element(&mut self, reason: &'static str) -> Result<Value<'a>, DecodeError> {
+        let offset = self.0.offset();
+        self.0.element()?.ok_or(DecodeError { offset, reason })
+    }
+
+    #[inline]
+    fn number(&mut self, reason: &'static str) -> Result<i64, DecodeError> {
+        let offset = self.0.offset();
+        number(self.element(reason)?).ok_or(DecodeError { offset, reason })
+    }
+
+    /// A number of fields: one at least, and no more than there are bytes.
+    fn len(&mut self, reason: &'static str) -> Result<usize, DecodeError> {
+        let offset = self.0.offset();
+        let most = self.0.byte_len();
+        let len = usize::try_from(self.number(reason)?).ok().filter(|len| (1..most).contains(len));
+        len.ok_or(DecodeError { offset, reason })
+    }
+
+    #[inline]
+    fn skip(&mut self, elements: usize) -> Result<(), DecodeError> {
+        for _ in 0..elements {
+            self.element("fewer elements than announced")?;
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, wanted: i64, reason: &'static str) -> Result<(), DecodeError> {
+        let offset = self.0.offset();
+        if self.number(reason)? == wanted { Ok(()) } else { Err(DecodeError { offset, reason }) }
+    }
+
+    /// Whether the names here are, `len` of them, those of the fields and values there.
+    fn names_are_those_of(mut self, mut fields: Reader<'_>, len: usize) -> Result<bool, DecodeError> {
+        const REASON: &str = "fewer elements than announced";
+        for _ in 0..len {
+            if self.element(REASON)? != fields.element(REASON)? {
+                return Ok(false);
+            }
+            fields.skip(1)?;
+        }
+        Ok(true)
+    }
+
+    /// Checks all elements as those of a node, and answers the ids of its first and its last entry that are not deleted.
+    fn node(&mut self, node_id: StreamId) -> Result<(StreamId, StreamId), DecodeError> {
+        let count = self.number("no number of entries")?;
+        let deleted = self.number("no number of deleted entries")?;
+        let fields = self.len("no number of fields")?;
+        let names = Reader(self.0);
+        self.skip(fields)?;
+        self.expect(0, "no 0 behind the fields")?;
         let (mut alive, mut dead) = (0, 0);
         let mut ids: Option<(StreamId, StreamId)> = None;
-        while reader.at.is_some() {
-            let at = reader.offset();
+        while !self.0.is_at_end() {
+            let at = self.0.offset();
             let trouble = |reason| Err(DecodeError { offset: at, reason });
-            let flags = reader.number("no flags of an entry")?;
+            let flags = self.number("no flags of an entry")?;
             if !(0..=DELETED | SAME_FIELDS).contains(&flags) {
                 return trouble("flags that do not exist");
             }
-            let ms = reader.number("no milliseconds of an entry")?;
-            let seq = reader.number("no sequence number of an entry")?;
+            let ms = self.number("no milliseconds of an entry")?;
+            let seq = self.number("no sequence number of an entry")?;
             let elements = if flags & SAME_FIELDS != 0 {
-                reader.skip(fields)?;
+                self.skip(fields)?;
                 FIXED + fields
             } else {
-                let len = reader.len("no number of fields of an entry")?;
-                let own = Fields { list: &self.0, names: None, next: reader.at, left: len };
-                reader.skip(len)?;
-                reader.skip(len)?;
+                let len = self.len("no number of fields of an entry")?;
+                let own = Reader(self.0);
+                self.skip(len)?;
+                self.skip(len)?;
                 let is_first = alive + dead == 0;
-                let same = || self.0.iter_from(names).take(fields).eq(own.map(|(name, _)| name));
-                if is_first && !same() {
+                if is_first && !(len == fields && Reader(names.0).names_are_those_of(own, len)?) {
                     return trouble("a first entry whose fields are not the node's");
                 }
                 FIXED + 1 + 2 * len
             };
-            reader.expect(elements as i64, "a number of elements that is not right")?;
+            self.expect(elements as i64, "a number of elements that is not right")?;
             let id = node_id.plus((ms, seq));
             if alive + dead == 0 && id != node_id {
                 return trouble("a first entry whose id is not the node's");
@@ -391,54 +447,5 @@ impl Node {
             return Err(DecodeError { offset: 0, reason: "numbers of entries that are not right" });
         }
         ids.ok_or(DecodeError { offset: 0, reason: "a node without entries" })
-    }
-
-    /// Checks every invariant.
-    pub(super) fn validate(&self, node_id: StreamId) -> (StreamId, StreamId) {
-        self.0.validate();
-        match self.check(node_id) {
-            Ok(ids) => ids,
-            Err(error) => panic!("a stream node's {error}"),
-        }
-    }
-}
-
-/// The elements of a listpack that nothing is known of but that it is one.
-struct Reader<'a> {
-    list: &'a Listpack,
-    at: Option<Position>,
-}
-
-impl Reader<'_> {
-    fn offset(&self) -> usize {
-        self.at.map_or(self.list.byte_len() - 1, Position::offset)
-    }
-
-    fn number(&mut self, reason: &'static str) -> Result<i64, DecodeError> {
-        let trouble = DecodeError { offset: self.offset(), reason };
-        let (value, next) = self.list.read(self.at.ok_or(trouble)?);
-        self.at = next;
-        number(value).ok_or(trouble)
-    }
-
-    /// A number of fields: one at least, and no more than there are bytes.
-    fn len(&mut self, reason: &'static str) -> Result<usize, DecodeError> {
-        let trouble = DecodeError { offset: self.offset(), reason };
-        let number = self.number(reason)?;
-        usize::try_from(number).ok().filter(|len| (1..self.list.byte_len()).contains(len)).ok_or(trouble)
-    }
-
-    fn skip(&mut self, elements: usize) -> Result<(), DecodeError> {
-        for _ in 0..elements {
-            let offset = self.offset();
-            let at = self.at.ok_or(DecodeError { offset, reason: "fewer elements than announced" })?;
-            self.at = self.list.next(at);
-        }
-        Ok(())
-    }
-
-    fn expect(&mut self, wanted: i64, reason: &'static str) -> Result<(), DecodeError> {
-        let trouble = DecodeError { offset: self.offset(), reason };
-        if self.number(reason)? == wanted { Ok(()) } else { Err(trouble) }
     }
 }

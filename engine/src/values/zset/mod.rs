@@ -20,8 +20,8 @@ use super::{Encoding, Measured};
 use crate::config::Config;
 use crate::faults::{self, Fault};
 use crate::number::I64_TEXT_MAX;
-use crate::structures::dict::HashKey;
-use crate::structures::skiplist::{self, Skiplist};
+use crate::structures::dict::{Arrivals, HashKey};
+use crate::structures::skiplist::{self, Scored, Skiplist};
 use crate::structures::tagged::Either::{Large, Small};
 use crate::structures::tagged::Tagged;
 use crate::structures::ziplist::{Value, Ziplist};
@@ -84,6 +84,41 @@ pub(crate) enum Added {
     Moved,
     /// It was there with this score.
     Same,
+}
+
+/// A sorted set that is filled from a file, in whatever order members come, and how many are said to come. Each is added
+/// with a note, which is the answer when it is there already; that can turn out some members later.
+pub(crate) struct Filling<T> {
+    list: Box<Skiplist>,
+    expected: usize,
+    arrivals: Arrivals<Scored, T>,
+}
+
+impl<T> Filling<T> {
+    /// Nothing yet.
+    pub(crate) fn new(expected: u64, limits: &ZsetLimits) -> Self {
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        Filling { list: Box::new(Skiplist::new(limits.hash_key)), expected, arrivals: Arrivals::new() }
+    }
+
+    /// Adds a member; the score is a number.
+    pub(crate) fn add(&mut self, member: &[u8], score: f64, note: T) -> Result<(), T> {
+        let entry = self.list.entry(member, score);
+        match self.arrivals.push(self.list.dict(), entry, note) {
+            Some(arrived) => self.list.admit(arrived, self.expected),
+            None => Ok(()),
+        }
+    }
+
+    /// The set, when all are there: packed, if its members are few and short enough.
+    pub(crate) fn finish(mut self, limits: &ZsetLimits) -> Result<Zset, T> {
+        while let Some(arrived) = self.arrivals.pop() {
+            self.list.admit(arrived, self.expected)?;
+        }
+        let mut zset = Zset(Tagged::large(self.list));
+        zset.pack(limits);
+        Ok(zset)
+    }
 }
 
 impl Zset {

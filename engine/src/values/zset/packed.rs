@@ -1,12 +1,12 @@
 //! Members and scores as pairs of entries of a ziplist.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::NoZset;
 use crate::number::{F64_TEXT_MAX, I64_TEXT_MAX, parse_f64, score_text};
 use crate::structures::ziplist::{Position, Value, Ziplist};
+use crate::values::distinct::are_distinct;
 
 /// Bytes for which a ziplist has to have room when a member is added: its own and those of its score.
 pub(super) fn room(member: &[u8]) -> usize {
@@ -80,7 +80,6 @@ pub(super) fn check(list: &Ziplist) -> Result<(), NoZset> {
         return Err(NoZset::Odd);
     }
     let mut digits = [[0; I64_TEXT_MAX]; 2];
-    let mut seen = BTreeSet::new();
     let mut previous: Option<(f64, Value<'_>)> = None;
     let mut entries = list.iter();
     while let (Some(member), Some(score)) = (entries.next(), entries.next()) {
@@ -94,10 +93,10 @@ pub(super) fn check(list: &Ziplist) -> Result<(), NoZset> {
                 Ordering::Greater => return Err(NoZset::Order),
             }
         }
-        if !seen.insert(member.to_vec()) {
-            return Err(NoZset::Twice);
-        }
         previous = Some((score, member));
+    }
+    if !are_distinct(list.len() / 2, || list.iter().step_by(2)) {
+        return Err(NoZset::Twice);
     }
     Ok(())
 }
