@@ -63,7 +63,8 @@ impl Model {
                 // What was not there is not removed.
                 let unchanged = removes && before.is_none();
                 if touches && !unchanged {
-                    let overlooked = matches!(command, "move" | "persist");
+                    let overlooked =
+                        matches!(command, "move" | "persist" | "xack" | "xclaim" | "xgroup" | "xreadgroup" | "xsetid");
                     self.touch(*db, key, if overlooked { Touched::Overlooked } else { Touched::Surely });
                 }
                 if makes_ready {
