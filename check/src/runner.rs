@@ -228,7 +228,9 @@ impl Episode<'_, '_> {
                 continue;
             }
             slot = self.heard(1 + choice.below(self.swarm.clients));
-            if self.session.is_monitor(slot) && choice.ratio(1, 3) {
+            // One that asked for no replies would stay, unheard, on a live server (E-15).
+            let leaves = !(self.session.target.can().live && self.session.is_quiet(slot));
+            if self.session.is_monitor(slot) && leaves && choice.ratio(1, 3) {
                 let request = ["QUIT"].iter().collect();
                 self.send(slot, &[Sent { request, inline: false }])?;
                 continue;
