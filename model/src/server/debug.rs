@@ -69,7 +69,7 @@ pub(crate) fn debug(call: &Call<'_>) -> Result<Plan, Refusal> {
 
 /// [DEBUG-3]
 fn entry<'a>(call: &Call<'a>, key: &[u8]) -> Result<&'a Entry, Refusal> {
-    call.ghost(key).ok_or_else(|| Refusal::new(Clause::DEBUG_3, NO_KEY))
+    call.ghosts(key).next().ok_or_else(|| Refusal::new(Clause::DEBUG_3, NO_KEY))
 }
 
 /// DEBUG looks behind expiry, so whether an expired key is still there cannot be told.
@@ -178,7 +178,7 @@ fn digest(call: &Call<'_>) -> Plan {
         }
         sum.mix(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
         for (key, slot) in &db.keys {
-            match slot {
+            match &**slot {
                 Slot::Known(entry) if entry.fate(call.span) == Fate::Alive => sum.key(key, entry),
                 // Whether the key still counts cannot be told.
                 _ => return Plan::new(Clause::DEBUG_28, Allowed::Unspecified(Clause::DEBUG_28)),
