@@ -355,7 +355,7 @@ impl<'a> Session<'a> {
         match self.replies.as_slice() {
             [Reply::Integer(id)] if request.is(1, "id") => self.harvest.note_client_id(*id),
             // Who asked for no replies is not told that it worked.
-            [] | [Reply::Status(_)] if request.is(1, "pause") => {
+            [] | [Reply::Status(_)] if request.is(1, "pause") && request.len() == 3 => {
                 let ms = std::str::from_utf8(request.argument(2)).ok().and_then(|text| text.parse::<i64>().ok());
                 // No time at all is no pause.
                 if let Some(ms) = ms.filter(|&ms| ms > 0) {

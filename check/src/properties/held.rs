@@ -133,6 +133,11 @@ pub fn everything_is_released(seed: u64, steps: usize) -> Experience {
                     experience.killed += usize::from(matches!(reply, Reply::Error(line) if killed(&line)));
                 }
             }
+            14 if choice.ratio(1, 4) => {
+                let sent = engine.send(*connection, b"CLIENT PAUSE 50\r\n");
+                sent.unwrap_or_else(|error| crashed(error));
+                continue;
+            }
             13 if family == Family::Scripting => {
                 let other = choice.below(open.len() as u32) as usize;
                 let interrupted = interrupt(&mut choice, &mut engine, open[whom].0, open[other].0);
