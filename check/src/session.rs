@@ -176,6 +176,10 @@ impl<'a> Session<'a> {
             // How many answers an open-ended command brings is only known by waiting, so nothing may follow it.
             let monitors = self.model.is_monitor(client.id);
             let open_ended = |sent: &Sent| client.quiet || monitors || is_open_ended(&sent.request);
+            if open_ended(first) && !monitors {
+                let waited = self.await_end_of_pause(client);
+                waited.map_err(|error| at(self.commands, &first.request, Wrong::Target(error)))?;
+            }
             let together = match rest.iter().position(open_ended) {
                 Some(0) => 1,
                 Some(length) => length,
@@ -351,10 +355,12 @@ impl<'a> Session<'a> {
         match self.replies.as_slice() {
             [Reply::Integer(id)] if request.is(1, "id") => self.harvest.note_client_id(*id),
             // Who asked for no replies is not told that it worked.
-            [] | [Reply::Status(_)] if request.is(1, "pause") => {
+            [] | [Reply::Status(_)] if request.is(1, "pause") && request.len() == 3 => {
                 let ms = std::str::from_utf8(request.argument(2)).ok().and_then(|text| text.parse::<i64>().ok());
-                let until = self.target.now_ms().saturating_add(ms.unwrap_or(0));
-                self.paused_until_ms = self.paused_until_ms.max(until);
+                // No time at all is no pause.
+                if let Some(ms) = ms.filter(|&ms| ms > 0) {
+                    self.paused_until_ms = self.paused_until_ms.max(self.target.now_ms().saturating_add(ms));
+                }
             }
             _ => {}
         }

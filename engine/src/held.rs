@@ -25,6 +25,8 @@ pub struct Held {
     pub queued_commands: usize,
     /// Connections whose input waits for the end of a pause.
     pub paused: usize,
+    /// Scripts that have run for so long that others are served meanwhile.
+    pub slow_scripts: usize,
     /// Bytes of output that have not been sent.
     pub output_bytes: usize,
     /// Bytes of input that belong to no finished request.
@@ -48,6 +50,7 @@ impl Engine {
             monitors: server.monitors.len(),
             queued_commands: server.clients.iter().map(queued).sum(),
             paused: server.paused.len(),
+            slow_scripts: usize::from(server.scripting.slow.is_some()),
             output_bytes: server.clients.iter().map(|client| client.output.len()).sum(),
             input_bytes: server.clients.iter().map(|client| client.input().unread()).sum(),
         }

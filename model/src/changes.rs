@@ -47,7 +47,13 @@ impl Model {
             let events = if silent { Vec::new() } else { notify::events(command, line, &change) };
             let keys: Vec<(usize, Bytes)> = change.keys().map(|(db, key)| (db, key.clone())).collect();
             let before: Vec<Option<Kind>> = keys.iter().map(|(db, key)| self.kind(*db, key, span)).collect();
-            let touches = writes && !matches!(change, Change::Edit { edit: Edit::Zset(_), .. } if command == "sort");
+            let overlooks = matches!(change, Change::Edit { edit: Edit::Zset(_), .. } if command == "sort");
+            let touches = match command {
+                // [WATCH-10]
+                "debug" => line.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"populate")),
+                "pfdebug" => false,
+                _ => writes && !overlooks,
+            };
             let makes_ready = matches!(change, Change::Put { .. } | Change::Edit { .. } | Change::Move { .. });
             let edits = matches!(change, Change::Edit { .. });
             let removes = matches!(change, Change::Remove { .. });
@@ -56,8 +62,7 @@ impl Model {
             for ((db, key), before) in keys.iter().zip(&before) {
                 // What was not there is not removed.
                 let unchanged = removes && before.is_none();
-                if touches && !unchanged && !matches!(command, "pfdebug" | "debug") {
-                    // [WATCH-10]
+                if touches && !unchanged {
                     let overlooked =
                         matches!(command, "move" | "persist" | "xack" | "xclaim" | "xgroup" | "xreadgroup" | "xsetid");
                     self.touch(*db, key, if overlooked { Touched::Overlooked } else { Touched::Surely });

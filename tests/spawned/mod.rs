@@ -2,9 +2,10 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,19 +21,24 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A port nobody listens on, and which this process gives out once.
+/// A port nobody listens on, and which no other process that runs tests gives out while this one lives: else two tests
+/// might talk to the same server, and the one whose server it is end it. Its number in UDP, which no server here uses, is
+/// the token of that.
 ///
 /// It lies below the range from which systems take ports for outgoing connections, so that none of these takes it
 /// before the server does; processes begin at different places of it.
 pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
+    static TOKENS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     const FIRST: u32 = 10_000;
     const PORTS: u32 = 20_000;
     let begin = std::process::id().wrapping_mul(151) % PORTS;
     loop {
         let next = (begin + TAKEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
         let port = u16::try_from(FIRST + next).unwrap();
+        let Ok(token) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
         if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            TOKENS.lock().unwrap().push(token);
             return port;
         }
     }

@@ -10,6 +10,7 @@ use crate::grammar::Family;
 use crate::profile;
 use crate::request::Request;
 use crate::target::{Connection, Embedded, Setup, Target, TargetError, Wait};
+use tally_model::Reply;
 use tally_model::value::Kind;
 
 /// Connections that are open at the same time.
@@ -47,15 +48,61 @@ impl View for Guess {
     }
 }
 
-/// Clients come, block, watch, subscribe, monitor, queue and leave, many in the middle of a request and with answers unread;
-/// when the last one is gone the engine holds nothing for any of them.
+/// Scripts that run for so long that others are served meanwhile, and end by themselves where nobody ends them.
+const SLOW: [&str; 4] = [
+    "for i = 1, 1e6 do end",
+    "redis.call('get', KEYS[1]) for i = 1, 1e6 do end return redis.pcall('ping')",
+    "pcall(function() for i = 1, 1e6 do end end) return redis.call('lpush', KEYS[1], 'x')",
+    // Nobody may end it any more.
+    "redis.call('set', KEYS[1], 'x') for i = 1, 1e6 do end",
+];
+
+/// What a run had the engine hold, and do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Experience {
+    /// The most that was held of each.
+    pub most: Held,
+    /// Scripts that others talked to the engine during.
+    pub interrupted: usize,
+    /// Scripts that somebody killed.
+    pub killed: usize,
+}
+
+impl Experience {
+    /// Of two runs.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let (one, two) = (self.most, other.most);
+        let most = Held {
+            clients: one.clients.max(two.clients),
+            blocked_clients: one.blocked_clients.max(two.blocked_clients),
+            blocking_keys: one.blocking_keys.max(two.blocking_keys),
+            ready_keys: one.ready_keys.max(two.ready_keys),
+            watched_keys: one.watched_keys.max(two.watched_keys),
+            subscriptions: one.subscriptions.max(two.subscriptions),
+            patterns: one.patterns.max(two.patterns),
+            monitors: one.monitors.max(two.monitors),
+            queued_commands: one.queued_commands.max(two.queued_commands),
+            paused: one.paused.max(two.paused),
+            slow_scripts: one.slow_scripts.max(two.slow_scripts),
+            output_bytes: one.output_bytes.max(two.output_bytes),
+            input_bytes: one.input_bytes.max(two.input_bytes),
+        };
+        let (interrupted, killed) = (self.interrupted + other.interrupted, self.killed + other.killed);
+        Self { most, interrupted, killed }
+    }
+}
+
+/// Clients come, block, watch, subscribe, monitor, queue, pause, run scripts, kill those of others and leave, many in the
+/// middle of a request and with answers unread; when the last one is gone the engine holds nothing for any of them.
 ///
 /// # Panics
 /// When it holds something, or an invariant does not hold.
-pub fn everything_is_released(seed: u64, steps: usize) {
+pub fn everything_is_released(seed: u64, steps: usize) -> Experience {
     let mut choice = ChaCha8Rng::seed_from_u64(seed);
-    let families = [Family::Blocking, Family::Transactions, Family::PubSub][choice.below(3) as usize];
-    let limits = Limits { families: vec![families, Family::Connection], ..Limits::default() };
+    let family = [Family::Blocking, Family::Transactions, Family::PubSub, Family::Scripting][choice.below(4) as usize];
+    let limits = Limits { families: vec![family, Family::Connection], ..Limits::default() };
+    let mut experience = Experience::default();
     let swarm = Swarm::draw(&mut choice, &limits);
     let mut engine = Embedded::new();
     let crashed = |error: TargetError| -> ! { panic!("seed {seed:#x}: {error}") };
@@ -80,7 +127,23 @@ pub fn everything_is_released(seed: u64, steps: usize) {
             }
             1 => engine.pass(u64::from(choice.below(3000))).unwrap_or_else(|error| crashed(error)),
             // Reads what is there, or leaves it unread.
-            2..=12 => while let Ok(crate::target::Received::Reply(_)) = engine.receive(*connection, Wait::Poll) {},
+            2..=12 => {
+                while let Ok(crate::target::Received::Reply(reply)) = engine.receive(*connection, Wait::Poll) {
+                    let killed = |line: &[u8]| line.windows(21).any(|part| part == b"Script killed by user");
+                    experience.killed += usize::from(matches!(reply, Reply::Error(line) if killed(&line)));
+                }
+            }
+            14 if choice.ratio(1, 4) => {
+                let sent = engine.send(*connection, b"CLIENT PAUSE 50\r\n");
+                sent.unwrap_or_else(|error| crashed(error));
+                continue;
+            }
+            13 if family == Family::Scripting => {
+                let other = choice.below(open.len() as u32) as usize;
+                let interrupted = interrupt(&mut choice, &mut engine, open[whom].0, open[other].0);
+                experience.interrupted += usize::from(interrupted.unwrap_or_else(|error| crashed(error)));
+                continue;
+            }
             _ => {}
         }
         let mut request = Request::new();
@@ -101,6 +164,7 @@ pub fn everything_is_released(seed: u64, steps: usize) {
         }
         let sent = engine.send(*connection, &bytes);
         sent.unwrap_or_else(|error| crashed(error));
+        experience = experience.and(Experience { most: engine.engine().held(), ..Experience::default() });
         if cut {
             engine.close(*connection);
             open.remove(whom);
@@ -114,4 +178,26 @@ pub fn everything_is_released(seed: u64, steps: usize) {
     engine.pass(10_000).unwrap_or_else(|error| crashed(error));
     assert_eq!(engine.engine().held(), Held::default(), "seed {seed:#x}");
     engine.validate().unwrap_or_else(|text| panic!("seed {seed:#x}: {text}"));
+    experience
+}
+
+/// One client runs a slow script, during which another one says something, kills the script and leaves, or some of that.
+fn interrupt(
+    choice: &mut ChaCha8Rng,
+    engine: &mut Embedded,
+    runs: Connection,
+    other: Connection,
+) -> Result<bool, TargetError> {
+    let script = SLOW[choice.below(SLOW.len() as u32) as usize];
+    let (mut eval, mut meanwhile) = (Vec::new(), Vec::new());
+    Request::from(&["eval", script, "1", "k"][..]).encode(&mut eval);
+    let said: [&[&str]; 4] = [&["ping"], &["blpop", "k", "0"], &["script", "exists", "x"], &["client", "pause", "10"]];
+    if choice.ratio(1, 2) {
+        Request::from(said[choice.below(said.len() as u32) as usize]).encode(&mut meanwhile);
+    }
+    Request::from(&["script", "kill"][..]).encode(&mut meanwhile);
+    if choice.ratio(1, 8) {
+        meanwhile.truncate(choice.below(meanwhile.len() as u32) as usize);
+    }
+    engine.send_interrupted(runs, &eval, other, &meanwhile, choice.ratio(1, 4))
 }

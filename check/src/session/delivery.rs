@@ -395,6 +395,19 @@ impl Session<'_> {
         self.take_timeouts(waiting)
     }
 
+    /// A live server that ends a pause goes on with its connections in an order of its own, so that an answer to another one
+    /// does not say that this one has none: what is answered at an unknown time is sent after the pause.
+    pub(super) fn await_end_of_pause(&mut self, client: Client) -> Result<(), TargetError> {
+        if !self.target.can().live || self.paused_until_ms == i64::MIN {
+            return Ok(());
+        }
+        self.paused_until_ms = i64::MIN;
+        if let Received::Reply(reply) = self.target.receive(client.connection, Wait::Settled)? {
+            self.deliveries.came_ahead(client.id, reply);
+        }
+        Ok(())
+    }
+
     /// Clients may have given up waiting just before what was held back is executed, and so before it is judged.
     fn take_timeouts(&mut self, waiting: Slot) -> Result<(), Box<Finding>> {
         let moment = Moment { sender: Some(waiting), batch: &[], first_command: self.commands };

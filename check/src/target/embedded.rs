@@ -55,17 +55,41 @@ fn catching<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+/// What somebody does as soon as a script has run for longer than `lua-time-limit`.
+#[derive(Clone, Debug)]
+struct Interruption {
+    by: ClientId,
+    sends: Vec<u8>,
+    leaves: bool,
+}
+
 /// The engine's surroundings.
 #[derive(Clone, Debug)]
 struct VirtualWorld {
     monotonic_us: u64,
     unix_us: i64,
+    interruption: Option<Interruption>,
 }
 
 impl World for VirtualWorld {
     fn now_us(&mut self) -> u64 {
-        self.monotonic_us += 1;
+        // Whoever is to be interrupted runs for too long from the first look on.
+        let passed_us = if self.interruption.is_some() { 10_000_000 } else { 1 };
+        self.monotonic_us = self.monotonic_us.saturating_add(passed_us);
         self.monotonic_us
+    }
+
+    fn serve_others(&mut self, engine: &mut Engine) -> Busy {
+        if let Some(Interruption { by, sends, leaves }) =
+            self.interruption.take_if(|one| !engine.runs_script_of(one.by))
+        {
+            engine.feed(self, by, &sends);
+            if leaves {
+                engine.handle(self, Event::Closed { client: by });
+            }
+            engine.handle(self, Event::BatchEnd);
+        }
+        Busy::Continue
     }
 
     fn unix_us(&mut self) -> i64 {
@@ -158,7 +182,7 @@ impl Embedded {
     pub fn new() -> Self {
         Self {
             engine: Engine::new(Config::default(), 0),
-            world: VirtualWorld { monotonic_us: 0, unix_us: BEGINNING_MS * 1000 },
+            world: VirtualWorld { monotonic_us: 0, unix_us: BEGINNING_MS * 1000, interruption: None },
             disk: Disk::default(),
             links: Vec::new(),
             unfinished: false,
@@ -173,6 +197,31 @@ impl Embedded {
     /// The engine, for checks that no client can make.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Sends, as [`Target::send`] does, and makes a script that this sets going run for longer than `lua-time-limit`: meanwhile
+    /// another client sends `meanwhile`, and then leaves if that is said. Answers whether it came to that.
+    ///
+    /// # Errors
+    /// When the engine crashed, now or before, or there is no such connection.
+    pub fn send_interrupted(
+        &mut self,
+        connection: Connection,
+        bytes: &[u8],
+        other: Connection,
+        meanwhile: &[u8],
+        leaves: bool,
+    ) -> Result<bool, TargetError> {
+        let link = self.link(other)?;
+        let gone = link.closed;
+        let interruption = Interruption { by: link.client, sends: meanwhile.to_vec(), leaves };
+        self.world.interruption = Some(interruption).filter(|_| !gone);
+        let sent = self.send(connection, bytes);
+        let interrupted = self.world.interruption.take().is_none() && !gone;
+        if interrupted && leaves {
+            self.link(other)?.closed = true;
+        }
+        sent.map(|()| interrupted)
     }
 
     /// Runs `body` on the engine and then everything that follows from it; a panic is the target's crash.

@@ -221,6 +221,8 @@ fn populate(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refusal> {
             value.resize(size, 0);
         }
         cx.set_string(&key, NewString::Owned(value));
+        // [WATCH-10]
+        cx.server.watches.touch(db, &key);
     }
     cx.reply().ok();
     Ok(())
