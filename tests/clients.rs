@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
 
 use redis::{Commands, RedisResult};
 use spawned::{Server, folder};
@@ -117,25 +118,54 @@ fn redis_benchmark_works() {
 
 /// Where installed clients stay for the next run.
 fn kept(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    let folder = std::env::var_os("TALLY_CLIENTS").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    PathBuf::from(folder).join(name)
 }
 
-/// A Python that has redis-py: the one named, or one of its own kind with the client installed.
-fn python_with_client() -> Option<PathBuf> {
+/// One test installs at a time: they share folders.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// A Python that can import these modules: the one named, or one of its own kind with them installed.
+fn python_with(modules: &str) -> Option<PathBuf> {
+    let _alone = INSTALLING.lock();
     let python = PathBuf::from(std::env::var_os("TALLY_PYTHON").unwrap_or_else(|| "python3".into()));
-    let own = kept("redis-py").join("bin/python");
-    let has_client = |python: &PathBuf| succeeds(Command::new(python).args(["-c", "import redis"]));
-    if let Some(ready) = [&python, &own].into_iter().find(|python| has_client(python)) {
+    let own = kept("python").join("bin/python");
+    let import = format!("import {modules}");
+    let ready = |python: &PathBuf| succeeds(Command::new(python).args(["-c", &import]));
+    if let Some(ready) = [&python, &own].into_iter().find(|python| ready(python)) {
         return Some(ready.clone());
     }
-    let made = succeeds(Command::new(&python).args(["-m", "venv"]).arg(kept("redis-py")))
-        && succeeds(Command::new(&own).args(["-m", "pip", "install", "-q", "redis"]));
-    made.then_some(own)
+    let made = succeeds(Command::new(&python).args(["-m", "venv"]).arg(kept("python")))
+        // A later RQ may ask for a later server.
+        && succeeds(Command::new(&own).args(["-m", "pip", "install", "-q", "redis", "rq<4"]));
+    (made && ready(&own)).then_some(own)
+}
+
+/// A folder whose scripts can import ioredis and BullMQ.
+fn node_home() -> Option<PathBuf> {
+    let _alone = INSTALLING.lock();
+    let home = kept("node");
+    let ready = || {
+        let modules = ["ioredis", "bullmq"].map(|module| home.join("node_modules").join(module).join("package.json"));
+        succeeds(Command::new("node").arg("--version")) && modules.iter().all(|module| module.exists())
+    };
+    let mut install = Command::new("npm");
+    install.args(["install", "--silent", "--no-save", "--no-package-lock", "--prefix"]).arg(&home);
+    // A later BullMQ may ask for a later server.
+    install.args(["ioredis", "bullmq@6"]);
+    (ready() || succeeds(&mut install) && ready()).then_some(home)
+}
+
+/// Modules are looked for beside the script, so it is run from a copy there.
+fn node_passes(home: &Path, name: &str, port: u16) {
+    let copy = home.join(name);
+    std::fs::copy(script(name), &copy).unwrap();
+    passes(Command::new("node").arg(copy).arg(port.to_string()));
 }
 
 #[test]
 fn redis_py_works() {
-    let Some(python) = python_with_client() else {
+    let Some(python) = python_with("redis") else {
         return skip("neither redis-py nor a way to install it");
     };
     let folder = folder();
@@ -145,7 +175,7 @@ fn redis_py_works() {
 
 #[test]
 fn what_redis_py_builds_on_commands_works() {
-    let Some(python) = python_with_client() else {
+    let Some(python) = python_with("redis") else {
         return skip("neither redis-py nor a way to install it");
     };
     let folder = folder();
@@ -154,19 +184,34 @@ fn what_redis_py_builds_on_commands_works() {
 }
 
 #[test]
-fn ioredis_works() {
-    let home = kept("ioredis");
-    let mut install = Command::new("npm");
-    install.args(["install", "--silent", "--no-save", "--no-package-lock", "--prefix"]).arg(&home).arg("ioredis");
-    let ready = succeeds(Command::new("node").arg("--version"))
-        && (home.join("node_modules/ioredis/package.json").exists() || succeeds(&mut install));
-    if !ready {
-        return skip("neither ioredis nor a way to install it");
-    }
-    // Modules are looked for beside the script.
-    let session = home.join("session.mjs");
-    std::fs::copy(script("session.mjs"), &session).unwrap();
+fn workers_of_rq_work() {
+    let Some(python) = python_with("redis, rq") else {
+        return skip("neither RQ nor a way to install it");
+    };
     let folder = folder();
     let server = Server::start(folder.path(), &[]);
-    passes(Command::new("node").arg(session).arg(server.port.to_string()));
+    // It imports its jobs from beside it, where nothing compiled is to be left.
+    let mut worker = Command::new(python);
+    worker.env("PYTHONDONTWRITEBYTECODE", "1").arg(script("rq_worker.py")).arg(server.port.to_string());
+    passes(&mut worker);
+}
+
+#[test]
+fn ioredis_works() {
+    let Some(home) = node_home() else {
+        return skip("neither ioredis nor a way to install it");
+    };
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    node_passes(&home, "session.mjs", server.port);
+}
+
+#[test]
+fn workers_of_bullmq_work() {
+    let Some(home) = node_home() else {
+        return skip("neither BullMQ nor a way to install it");
+    };
+    let folder = folder();
+    let server = Server::start(folder.path(), &[]);
+    node_passes(&home, "bullmq.mjs", server.port);
 }

@@ -401,7 +401,7 @@ fn a_rewrite_appends_only_what_differs_from_the_default() {
 }
 
 //= SPEC.md#config
-//# [CONFIG-34] (wire) A new `maxclients`, `timeout`, `maxmemory`, encoding limit or other directive that has an effect MUST take it from the next command on, without a change to what is already encoded or connected.
+//# [CONFIG-34] (wire) A new `maxclients`, `timeout`, `maxmemory`, encoding limit or other directive that has an effect MUST take it from the next command on, [EVICTION-3] aside, without a change to what is already encoded or connected.
 #[test]
 fn a_directive_takes_effect_from_the_next_command_on() {
     let mut conversation = Conversation::new();

@@ -396,8 +396,6 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
     for grammar in grammar::all().filter(|grammar| is_known(grammar) && !limits.without.contains(&grammar.name)) {
         let wanted = limits.families.contains(&grammar.family);
         let factor = match (focused, wanted) {
-            // Early 5.0 releases lay streams out otherwise than 5.0.14, so on a live server they are asked for by name.
-            (false, _) if limits.real_time && grammar.family == Family::Streams => 0,
             (true, true) if grammar.name == "monitor" && !limits.families.contains(&Family::PubSub) => 0,
             (true, true) => 1 + choice.below(4),
             // Something must make and delete the keys that the wanted families work on.
@@ -417,9 +415,6 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
     }
     let least = table.len() / 40 + 1;
     for maker in MAKERS {
-        if maker == "xadd" && limits.real_time && !limits.families.contains(&Family::Streams) {
-            continue;
-        }
         if let Some(grammar) = grammar::find(maker.as_bytes()).filter(|grammar| is_known(grammar)) {
             table.extend(std::iter::repeat_n(grammar, if maker == "set" { 2 * least } else { least }));
         }
@@ -427,10 +422,9 @@ fn table(choice: &mut impl Choice, limits: &Limits) -> Vec<&'static Grammar> {
     table
 }
 
-/// Is the command drawn on live servers only where its family is asked for? Scripts, over which long runs are not known to be
-/// silent there, and children, whose end nobody foresees.
+/// Is the command drawn on live servers only where its family is asked for? The end of a child nobody foresees there.
 fn is_held_back_live(grammar: &Grammar) -> bool {
-    grammar.family == Family::Scripting || matches!(grammar.name, "bgsave" | "bgrewriteaof")
+    matches!(grammar.name, "bgsave" | "bgrewriteaof")
 }
 
 /// Does the grammar take something that can make a value longer?

@@ -74,6 +74,11 @@ pub fn ends_connection(request: &Request) -> bool {
     ["quit", "post", "host:"].into_iter().any(|name| request.is(0, name))
 }
 
+/// As [`ends_connection`], or may whoever says it be among those whom it closes?
+pub fn may_end_connection(request: &Request) -> bool {
+    ends_connection(request) || request.is(0, "client") && request.is(1, "kill")
+}
+
 /// Does the command do, or lead to, what only replies tell: a choice, a wait, a transaction's end, a message, or whether a
 /// known defect kept SORT from storing? Then it is not sent by clients that asked for no replies.
 pub fn needs_replies(request: &Request) -> bool {
@@ -93,6 +98,13 @@ pub fn needs_replies(request: &Request) -> bool {
         "monitor",
     ];
     NAMES.into_iter().any(|name| request.is(0, name)) || request.is(0, "client") && request.is(1, "id")
+}
+
+/// Does the command add an entry to a stream, whose id is a live server's time, without telling it? Scripts need not return it.
+pub fn adds_untold(request: &Request, quiet: bool) -> bool {
+    let in_script = request.is(0, "eval") || request.is(0, "script");
+    quiet && request.is(0, "xadd")
+        || in_script && request.arguments().any(|text| text.windows(4).any(|word| word.eq_ignore_ascii_case(b"xadd")))
 }
 
 /// Does the command change the state of its own connection in a way that leaves half a reply when it is run by EXEC, or

@@ -228,7 +228,9 @@ impl Episode<'_, '_> {
                 continue;
             }
             slot = self.heard(1 + choice.below(self.swarm.clients));
-            if self.session.is_monitor(slot) && choice.ratio(1, 3) {
+            // One that asked for no replies would stay, unheard, on a live server (E-15).
+            let leaves = !(self.session.target.can().live && self.session.is_quiet(slot));
+            if self.session.is_monitor(slot) && leaves && choice.ratio(1, 3) {
                 let request = ["QUIT"].iter().collect();
                 self.send(slot, &[Sent { request, inline: false }])?;
                 continue;
@@ -361,8 +363,9 @@ impl Episode<'_, '_> {
             || mode == Mode::Transaction && self.is_unfit_in_transaction(&sent.request)
             // What our own connection says would be logged too.
             || live && sent.request.is(0, "config") && sent.request.is(2, "slowlog-log-slower-than")
+            || live && profile::adds_untold(&sent.request, self.session.is_quiet(slot))
             // Redis 5 never closes a connection without replies (E-15), and never hears it again.
-            || live && self.session.is_quiet(slot) && profile::ends_connection(&sent.request);
+            || live && self.session.is_quiet(slot) && profile::may_end_connection(&sent.request);
         if withheld {
             self.session.coverage.withheld += 1;
             return None;

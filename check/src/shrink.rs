@@ -549,6 +549,12 @@ fn request_keys(request: &Request) -> BTreeSet<Vec<u8>> {
     }
 }
 
+/// Does the line begin a loop? It ends by what its body's first line does, and without that a live server would never answer
+/// again.
+fn is_loop(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"while ")
+}
+
 /// Simpler forms of an argument, simplest first.
 fn simpler(argument: &[u8]) -> Vec<Vec<u8>> {
     let mut forms: Vec<Vec<u8>> = Vec::new();
@@ -572,14 +578,19 @@ fn simpler(argument: &[u8]) -> Vec<Vec<u8>> {
     // Scripts lose single lines, or a block's first and last one with what is between.
     let lines: Vec<&[u8]> = argument.split(|&byte| byte == b'\n').collect();
     if lines.len() > 1 {
+        let mut push = |form: Vec<&[u8]>| {
+            if form.windows(2).all(|pair| !is_loop(pair[0]) || lines.windows(2).any(|known| known == pair)) {
+                forms.push(form.join(&b'\n'));
+            }
+        };
         for width in (1..lines.len()).rev() {
             for first in 0..=lines.len() - width {
-                forms.push([&lines[..first], &lines[first + width..]].concat().join(&b'\n'));
+                push([&lines[..first], &lines[first + width..]].concat());
             }
         }
         for first in 0..lines.len() {
             for last in first + 1..lines.len() {
-                forms.push([&lines[..first], &lines[first + 1..last], &lines[last + 1..]].concat().join(&b'\n'));
+                push([&lines[..first], &lines[first + 1..last], &lines[last + 1..]].concat());
             }
         }
         return forms;
@@ -682,6 +693,18 @@ mod tests {
         let finding = broken_watch(&long).unwrap();
         let shrunk = shrink(&long, &finding, Budget::EMBEDDED, &mut broken_watch);
         assert_eq!(shrunk.script.to_string(), "1> WATCH k\n2> DEL k\n1> EXEC\n");
+    }
+
+    #[test]
+    fn loops_go_whole_or_keep_what_ends_them() {
+        let text = b"local n = 0\nwhile n < 3 do\n n = n + 1\n redis.call('ping')\nend\nreturn n";
+        let forms = simpler(text);
+        assert!(forms.iter().any(|form| form == b"local n = 0\nwhile n < 3 do\n n = n + 1\nend\nreturn n"));
+        assert!(forms.iter().any(|form| form == b"local n = 0\nreturn n"));
+        for form in forms.iter().map(|form| String::from_utf8_lossy(form)) {
+            let loops = form.contains("while") && form.contains("end");
+            assert!(!loops || form.contains("n = n + 1"), "{form}");
+        }
     }
 
     #[test]

@@ -58,7 +58,8 @@ impl Model {
                 let unchanged = removes && before.is_none();
                 if touches && !unchanged && !matches!(command, "pfdebug" | "debug") {
                     // [WATCH-10]
-                    let overlooked = matches!(command, "move" | "persist");
+                    let overlooked =
+                        matches!(command, "move" | "persist" | "xack" | "xclaim" | "xgroup" | "xreadgroup" | "xsetid");
                     self.touch(*db, key, if overlooked { Touched::Overlooked } else { Touched::Surely });
                 }
                 if makes_ready {

@@ -18,6 +18,8 @@ pub struct StreamHabits {
     pub roomy_nodes: bool,
     /// XCLAIM makes a consumer, and counts it as seen, even if it claims nothing. (E-121)
     pub claims_make_consumers: bool,
+    /// XPENDING counts the consumer it is asked about as seen. (E-126)
+    pub pending_counts_as_seen: bool,
 }
 
 /// A version of Redis as the model sees it.

@@ -136,6 +136,10 @@ impl Model {
         let judged = self.judge(client, command, &Outcome { replies, closed: outcome.closed }, span);
         let own = self.delivery.end();
         let verdict = judged?;
+        if verdict.lost {
+            // What it ran nobody knows, and so what monitors and listeners were told of it.
+            return Ok(verdict);
+        }
         own.before.compare(&outcome.replies[..before], self.profile.errors)?;
         own.after.compare(behind, self.profile.errors)?;
         Ok(verdict)

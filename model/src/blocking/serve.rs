@@ -119,6 +119,13 @@ impl Model {
         let Some(kind) = self.kind(db, key, span) else { return };
         self.witness(Clause::BLOCK_10);
         let place = (db, key.to_vec());
+        // Looking whether it suits those who wait may count as a use of the key.
+        let counts_frequency = self.server.counts_frequency();
+        if self.waiting.contains_key(&place)
+            && let Some(entry) = self.keyspace.entry_mut(db, key)
+        {
+            entry.access.used(span, true, counts_frequency);
+        }
         for client in self.waiting.get(&place).cloned().unwrap_or_default() {
             let Some(wait) = self.clients.get(&client).and_then(|client| client.blocked.clone()) else { continue };
             let used_up = self.keyspace.slot(db, key).is_none_or(
@@ -133,6 +140,8 @@ impl Model {
                 self.put_behind(&place, client, kind);
                 continue;
             }
+            // What is taken from a key that may stand in several ways nobody knows, until its client has told.
+            self.lost_track |= !matches!(self.keyspace.slot(db, key), Some(Slot::Known(_)));
             let served = match wait.wait {
                 Wait::List { end, .. } => self.serve_pop(client, db, key, end),
                 Wait::Movement { to, .. } => self.serve_movement(client, db, key, &to, span),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Group, StreamEdit, StreamId, StreamValue, ago, c_string, naming, syntax_error};
+use super::{Consumer, Group, StreamEdit, StreamId, StreamValue, ago, c_string, naming, syntax_error};
 use crate::allowed::Allowed;
 use crate::call::Call;
 use crate::clause::Clause;
@@ -207,5 +207,13 @@ fn pending_range(call: &Call<'_>) -> Result<Plan, Refusal> {
                 Allowed::Exactly(Reply::Integer(i64::try_from(pending.deliveries).unwrap_or(i64::MAX))),
             ])
         });
-    Ok(Plan::new(clause, Allowed::Elements(found.collect())))
+    let plan = Plan::new(clause, Allowed::Elements(found.collect()));
+    match call.args.get(6) {
+        Some(name) if call.model.profile.streams.pending_counts_as_seen && group.consumers.contains_key(*name) => {
+            let mut seen = group.clone();
+            seen.consumers.insert(name.to_vec(), Consumer { seen: call.span });
+            Ok(plan.with(call.edit_stream(call.args[1], StreamEdit::Group(call.args[2].to_vec(), Some(seen)))))
+        }
+        _ => Ok(plan),
+    }
 }

@@ -191,7 +191,11 @@ impl Model {
             let one = self.judge_with_pushes(client, &line, &Outcome { replies: own, closed }, span)?;
             verdict.erratum = verdict.erratum.or(one.erratum);
             verdict.unspecified |= one.unspecified;
-            verdict.lost |= one.lost;
+            if one.lost {
+                // What follows was executed on what nobody knows.
+                verdict.lost = true;
+                return Ok(());
+            }
             items = rest;
             pieces.push(std::mem::take(&mut self.propagated));
         }

@@ -37,6 +37,7 @@ impl Skiplist {
         for level in (0..self.head.len()).rev() {
             loop {
                 let forward = self.forward(at, level);
+                self.expect_below(at, level);
                 match forward.node {
                     Some(node) if goes_before(node, rank + forward.span) => {
                         at = Some(node);
