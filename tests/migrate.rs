@@ -280,10 +280,7 @@ fn transactions_and_scripts_hand_keys_over_too() {
         let mut client = source.server.client();
         assert_eq!(say(&mut client, &["MULTI"]), "OK");
         assert_eq!(say(&mut client, &["SET", "c", "v"]), "QUEUED");
-        assert_eq!(
-            say(&mut client, &["MIGRATE", "127.0.0.1", &port, "", "0", "0", "KEYS", "a", "c"]),
-            "QUEUED"
-        );
+        assert_eq!(say(&mut client, &["MIGRATE", "127.0.0.1", &port, "", "0", "0", "KEYS", "a", "c"]), "QUEUED");
         assert_eq!(say(&mut client, &["EXEC"]), "OK OK");
         assert_eq!(source.appended(4), ["MULTI", "SET c v", "DEL a c", "EXEC"]);
         let script = "return redis.call('migrate', '127.0.0.1', ARGV[1], KEYS[1], 0, 0)";
@@ -304,7 +301,8 @@ fn no_key_goes_to_a_target_that_refuses_password_or_database() {
         let answer = source.migrate(&target, &["a", "77", "0", "AUTH", "wrong"]);
         assert_eq!(answer, "-ERR Target instance replied with error: ERR invalid password");
         // What a real server sends nevertheless is E-172.
-        let sent = [&["AUTH wrong", "SELECT 77"][..], if source.real { &["RESTORE a 0 payload"] } else { &[] }].concat();
+        let sent =
+            [&["AUTH wrong", "SELECT 77"][..], if source.real { &["RESTORE a 0 payload"] } else { &[] }].concat();
         assert_eq!(target.seen(), on(0, &sent));
         assert_eq!(source.keys(), "a");
         assert_eq!(source.migrate(&target, &["a", "-1", "0"]), "OK");
@@ -520,7 +518,8 @@ fn fill(source: &mut redis::Connection) -> Vec<String> {
         let answer = say(source, &words);
         assert!(!answer.starts_with('-'), "{words:?}: {answer}");
     }
-    let mut keys: Vec<String> = commands.iter().filter(|words| !words[0].starts_with('X')).map(|words| words[1].clone()).collect();
+    let mut keys: Vec<String> =
+        commands.iter().filter(|words| !words[0].starts_with('X')).map(|words| words[1].clone()).collect();
     keys.extend(["stream".to_owned(), "empty".to_owned()]);
     keys.sort();
     keys.dedup();
@@ -618,7 +617,9 @@ fn a_real_redis_7_takes_keys_and_gives_none_that_5_cannot_read() {
 fn a_server_that_dies_in_the_middle_keeps_or_has_each_key() {
     let source = Source::tally(&[]);
     let folder = folder();
-    let Some(mut real) = Server::real(folder.path(), &["--appendonly", "yes", "--appendfsync", "always"]) else { return };
+    let Some(mut real) = Server::real(folder.path(), &["--appendonly", "yes", "--appendfsync", "always"]) else {
+        return;
+    };
     let keys: Vec<String> = (0..20_000).map(|at| format!("key{at}")).collect();
     for some in keys.chunks(1000) {
         let mut request = redis::cmd("MSET");
