@@ -128,6 +128,12 @@ pub trait Target {
     /// Sends what is queued and looks for the next reply.
     fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError>;
 
+    /// Can [`Target::receive`] find anything on any connection, its end included? Asked after every batch, so a guess has to be
+    /// a quick one; a target that would have to look says that it can.
+    fn may_have_sent(&self) -> bool {
+        true
+    }
+
     /// Ends a connection.
     fn close(&mut self, connection: Connection);
 
@@ -204,6 +210,10 @@ macro_rules! forwarded {
 
             fn receive(&mut self, connection: Connection, wait: Wait) -> Result<Received, TargetError> {
                 (**self).receive(connection, wait)
+            }
+
+            fn may_have_sent(&self) -> bool {
+                (**self).may_have_sent()
             }
 
             fn close(&mut self, connection: Connection) {

@@ -138,7 +138,7 @@ impl Model {
         let born = self.keyspace.next_born;
         self.keyspace.next_born += 1;
         let db = self.keyspace.databases.entry(db).or_default();
-        db.keys.insert(key, Slot::Known(Entry { value, deadline, access, born }));
+        db.keys.insert(key, Slot::Known(Entry { value, deadline, access, born }).into());
     }
 
     /// The command's keys were used now; if it failed, perhaps.

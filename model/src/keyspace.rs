@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::reply::Bytes;
+use crate::shared::Shared;
 use crate::span::Span;
 use crate::value::Value;
 
@@ -167,7 +168,7 @@ impl Slot {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Db {
     /// Its keys, ghosts included.
-    pub keys: BTreeMap<Bytes, Slot>,
+    pub keys: BTreeMap<Bytes, Shared<Slot>>,
 }
 
 /// All databases, by number; those never used are absent.
@@ -182,12 +183,12 @@ pub struct Keyspace {
 impl Keyspace {
     /// What is known of a key.
     pub fn slot(&self, db: usize, key: &[u8]) -> Option<&Slot> {
-        self.databases.get(&db)?.keys.get(key)
+        Some(self.databases.get(&db)?.keys.get(key)?)
     }
 
     /// The entry of a key whose state is settled.
     pub fn entry_mut(&mut self, db: usize, key: &[u8]) -> Option<&mut Entry> {
-        match self.databases.get_mut(&db)?.keys.get_mut(key)? {
+        match &mut **self.databases.get_mut(&db)?.keys.get_mut(key)? {
             Slot::Known(entry) => Some(entry),
             Slot::Open(_) => None,
         }
@@ -195,7 +196,7 @@ impl Keyspace {
 
     /// Removes a key and answers what was known of it.
     pub fn take_slot(&mut self, db: usize, key: &[u8]) -> Option<Slot> {
-        self.databases.get_mut(&db)?.keys.remove(key)
+        self.databases.get_mut(&db)?.keys.remove(key).map(Shared::into_inner)
     }
 
     /// The same under another name: a key that is born now.
@@ -214,7 +215,7 @@ impl Keyspace {
         let db = self.databases.entry(db).or_default();
         match slot {
             Some(slot) => {
-                db.keys.insert(key.to_vec(), slot);
+                db.keys.insert(key.to_vec(), slot.into());
             }
             None => {
                 db.keys.remove(key);

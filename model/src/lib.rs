@@ -68,6 +68,7 @@ mod script;
 pub mod server;
 pub mod set;
 mod sets;
+pub mod shared;
 mod sort;
 pub mod span;
 pub mod specification;

@@ -105,7 +105,7 @@ impl Model {
     pub fn keys(&self, db: usize) -> impl Iterator<Item = KeyView<'_>> {
         let keys = self.keyspace.databases.get(&db).into_iter().flat_map(|db| &db.keys);
         keys.filter_map(|(key, slot)| {
-            let Slot::Known(entry) = slot else { return None };
+            let Slot::Known(entry) = &**slot else { return None };
             Some(KeyView {
                 key,
                 kind: entry.value.kind(),
@@ -119,7 +119,7 @@ impl Model {
     /// What is known of one key, if it is there for sure.
     pub fn key(&self, db: usize, key: &[u8]) -> Option<KeyView<'_>> {
         let (key, slot) = self.keyspace.databases.get(&db)?.keys.get_key_value(key)?;
-        let Slot::Known(entry) = slot else { return None };
+        let Slot::Known(entry) = &**slot else { return None };
         Some(KeyView {
             key,
             kind: entry.value.kind(),
@@ -148,7 +148,7 @@ impl Model {
     /// Is the key a skiplist of members with different scores? There ranges of members depend on the random levels of a
     /// real server's skiplist (E-44).
     pub fn has_chancy_ranges(&self, db: usize, key: &[u8]) -> bool {
-        match self.keyspace.databases.get(&db).and_then(|db| db.keys.get(key)) {
+        match self.keyspace.slot(db, key) {
             Some(Slot::Known(Entry { value: Value::Zset(zset), .. })) => {
                 let (first, last) = (zset.order.first(), zset.order.last());
                 zset.encoding == Encoding::Skiplist && first.map(|(score, _)| score) != last.map(|(score, _)| score)
@@ -161,7 +161,7 @@ impl Model {
     /// Does the key hold a HyperLogLog whose runs are damaged? A real server may take it for whole, and what it makes of it
     /// then nobody can know (E-71).
     pub fn has_damaged_hyperloglog(&self, db: usize, key: &[u8]) -> bool {
-        match self.keyspace.databases.get(&db).and_then(|db| db.keys.get(key)) {
+        match self.keyspace.slot(db, key) {
             Some(Slot::Known(Entry { value: Value::String(string), .. })) => {
                 HyperLogLog::of(&string.bytes).is_some_and(|found| found.registers().is_err())
             }
@@ -180,7 +180,7 @@ impl Model {
     pub fn dataset(&self, span: Span) -> impl Iterator<Item = Record<'_>> {
         self.keyspace.databases.iter().flat_map(move |(&number, db)| {
             db.keys.iter().filter_map(move |(key, slot)| {
-                let entry = match (slot, slot.fate(span)) {
+                let entry = match (&**slot, slot.fate(span)) {
                     (_, Fate::Gone) => return None,
                     (Slot::Known(entry), Fate::Alive) => Some(entry),
                     _ => None,
@@ -193,7 +193,7 @@ impl Model {
     /// A key whose state is open: an EXISTS on it (in its database) settles most of what can be open.
     pub fn unsettled(&self) -> Option<(usize, &[u8])> {
         self.keyspace.databases.iter().find_map(|(&number, db)| {
-            let open = db.keys.iter().find(|(_, slot)| matches!(slot, Slot::Open(_)));
+            let open = db.keys.iter().find(|(_, slot)| matches!(***slot, Slot::Open(_)));
             open.map(|(key, _)| (number, key.as_slice()))
         })
     }

@@ -228,8 +228,7 @@ fn has_incr(line: &[&[u8]]) -> bool {
 impl Model {
     /// Whether a member of an edit is not in its set yet.
     pub(crate) fn adds(&self, db: usize, key: &[u8], members: &[Bytes], span: Span) -> bool {
-        let set = self.keyspace.databases.get(&db).and_then(|db| db.keys.get(key));
-        match set {
+        match self.keyspace.slot(db, key) {
             Some(crate::keyspace::Slot::Known(entry)) if entry.fate(span) != Fate::Gone => match &entry.value {
                 Value::Set(set) => members.iter().any(|member| !set.members.contains(member)),
                 _ => true,

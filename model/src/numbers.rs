@@ -16,7 +16,8 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
         [b'0', _, ..] => return None,
         _ => {}
     }
-    let mut value: i128 = 0;
+    // So many digits always fit.
+    let mut value: u64 = 0;
     if digits.len() > 19 {
         return None;
     }
@@ -24,8 +25,9 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value * 10 + i128::from(digit - b'0');
+        value = value * 10 + u64::from(digit - b'0');
     }
+    let value = i128::from(value);
     i64::try_from(if negative { -value } else { value }).ok()
 }
 

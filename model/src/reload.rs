@@ -18,7 +18,7 @@ impl Model {
         for db in self.keyspace.databases.values_mut() {
             db.keys.retain(|_, slot| slot.fate(span) != Fate::Gone);
             for slot in db.keys.values_mut() {
-                let entries: Vec<&mut Entry> = match slot {
+                let entries: Vec<&mut Entry> = match &mut **slot {
                     Slot::Known(entry) => vec![entry],
                     Slot::Open(versions) => versions.iter_mut().flatten().collect(),
                 };

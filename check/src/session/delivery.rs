@@ -165,6 +165,11 @@ impl Session<'_> {
         if self.clients.len() <= 2 && sender.is_some() && nothing_waits || self.lost {
             return Ok(());
         }
+        // Nothing is due and nothing came, as after most batches; but who is blocked may have waited too long.
+        let is_blocked = |client: &Client| self.model.is_blocked(client.id);
+        if nothing_waits && !self.target.may_have_sent() && !self.clients.iter().flatten().any(is_blocked) {
+            return Ok(());
+        }
         let moment = Moment { sender, batch, first_command };
         let live = self.target.can().live;
         let mut settled = !live;

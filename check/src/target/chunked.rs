@@ -52,6 +52,10 @@ impl<T: Target> Target for Chunked<T> {
         self.inner.receive(connection, wait)
     }
 
+    fn may_have_sent(&self) -> bool {
+        self.inner.may_have_sent()
+    }
+
     fn close(&mut self, connection: Connection) {
         self.inner.close(connection);
     }

@@ -417,6 +417,10 @@ impl Target for Embedded {
         }
     }
 
+    fn may_have_sent(&self) -> bool {
+        self.unfinished || self.links.iter().any(|link| link.closed || !link.reader.pending().is_empty())
+    }
+
     fn close(&mut self, connection: Connection) {
         let Ok(link) = self.link(connection) else { return };
         if !link.closed {

@@ -82,6 +82,7 @@ impl Environment {
         let redis = redis_table::create(&lua, &state)?;
         globals.raw_set("redis", &redis)?;
         protect_globals(&lua, &globals)?;
+        forget_libraries(&lua)?;
         slow::watch(&lua, &state)?;
         let handler = lua.create_function(|lua, error: Value| add_place(lua, &error))?;
         Ok(Environment { lua, state, redis, xpcall, loadstring, handler })
@@ -182,6 +183,12 @@ pub(super) fn is_prelude(source: &DebugSource<'_>) -> bool {
 /// Whether Lua would take this for a compiled chunk.
 fn is_bytecode(chunk: &[u8]) -> bool {
     chunk.first() == Some(&0x1B)
+}
+
+/// Empties the registry's list of libraries. Nothing here asks for it but mlua, which looks all their functions through for the
+/// name of each that stands on the stack when one of ours raises, and nobody reads what it makes of them.
+fn forget_libraries(lua: &Lua) -> mlua::Result<()> {
+    lua.set_named_registry_value("_LOADED", lua.create_table()?)
 }
 
 /// Makes scripts fail that use a global variable which is not there.

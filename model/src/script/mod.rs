@@ -51,7 +51,8 @@ pub(crate) struct Script {
 
 /// The SHA-1 of a script in small hexadecimal digits.
 fn name_of(text: &[u8]) -> Bytes {
-    sha1(text).map(|byte| format!("{byte:02x}")).concat().into_bytes()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    sha1(text).iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
 }
 
 /// The words of a request behind others.

@@ -119,6 +119,8 @@ pub(super) fn marker(name: &[u8], db: usize) -> Propagated {
 /// A script that ran to its end on a copy of the model.
 struct Ran {
     model: Model,
+    /// The script's SHA-1.
+    sha: Bytes,
     value: Value,
     allowed: Allowed,
     /// The value with its tables, for what it tells.
@@ -210,7 +212,7 @@ impl Model {
         }
         model.executing = queued;
         model.clients.remove(&SCRIPTS);
-        Some(Ok(Ran { model, value, allowed, told_by: tables, answers, pieces, verdict }))
+        Some(Ok(Ran { model, sha: script.sha.clone(), value, allowed, told_by: tables, answers, pieces, verdict }))
     }
 
     /// Judges what a script was answered, and moves to the state that follows from it.
@@ -344,7 +346,7 @@ impl Model {
         if command[0].eq_ignore_ascii_case(b"evalsha") {
             self.witness(Clause::EVALSHA_1);
         } else {
-            self.keep_script(command[1].to_vec());
+            self.server.scripts.insert(ran.sha, command[1].to_vec());
         }
         let name = commands::find(command[0]).map_or("eval", |command| command.name);
         self.make_changes(client, name, command, plan, outcome, span);

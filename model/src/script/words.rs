@@ -49,7 +49,8 @@ pub(crate) fn words(text: &[u8]) -> Option<Vec<(Word, u32)>> {
             _ if rest.starts_with(b"--") || rest.starts_with(b"[[") || rest.starts_with(b"[=") => return None,
             _ if rest.starts_with(b"...") => return None,
             _ => {
-                let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign.as_bytes()))?;
+                let begins = |sign: &&str| sign.as_bytes()[0] == first && rest.starts_with(sign.as_bytes());
+                let sign = SIGNS.into_iter().find(begins)?;
                 words.push((Word::Sign(sign), line));
                 rest = &rest[sign.len()..];
             }

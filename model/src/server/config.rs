@@ -6,6 +6,7 @@ use super::config_rules::Rule;
 use crate::notify::Flags;
 use crate::numbers::parse_integer;
 use crate::reply::Bytes;
+use crate::shared::Shared;
 use crate::thresholds::Thresholds;
 
 /// One directive.
@@ -170,7 +171,7 @@ enum Known {
 /// The present values, as far as they are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
-    values: BTreeMap<&'static str, Known>,
+    values: Shared<BTreeMap<&'static str, Known>>,
     effects: Effects,
 }
 
@@ -203,8 +204,8 @@ impl Default for Configuration {
             Some(value) => Known::Assumed(value.as_bytes().to_vec()),
             None => Known::Not,
         };
-        let values = DIRECTIVES.iter().map(|directive| (directive.name, known(directive))).collect();
-        let mut configuration = Self { values, effects: Effects::default() };
+        let values: BTreeMap<_, _> = DIRECTIVES.iter().map(|directive| (directive.name, known(directive))).collect();
+        let mut configuration = Self { values: values.into(), effects: Effects::default() };
         configuration.effects = configuration.worked_out();
         configuration
     }

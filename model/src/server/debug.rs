@@ -178,7 +178,7 @@ fn digest(call: &Call<'_>) -> Plan {
         }
         sum.mix(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
         for (key, slot) in &db.keys {
-            match slot {
+            match &**slot {
                 Slot::Known(entry) if entry.fate(call.span) == Fate::Alive => sum.key(key, entry),
                 // Whether the key still counts cannot be told.
                 _ => return Plan::new(Clause::DEBUG_28, Allowed::Unspecified(Clause::DEBUG_28)),

@@ -75,7 +75,7 @@ fn keyspace(call: &Call<'_>) -> BTreeMap<usize, Counts> {
             let alive = slot.fate(call.span) == Fate::Alive;
             counts.0.1 += 1;
             counts.0.0 += usize::from(alive);
-            let (surely, perhaps) = match slot {
+            let (surely, perhaps) = match &**slot {
                 Slot::Known(entry) => (alive && entry.deadline.is_some(), entry.deadline.is_some()),
                 Slot::Open(_) => (false, true),
             };

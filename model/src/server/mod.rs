@@ -23,6 +23,7 @@ mod time;
 
 use crate::reply::Bytes;
 use crate::script::Kept;
+use crate::shared::Shared;
 use crate::thresholds::Thresholds;
 
 pub use config::Configuration;
@@ -58,7 +59,7 @@ pub struct Server {
     /// The slow log, as far as it is known.
     pub slowlog: Slowlog,
     /// The scripts that are kept, by their SHA-1. [EVAL-7]
-    pub(crate) scripts: Kept,
+    pub(crate) scripts: Shared<Kept>,
     /// No event's latency was sampled, for sure. [LATENCY-5]
     pub has_no_samples: bool,
 }
@@ -71,7 +72,7 @@ impl Default for Server {
             last_save_s: None,
             counters: Counters::default(),
             slowlog: Slowlog::default(),
-            scripts: Kept::default(),
+            scripts: Shared::default(),
             has_no_samples: false,
         }
     }

@@ -18,6 +18,7 @@ use crate::numbers::parse_integer;
 use crate::observe::Observation;
 use crate::plan::{Change, Plan, Refusal};
 use crate::reply::{Bytes, Reply};
+use crate::shared::Shared;
 use crate::span::Span;
 use crate::strings::length;
 
@@ -40,7 +41,7 @@ struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slowlog {
     /// The latest first.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Shared<Entry>>,
     /// These are all entries, and no others.
     known: bool,
     /// The id of the latest entry, once an answer told it. [SLOWLOG-3]
@@ -111,7 +112,7 @@ impl Model {
         }
         let Some(client) = self.clients.get(&client) else { return };
         let (address, name) = (client.peer.address.clone(), client.name.clone());
-        log.entries.push_front(Entry { line: shown(line), rewritten, address, name, span });
+        log.entries.push_front(Entry { line: shown(line), rewritten, address, name, span }.into());
         log.latest_id = log.latest_id.and_then(|id| id.checked_add(1));
         let most = self.server.config.value("slowlog-max-len").and_then(parse_integer);
         let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
@@ -161,7 +162,7 @@ fn get(call: &Call<'_>) -> Result<Plan, Refusal> {
 #[derive(Debug)]
 struct Text {
     /// The entries, if they are known.
-    entries: Option<Vec<Entry>>,
+    entries: Option<Vec<Shared<Entry>>>,
     most: usize,
     latest_id: Option<i64>,
     accepts_rewritten: bool,
