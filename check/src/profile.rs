@@ -152,6 +152,16 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
     if request.is(0, "sort") {
         return sort_is_lethal(request);
     }
+    // When the script was made its commands were looked at with other arguments.
+    if request.is(0, "evalsha")
+        && request
+            .arguments()
+            .skip(3)
+            .filter_map(number)
+            .any(|number| number.unsigned_abs() > MOST_BYTES.unsigned_abs())
+    {
+        return Some("the script may take the number for an offset or a count");
+    }
     None
 }
 
@@ -282,6 +292,8 @@ mod tests {
         assert!(!is_wasteful(&request("setbit k 4294967296 1")));
         assert!(is_wasteful(&request("SRANDMEMBER k -1000000")));
         assert!(lethal(&request("SRANDMEMBER k -9223372036854775808")).is_some());
+        assert!(lethal(&request("evalsha ab 1 k -9223372036854775808")).is_some());
+        assert!(lethal(&request("evalsha ab 1 k 127 v")).is_none());
         assert!(is_wasteful(&request("BITFIELD k SET u8 #60000000 1")));
         assert!(!is_wasteful(&request("BITFIELD k SET u8 #6 2147483648")));
         assert!(is_wasteful(&request("BITFIELD k OVERFLOW SAT GET u8 0 INCRBY u8 2147483648 1")));

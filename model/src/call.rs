@@ -74,12 +74,14 @@ impl<'a> Call<'a> {
         self.choose(self.db(), key, false)
     }
 
-    /// A key that has expired and may not have been removed yet.
-    pub fn ghost(&self, key: &[u8]) -> Option<&'a Entry> {
-        match self.model.keyspace.slot(self.db(), key)? {
-            Slot::Known(entry) => Some(entry),
-            Slot::Open(versions) => versions.iter().flatten().next(),
-        }
+    /// What a key may hold that has expired and may not have been removed yet.
+    pub fn ghosts(&self, key: &[u8]) -> impl Iterator<Item = &'a Entry> {
+        let (known, versions) = match self.model.keyspace.slot(self.db(), key) {
+            Some(Slot::Known(entry)) => (Some(entry), &[][..]),
+            Some(Slot::Open(versions)) => (None, versions.as_slice()),
+            None => (None, &[][..]),
+        };
+        known.into_iter().chain(versions.iter().flatten())
     }
 
     fn choose(&self, db: usize, key: &[u8], removes: bool) -> Option<&'a Entry> {

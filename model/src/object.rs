@@ -33,10 +33,9 @@ pub(crate) fn object(call: &Call<'_>) -> Result<Plan, Refusal> {
     }
     let absent = Plan::reply(Clause::OBJECT_7, Reply::NilBulk);
     // Real servers look without regard to the deadline.
-    Ok(match call.ghost(key) {
-        Some(entry) => absent.or_erratum(Erratum::E_4, judge(call, entry).allowed, Vec::new()),
-        None => absent,
-    })
+    Ok(call
+        .ghosts(key)
+        .fold(absent, |plan, entry| plan.or_erratum(Erratum::E_4, judge(call, entry).allowed, Vec::new())))
 }
 
 fn is_help(reply: &Reply) -> Result<(), String> {

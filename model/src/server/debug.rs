@@ -69,7 +69,7 @@ pub(crate) fn debug(call: &Call<'_>) -> Result<Plan, Refusal> {
 
 /// [DEBUG-3]
 fn entry<'a>(call: &Call<'a>, key: &[u8]) -> Result<&'a Entry, Refusal> {
-    call.ghost(key).ok_or_else(|| Refusal::new(Clause::DEBUG_3, NO_KEY))
+    call.ghosts(key).next().ok_or_else(|| Refusal::new(Clause::DEBUG_3, NO_KEY))
 }
 
 /// DEBUG looks behind expiry, so whether an expired key is still there cannot be told.

@@ -43,7 +43,7 @@ fn usage(call: &Call<'_>, key: &[u8], options: &[&[u8]]) -> Result<Plan, Refusal
     }
     let absent = Plan::reply(Clause::MEMORY_2, Reply::NilBulk);
     // Real servers look without regard to the deadline.
-    Ok(if call.ghost(key).is_some() { absent.or_erratum(Erratum::E_4, bytes, Vec::new()) } else { absent })
+    Ok(if call.ghosts(key).next().is_some() { absent.or_erratum(Erratum::E_4, bytes, Vec::new()) } else { absent })
 }
 
 fn text(reply: &Reply) -> Result<(), String> {
