@@ -63,6 +63,9 @@ pub fn ends_service(request: &Request) -> Option<&'static str> {
     {
         return Some("stops the server for a while");
     }
+    if request.is(0, "migrate") && !leads_nowhere(request) {
+        return Some("hands keys to whoever listens there");
+    }
     if ["slaveof", "replicaof", "sync", "psync"].into_iter().any(|name| request.is(0, name)) {
         return Some("changes the server's role or the connection's");
     }
@@ -138,7 +141,7 @@ pub fn lethal(request: &Request) -> Option<&'static str> {
     if request.is(0, "srandmember") && number(request.argument(2)).is_some_and(|count| count < -2_147_483_647) {
         return Some("5.0.14 fills memory with repetitions");
     }
-    if request.is(0, "restore") && classify(request.argument(3)) == Body::Other {
+    if (request.is(0, "restore") || request.is(0, "restore-asking")) && classify(request.argument(3)) == Body::Other {
         return Some("5.0.14 exits on a damaged value with a right checksum");
     }
     let finds_places = request.is(0, "georadius") || request.is(0, "georadiusbymember");
@@ -191,6 +194,12 @@ fn makes_last_id(request: &Request) -> bool {
         id.is_some_and(|id| id.ms == u64::MAX || id.ms > FAR && id.seq >= u64::MAX - 1)
     };
     (2..request.len()).any(|index| is_last(request.argument(index)))
+}
+
+/// Is MIGRATE's target one of the ports of this host that nobody listens at?
+fn leads_nowhere(request: &Request) -> bool {
+    let port = number(request.argument(2));
+    request.argument(1) == b"127.0.0.1" && port.is_some_and(|port| port <= 1)
 }
 
 /// Does CLIENT KILL with filters spare nobody by address or id?
@@ -278,6 +287,9 @@ mod tests {
         assert!(ends_service(&request("client pause 9223372036854775807")).is_some());
         assert!(ends_service(&request("client pause 20")).is_none());
         assert!(lethal(&request("setrange k 9 x")).is_none());
+        assert!(ends_service(&request("migrate 127.0.0.1 1 k 0 10")).is_none());
+        assert!(ends_service(&request("migrate 127.0.0.1 6379 k 0 10")).is_some());
+        assert!(ends_service(&request("migrate example.org 1 k 0 10")).is_some());
         assert!(ends_service(&request("debug SEGFAULT")).is_some());
         assert!(lethal(&request("sort k limit 5 9223372036854775806")).is_some());
         assert!(lethal(&request("sort k limit 0 9223372036854775807 alpha store d")).is_none());

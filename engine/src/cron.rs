@@ -35,6 +35,9 @@ pub(crate) fn run(server: &mut Server, world: &mut dyn World) -> i64 {
         let bytes = server.used_memory(world);
         server.log(LogLevel::Verbose, format!("{clients} clients connected (0 replicas), {bytes} bytes in use"));
     }
+    if every(server, 1000) {
+        server.migration.close_idle(server.clock.unix_s(), world);
+    }
     clients(server);
     server.time_out_blocked();
     server.expire_cycle(world, Cycle::Slow);

@@ -263,8 +263,8 @@ impl Report<'_> {
         self.line("pubsub_channels", self.server.pubsub.channels().len());
         self.line("pubsub_patterns", self.server.pubsub.pattern_count());
         self.line("latest_fork_usec", stats.fork_usec);
+        self.line("migrate_cached_sockets", self.server.migration.len());
         self.lines([
-            ("migrate_cached_sockets", "0"),
             ("slave_expires_tracked_keys", "0"),
             ("active_defrag_hits", "0"),
             ("active_defrag_misses", "0"),

@@ -14,6 +14,7 @@ use crate::event::ClientId;
 use crate::identity::Identity;
 use crate::keyspace::Keyspace;
 use crate::latency::Latency;
+use crate::migration::KeptLinks;
 use crate::propagation::{Propagated, Propagation, Targets};
 use crate::pubsub::PubSub;
 use crate::saving::Saving;
@@ -113,6 +114,8 @@ pub(crate) struct Server {
     pub(crate) rewrites: Rewrites,
     /// What `rename-command` changed.
     pub(crate) renames: Renames,
+    /// Connections to servers that keys were handed over to.
+    pub(crate) migration: KeptLinks,
     /// Snapshots.
     pub(crate) saving: Saving,
     pub(crate) timers: Timers<TimeEvent>,
@@ -145,6 +148,7 @@ impl Server {
             aof: AppendFile::default(),
             rewrites: Rewrites::default(),
             renames: Renames::new(&config.rename_command),
+            migration: KeptLinks::default(),
             saving: Saving::default(),
             timers,
             cron_runs: 0,

@@ -11,6 +11,21 @@ pub enum Busy {
     Stop,
 }
 
+/// A connection to another server, by the number that the driver gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+/// Why another server could not be talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerFailure {
+    /// There is no way to it, for the reason in the system's words.
+    Unreachable(String),
+    /// It took too long.
+    TimedOut,
+    /// Nobody listens there, or the connection ended.
+    Broken,
+}
+
 /// The engine's surroundings, asked during an event because budgets are about time that passes inside one.
 pub trait World {
     /// Monotonic clock, microseconds; advances while an event is handled.
@@ -37,6 +52,20 @@ pub trait World {
     fn process_fact(&self, field: &str) -> Option<String>;
     /// Gives pages back that the allocator does not need (MEMORY PURGE).
     fn release_memory(&mut self) {}
+    /// Connects to another server (MIGRATE), waiting no longer than that. A world of its own has no others: nobody listens.
+    fn connect_peer(&mut self, _host: &[u8], _port: u16, _timeout_ms: u64) -> Result<PeerId, PeerFailure> {
+        Err(PeerFailure::Broken)
+    }
+    /// Sends all of the bytes, waiting no longer than that.
+    fn send_to_peer(&mut self, _peer: PeerId, _bytes: &[u8], _timeout_ms: u64) -> Result<(), PeerFailure> {
+        Err(PeerFailure::Broken)
+    }
+    /// Waits for bytes, no longer than that, and fills in those that came: one at least.
+    fn receive_from_peer(&mut self, _peer: PeerId, _room: &mut [u8], _timeout_ms: u64) -> Result<usize, PeerFailure> {
+        Err(PeerFailure::Broken)
+    }
+    /// Closes a connection to another server.
+    fn close_peer(&mut self, _peer: PeerId) {}
     /// Changes the working directory (CONFIG SET dir) and returns its absolute path, or the system's words why not. A
     /// world without directories has none but the root.
     fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {

@@ -147,7 +147,7 @@ impl Model {
                 !self.adds(*db, key, members, span)
             }
             // What RESTORE replaces goes in silence. [NOTIFY-12]
-            Change::Remove { .. } if command == "restore" => true,
+            Change::Remove { .. } if command.starts_with("restore") => true,
             Change::Remove { db, .. } if command == "sinterstore" && self.has(Erratum::E_92) => {
                 line[2..].iter().any(|source| self.kind(*db, source, span).is_none())
             }

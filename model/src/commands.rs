@@ -7,8 +7,8 @@ use crate::client::{ClientChange, Killed};
 use crate::numbers::parse_integer;
 use crate::plan::{Change, Plan, Refusal};
 use crate::{
-    bitfield, bits, blocking, connection, dump, expire, geo, hash, hyperloglog, keys, list, monitor, object, pubsub,
-    scan, script, server, sets, sort, stream, strings, transaction, zsets,
+    bitfield, bits, blocking, connection, dump, expire, geo, hash, hyperloglog, keys, list, migrate, monitor, object,
+    pubsub, scan, script, server, sets, sort, stream, strings, transaction, zsets,
 };
 
 /// A command: what COMMAND tells of it, and its handler.
@@ -139,6 +139,7 @@ pub static COMMANDS: &[Command] = &[
     command!("ltrim" 4 "write" 1 1 1 list::ltrim),
     command!("memory" -2 "readonly random" 0 0 0 server::memory),
     command!("mget" -2 "readonly fast" 1 -1 1 strings::mget),
+    command!("migrate" -6 "write random movablekeys" 0 0 0 migrate::migrate),
     command!("module" -2 "admin noscript" 0 0 0 server::module),
     command!("monitor" 1 "admin noscript" 0 0 0 monitor::monitor),
     command!("move" 3 "write fast" 1 1 1 keys::move_to),
@@ -168,6 +169,7 @@ pub static COMMANDS: &[Command] = &[
     command!("rename" 3 "write" 1 2 1 keys::rename),
     command!("renamenx" 3 "write fast" 1 2 1 keys::renamenx),
     command!("restore" -4 "write denyoom" 1 1 1 dump::restore),
+    command!("restore-asking" -4 "write denyoom asking" 1 1 1 dump::restore),
     command!("role" 1 "noscript loading stale" 0 0 0 server::role),
     command!("rpop" 2 "write fast" 1 1 1 list::rpop),
     command!("rpoplpush" 3 "write denyoom" 1 2 1 list::rpoplpush),

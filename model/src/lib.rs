@@ -47,6 +47,7 @@ mod loading;
 pub mod long_double;
 pub mod lzf;
 mod memory;
+mod migrate;
 pub mod model;
 mod monitor;
 pub mod notify;

@@ -156,7 +156,7 @@ impl Model {
     pub fn with_many_states(&self, number: usize) -> impl Iterator<Item = (usize, &[u8])> {
         self.keyspace.databases.iter().flat_map(move |(&db, keys)| {
             let many = move |slot: &Slot| matches!(slot, Slot::Open(states) if states.len() > number);
-            keys.keys.iter().filter(move |(_, slot)| many(&***slot)).map(move |(key, _)| (db, key.as_slice()))
+            keys.keys.iter().filter(move |(_, slot)| many(slot)).map(move |(key, _)| (db, key.as_slice()))
         })
     }
 

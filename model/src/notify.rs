@@ -206,9 +206,8 @@ pub(crate) fn stores_at(line: &[&[u8]], key: &[u8]) -> bool {
     let name = line.first().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
     let is = |word: &[u8], names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
     match name.as_slice() {
-        b"sunionstore" | b"sdiffstore" | b"sinterstore" | b"zunionstore" | b"zinterstore" | b"restore" => {
-            line.get(1).is_some_and(|word| *word == key)
-        }
+        b"sunionstore" | b"sdiffstore" | b"sinterstore" | b"zunionstore" | b"zinterstore" | b"restore"
+        | b"restore-asking" => line.get(1).is_some_and(|word| *word == key),
         b"bitop" => line.get(2).is_some_and(|word| *word == key),
         b"sort" | b"georadius" | b"georadiusbymember" => {
             line.windows(2).any(|pair| is(pair[0], &["store", "storedist"]) && pair[1] == key)

@@ -1,7 +1,8 @@
 //! What the model learns from an accepted answer: numbers and settings that only the server knows.
 
 use crate::clause::Clause;
-use crate::client::{ClientId, Killed};
+use crate::client::{ClientId, Killed, Touched};
+use crate::keyspace::Slot;
 use crate::model::Model;
 use crate::plan::Change;
 use crate::reply::{Bytes, Reply};
@@ -35,6 +36,14 @@ pub enum Observation {
     Loaded,
     /// Unless the answer is an error of the compiler, this script is kept. [EVAL-7]
     Script(Bytes),
+    /// If the answer is `+OK`, these keys are gone to another server; if it is an error, some of several may be, because
+    /// it tells neither which. [MIGRATE-12]
+    HandedOver {
+        /// Where they were.
+        db: usize,
+        /// Those that were there, in order.
+        keys: Vec<Bytes>,
+    },
     /// If the answer is 1, this one of the blocked clients, whose id is not known, was unblocked. [CLIENT-23]
     Unblocked {
         /// Who it can only be.
@@ -92,6 +101,20 @@ impl Model {
             Observation::Loaded => {
                 if succeeded {
                     self.foresee(&Change::Reload, span);
+                }
+            }
+            Observation::HandedOver { db, keys } => {
+                let gone = succeeded || outcome.replies.is_empty();
+                if !gone && keys.len() == 1 {
+                    return;
+                }
+                for key in keys {
+                    let perhaps = match self.keyspace.slot(db, &key) {
+                        Some(Slot::Known(entry)) if !gone => Some(Slot::Open(vec![Some(entry.clone()), None])),
+                        _ => None,
+                    };
+                    self.keyspace.set_slot(db, &key, perhaps);
+                    self.touch(db, &key, if gone { Touched::Surely } else { Touched::Perhaps });
                 }
             }
             Observation::Unblocked { client, with_error } => {

@@ -20,7 +20,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, acceptfrom_with, shutdown, sockopt};
 use tally_engine::aof::rewrite::{ParentEnds, PipeEvent};
-use tally_engine::{Busy, Effect, Engine, Event, LoadError, Peer, World};
+use tally_engine::{Busy, Effect, Engine, Event, LoadError, Peer, PeerFailure, PeerId, World};
 
 use crate::child::Child;
 use crate::connection::{Connection, Slot, Table};
@@ -562,6 +562,22 @@ impl World for EventLoop {
 
     fn release_memory(&mut self) {
         self.world.release_memory();
+    }
+
+    fn connect_peer(&mut self, host: &[u8], port: u16, timeout_ms: u64) -> Result<PeerId, PeerFailure> {
+        self.world.connect_peer(host, port, timeout_ms)
+    }
+
+    fn send_to_peer(&mut self, peer: PeerId, bytes: &[u8], timeout_ms: u64) -> Result<(), PeerFailure> {
+        self.world.send_to_peer(peer, bytes, timeout_ms)
+    }
+
+    fn receive_from_peer(&mut self, peer: PeerId, room: &mut [u8], timeout_ms: u64) -> Result<usize, PeerFailure> {
+        self.world.receive_from_peer(peer, room, timeout_ms)
+    }
+
+    fn close_peer(&mut self, peer: PeerId) {
+        self.world.close_peer(peer);
     }
 
     fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {

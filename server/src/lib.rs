@@ -5,6 +5,7 @@
 
 pub mod logging;
 pub mod memory;
+mod peers;
 pub mod world;
 
 mod child;

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, Timespec, clock_gettime};
-use tally_engine::{Busy, World};
+use tally_engine::{Busy, PeerFailure, PeerId, World};
 
 use crate::memory;
+use crate::peers::Peers;
 
 /// Clocks and facts of this process.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct SystemWorld {
     system: String,
     total_memory: u64,
     page_size: u64,
+    peers: Peers,
 }
 
 impl Default for SystemWorld {
@@ -39,6 +41,7 @@ impl SystemWorld {
             system: format!("{} {} {}", part(uname.sysname()), part(uname.release()), part(uname.machine())),
             total_memory: total_memory(),
             page_size: rustix::param::page_size() as u64,
+            peers: Peers::default(),
         }
     }
 
@@ -98,6 +101,22 @@ impl World for SystemWorld {
 
     fn release_memory(&mut self) {
         memory::trim();
+    }
+
+    fn connect_peer(&mut self, host: &[u8], port: u16, timeout_ms: u64) -> Result<PeerId, PeerFailure> {
+        self.peers.connect(host, port, timeout_ms)
+    }
+
+    fn send_to_peer(&mut self, peer: PeerId, bytes: &[u8], timeout_ms: u64) -> Result<(), PeerFailure> {
+        self.peers.send(peer, bytes, timeout_ms)
+    }
+
+    fn receive_from_peer(&mut self, peer: PeerId, room: &mut [u8], timeout_ms: u64) -> Result<usize, PeerFailure> {
+        self.peers.receive(peer, room, timeout_ms)
+    }
+
+    fn close_peer(&mut self, peer: PeerId) {
+        self.peers.close(peer);
     }
 
     fn change_directory(&mut self, path: &[u8]) -> Result<Vec<u8>, String> {

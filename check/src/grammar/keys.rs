@@ -1,4 +1,4 @@
-//! Keys whatever they hold, deadlines, DUMP and RESTORE.
+//! Keys whatever they hold, deadlines, DUMP, RESTORE and MIGRATE.
 
 use super::Argument::{
     Count, Cursor, Database, Key, Many, Milliseconds, OneOf, Optional, Options, Pattern, Payload, RestoreTtl, Seconds,
@@ -9,6 +9,8 @@ use super::Want::{Any, Existing};
 use super::{Argument, Grammar};
 
 const KEY: Argument = Key(Existing);
+
+const MIGRATE_OPTIONS: &[&[Argument]] = &[&[Word("COPY")], &[Word("REPLACE")], &[Word("AUTH"), Argument::Password]];
 
 pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new("dbsize", Keys, 8, &[]),
@@ -53,9 +55,39 @@ pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new("ttl", Expiry, 15, &[KEY]),
     Grammar::new("dump", Dump, 10, &[KEY]),
     Grammar::new(
+        "migrate",
+        Dump,
+        8,
+        &[
+            // Nobody listens at this port, whatever host the target is on.
+            Word("127.0.0.1"),
+            Word("1"),
+            OneOf(&[
+                &[KEY, Database, Milliseconds, Options(MIGRATE_OPTIONS)],
+                &[Word(""), Database, Milliseconds, Options(MIGRATE_OPTIONS), Word("KEYS"), Many(&[KEY])],
+            ]),
+        ],
+    )
+    .alone(),
+    Grammar::new(
         "restore",
         Dump,
         15,
+        &[
+            Key(Any),
+            RestoreTtl,
+            Payload,
+            Options(&[
+                &[Word("REPLACE")],
+                &[Word("ABSTTL")],
+                &[OneOf(&[&[Word("IDLETIME"), SmallNumber], &[Word("FREQ"), SmallNumber]])],
+            ]),
+        ],
+    ),
+    Grammar::new(
+        "restore-asking",
+        Dump,
+        3,
         &[
             Key(Any),
             RestoreTtl,

@@ -385,7 +385,12 @@ impl Grammar {
             let first = word.map_or(request.len(), |word| word + 1);
             first..first + (request.len() - first) / 2
         });
-        fixed.chain(counted).chain(streams.into_iter().flatten())
+        // Those behind KEYS, or the one in front.
+        let moved = (self.name == "migrate").then(|| {
+            let word = (6..request.len()).find(|&index| request.is(index, "keys"));
+            word.map_or(3..request.len().min(4), |word| word + 1..request.len())
+        });
+        fixed.chain(counted).chain(streams.into_iter().flatten()).chain(moved.into_iter().flatten())
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) mod latency;
 pub(crate) mod lists;
 pub(crate) mod lolwut;
 pub(crate) mod memory;
+pub(crate) mod migrate;
 pub(crate) mod movable_keys;
 pub(crate) mod object;
 pub(crate) mod pubsub;

@@ -14,6 +14,7 @@ pub(crate) fn places(command: &Command, request: &Args<'_>) -> Option<Vec<usize>
         }
         "eval" | "evalsha" => Some(of_script(request)?.collect()),
         "zunionstore" | "zinterstore" => counted(request),
+        "migrate" => Some(super::migrate::key_places(request)),
         "xread" | "xreadgroup" => of_streams(request),
         _ => Some(command.keys(request.len()).collect()),
     }
@@ -87,6 +88,8 @@ mod tests {
             ("zinterstore d 0 a", None),
             ("zinterstore d x a", None),
             ("mget a b", Some("a b")),
+            ("migrate h 1 k 0 10 copy keys", Some("k")),
+            ("migrate h 1 k 0 10 auth keys", Some("k")),
             ("xread streams a b 0 0", Some("a b")),
             ("xread count 1 block streams streams a 0", Some("a")),
             ("xreadgroup group streams c noack streams a >", Some("a")),

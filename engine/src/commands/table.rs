@@ -5,7 +5,7 @@
 
 use super::{
     Handler, bitfield, bits, blocking, client, cluster, command as introspection, config, connection, debug, dump,
-    expire, geo, hashes, hyperloglog, increments, info, keys, latency, lists, lolwut, memory, object, pubsub,
+    expire, geo, hashes, hyperloglog, increments, info, keys, latency, lists, lolwut, memory, migrate, object, pubsub,
     replication, scan, scripting, server, set_algebra, sets, slowlog, sort, stream_groups, stream_info, stream_read,
     streams, strings, transactions, zset_algebra, zset_ranges, zsets,
 };
@@ -195,6 +195,7 @@ const TABLE: &[Command] = &[
     command("ltrim", 4, WRITE, (1, 1, 1), lists::ltrim),
     command("memory", -2, READONLY | RANDOM, NO_KEYS, memory::memory),
     command("mget", -2, READONLY | FAST, (1, -1, 1), strings::mget),
+    command("migrate", -6, WRITE | RANDOM | MOVABLEKEYS, NO_KEYS, migrate::migrate),
     command("module", -2, ADMIN | NOSCRIPT, NO_KEYS, cluster::module),
     command("monitor", 1, ADMIN | NOSCRIPT, NO_KEYS, server::monitor),
     command("move", 3, WRITE | FAST, (1, 1, 1), keys::move_),
@@ -224,6 +225,7 @@ const TABLE: &[Command] = &[
     command("rename", 3, WRITE, (1, 2, 1), keys::rename),
     command("renamenx", 3, WRITE | FAST, (1, 2, 1), keys::renamenx),
     command("restore", -4, WRITE | DENYOOM, (1, 1, 1), dump::restore),
+    command("restore-asking", -4, WRITE | DENYOOM | ASKING, (1, 1, 1), dump::restore),
     command("role", 1, NOSCRIPT | LOADING | STALE, NO_KEYS, replication::role),
     command("rpop", 2, WRITE | FAST, (1, 1, 1), lists::rpop),
     command("rpoplpush", 3, WRITE | DENYOOM, (1, 2, 1), lists::rpoplpush),

@@ -5,11 +5,7 @@ use crate::commands::table::Renames;
 
 /// Commands of Redis 5 that are not built yet. Files may rename them, so that a configuration that hides dangerous
 /// commands works unchanged.
-#[rustfmt::skip] // A list of words.
-pub const COMMANDS_TO_COME: &[&str] = &[
-    "migrate", "psync", "replconf",
-    "replicaof", "restore-asking", "slaveof", "sync",
-];
+pub const COMMANDS_TO_COME: &[&str] = &["psync", "replconf", "replicaof", "slaveof", "sync"];
 
 impl Config {
     /// Gives a command another name; none when `new` is empty.

@@ -111,6 +111,12 @@ fn getkeys(call: &Call<'_>, line: &[&[u8]]) -> Result<Plan, Refusal> {
         let text = "ERR Invalid number of arguments specified for command";
         return Err(Refusal::new(Clause::COMMAND_10, text));
     }
+    if command.name == "migrate" {
+        let bulks = |keys: Vec<Bytes>| Reply::Array(keys.into_iter().map(Reply::Bulk).collect());
+        let plan = Plan::reply(Clause::COMMAND_15, bulks(crate::migrate::keys(line)));
+        let mistaken = bulks(crate::migrate::keys_behind_first_word(line));
+        return Ok(plan.or_erratum(Erratum::E_177, Allowed::Exactly(mistaken), Vec::new()));
+    }
     match keys(command, line) {
         Some(keys) if !keys.is_empty() => {
             let keys = keys.into_iter().map(Reply::Bulk).collect();
@@ -130,6 +136,9 @@ fn takes_keys(command: &Command) -> bool {
 /// The key arguments of a command line by first key, last key and step or by the number that the line tells, and those that
 /// an option of the command names.
 pub(crate) fn keys(command: &Command, line: &[&[u8]]) -> Option<Vec<Bytes>> {
+    if command.name == "migrate" {
+        return Some(crate::migrate::keys(line));
+    }
     if command.first_key == 0 {
         let counted = command.counted_keys(line)?;
         return Some(counted.into_iter().map(|at| line[at].to_vec()).collect());
