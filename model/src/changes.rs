@@ -30,6 +30,8 @@ impl Model {
                 self.foresee(&change, span);
                 self.apply(client, change, outcome, span);
             }
+            // Who listens later is not told of it.
+            self.untold.clear();
             return;
         }
         // [NOTIFY-6] [WATCH-3] [WATCH-4]
