@@ -40,7 +40,7 @@ pub(super) struct Deliveries {
     optional: Vec<Due>,
     /// What came before what it belongs to was judged.
     ahead: Vec<(ClientId, Reply)>,
-    /// Time has passed.
+    /// Time has passed, or a command was executed that may have removed expired keys that it does not name.
     passed: bool,
     /// Clients that began to listen, or heard of other events, after some time had passed: an expiry may have been told
     /// before.
@@ -64,6 +64,8 @@ impl Deliveries {
 
     /// Follows who listens from when on.
     pub(super) fn note_listening(&mut self, client: ClientId, request: &Request) {
+        // How many keys these look at, and find expired, is theirs to choose.
+        self.passed |= ["scan", "randomkey", "eval", "evalsha"].into_iter().any(|name| request.is(0, name));
         if self.passed && (request.is(0, "subscribe") || request.is(0, "psubscribe")) {
             self.late.insert(client);
         }
