@@ -1,7 +1,8 @@
 //! Holds what a target hands on to its AOF and replicas against what the model says it should.
 //!
 //! The only freedom is when an expired key is deleted: the model names it when a command finds it, the active cycle may have
-//! done so long before, and what is evicted may go at any time. So a deletion that came early is remembered, and accepted when it falls due.
+//! done so long before, and what is evicted may go at any time. So a deletion that came early is remembered, and accepted
+//! when it falls due.
 
 use std::collections::BTreeSet;
 use std::fmt;
