@@ -22,6 +22,8 @@ fn every_key_is_as_likely_as_any_other() {
     }
 }
 
+//= SPEC.md#srandmember
+//# [SRANDMEMBER-6] (wire) SRANDMEMBER SHOULD choose each member with the same probability.
 #[test]
 fn every_member_is_as_likely_as_any_other() {
     for population in WORDS.into_iter().chain([Integers(5), Integers(400)]) {
@@ -47,6 +49,8 @@ fn samples_with_repetition_hold_every_member_equally_often() {
     }
 }
 
+//= SPEC.md#spop
+//# [SPOP-6] (wire) SPOP SHOULD choose each member with the same probability.
 #[test]
 fn every_member_is_as_likely_to_be_popped() {
     for population in [Words(7), Words(100), Moving(64), Integers(5), Integers(100)] {
