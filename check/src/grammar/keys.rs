@@ -12,6 +12,17 @@ const KEY: Argument = Key(Existing);
 
 const MIGRATE_OPTIONS: &[&[Argument]] = &[&[Word("COPY")], &[Word("REPLACE")], &[Word("AUTH"), Argument::Password]];
 
+const RESTORE_ARGUMENTS: &[Argument] = &[
+    Key(Any),
+    RestoreTtl,
+    Payload,
+    Options(&[
+        &[Word("REPLACE")],
+        &[Word("ABSTTL")],
+        &[OneOf(&[&[Word("IDLETIME"), SmallNumber], &[Word("FREQ"), SmallNumber]])],
+    ]),
+];
+
 pub(super) const COMMANDS: &[Grammar] = &[
     Grammar::new("dbsize", Keys, 8, &[]),
     Grammar::new("del", Keys, 15, &[Many(&[KEY])]),
@@ -69,34 +80,6 @@ pub(super) const COMMANDS: &[Grammar] = &[
         ],
     )
     .alone(),
-    Grammar::new(
-        "restore",
-        Dump,
-        15,
-        &[
-            Key(Any),
-            RestoreTtl,
-            Payload,
-            Options(&[
-                &[Word("REPLACE")],
-                &[Word("ABSTTL")],
-                &[OneOf(&[&[Word("IDLETIME"), SmallNumber], &[Word("FREQ"), SmallNumber]])],
-            ]),
-        ],
-    ),
-    Grammar::new(
-        "restore-asking",
-        Dump,
-        3,
-        &[
-            Key(Any),
-            RestoreTtl,
-            Payload,
-            Options(&[
-                &[Word("REPLACE")],
-                &[Word("ABSTTL")],
-                &[OneOf(&[&[Word("IDLETIME"), SmallNumber], &[Word("FREQ"), SmallNumber]])],
-            ]),
-        ],
-    ),
+    Grammar::new("restore", Dump, 15, RESTORE_ARGUMENTS),
+    Grammar::new("restore-asking", Dump, 3, RESTORE_ARGUMENTS),
 ];
