@@ -94,9 +94,9 @@ mod multiplying {
         let mut lanes = [lane([0, 0]); 4];
         let mut changed = lane([state, 0]);
         for round in rounds {
-            for number in 0..4 {
+            for (number, lane_now) in lanes.iter_mut().enumerate() {
                 let piece = _mm_xor_si128(lane(halves(round, number * LANE)), changed);
-                lanes[number] = advance(lanes[number], by_round, piece);
+                *lane_now = advance(*lane_now, by_round, piece);
                 changed = lane([0, 0]);
             }
         }
