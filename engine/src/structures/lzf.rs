@@ -11,7 +11,7 @@
 //! A match copies from what is already decompressed, `o + 1` bytes back (1..8192). It may overlap its own output:
 //! distance 1 repeats one byte. The block carries no length; whoever stores it stores both lengths beside it.
 //!
-//! The compressor is greedy: it remembers the last place of each hash of three bytes, takes the match it finds there,
+//! The compressor is greedy: it remembers the last place of each hash of four bytes, takes the match it finds there,
 //! and gives up as soon as the output would pass the caller's limit. The decompressor is total: whatever the input, it
 //! returns a value, reads nothing beyond the input and writes nothing beyond the promised length.
 
@@ -21,8 +21,11 @@ use crate::faults::{self, Fault};
 
 /// Longest run of literals that one control byte announces.
 const MAX_LITERALS: usize = 32;
-/// Shortest copy that is worth two bytes.
+/// Shortest copy that there is.
 const MIN_MATCH: usize = 3;
+/// Shortest copy that the compressor looks for. Shorter ones would save a byte, but end runs of literals that cost one
+/// each, and so make blocks no smaller.
+const SOUGHT: usize = 4;
 /// Longest copy of one item.
 const MAX_MATCH: usize = 264;
 /// Furthest a copy may reach back.
@@ -83,19 +86,16 @@ pub enum LzfError {
     },
 }
 
-/// Four bytes of a place, of which the first three count.
+/// As many bytes of a place as the shortest copy that is sought has.
 #[inline]
 fn word_at(input: &[u8], at: usize) -> Option<u32> {
     input.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
 }
 
-/// The bits of a word's first three bytes.
-const THREE: u32 = 0xFF_FFFF;
-
-/// Which of so many places, a power of two, three bytes are remembered in.
+/// Which of so many places, a power of two, four bytes are remembered in.
 #[inline]
 fn hash<const SIZE: usize>(word: u32) -> usize {
-    ((word & THREE).wrapping_mul(0x9E37_79B1) >> (32 - SIZE.trailing_zeros())) as usize
+    (word.wrapping_mul(0x27D4_EB2F) >> (32 - SIZE.trailing_zeros())) as usize
 }
 
 /// How many bytes from `at` on are those from `earlier` on, `most` at most, which exist.
@@ -149,7 +149,7 @@ fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &
         let candidate = *slot as usize;
         // Inputs beyond 4 GiB do not occur (strings end at 512 MB); their tail would merely go uncompressed.
         *slot = at as u32;
-        let same = word_at(input, candidate).is_some_and(|earlier| (earlier ^ word) & THREE == 0);
+        let same = word_at(input, candidate) == Some(word);
         let distance = at - candidate;
         if !same || SIZE == PLACES && distance > MAX_DISTANCE {
             at += 1;
@@ -159,8 +159,8 @@ fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &
             }
             continue;
         }
-        let most = MAX_MATCH.min(input.len() - at) - MIN_MATCH;
-        let matched = MIN_MATCH + common(input, candidate + MIN_MATCH, at + MIN_MATCH, most);
+        let most = MAX_MATCH.min(input.len() - at) - SOUGHT;
+        let matched = SOUGHT + common(input, candidate + SOUGHT, at + SOUGHT, most);
         written = push_literals(input, literals_from..at, output, written, limit)?;
         written += push_match(matched, distance, &mut output[written..]);
         if written > limit {

@@ -91,3 +91,23 @@ fn digest(value: Value<'_>) -> u64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_twice_is_seen_among_few_and_many_in_whatever_form() {
+        for count in [1, 2, PAIRS, PAIRS + 1, FEW, FEW + 1, 500] {
+            let texts: Vec<Vec<u8>> = (0..count).map(|number| format!("member:{number}").into_bytes()).collect();
+            let values = || texts.iter().map(|text| Value::Bytes(text));
+            assert!(are_distinct(values), "{count} values");
+            for twice in [&b"member:0"[..], &texts[count - 1]] {
+                assert!(!are_distinct(|| values().chain([Value::Bytes(twice)])), "{count} values and one of them");
+            }
+        }
+        let number = |other| are_distinct(|| [Value::Int(-12), Value::Bytes(other)].into_iter());
+        assert!(!number(b"-12") && number(b"-012") && number(b"12") && number(b""));
+        assert!(are_distinct(|| [&b""[..], b"\0", b"\0\0", b"\0\0\0\0\0\0\0\0"].into_iter().map(Value::Bytes)));
+    }
+}

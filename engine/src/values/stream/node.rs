@@ -148,9 +148,9 @@ fn number(value: Value<'_>) -> Option<i64> {
 }
 
 impl Node {
-    /// A node without entries whose first one will have these fields.
-    pub(super) fn begin<'f>(fields: impl ExactSizeIterator<Item = &'f [u8]>) -> Node {
-        let mut list = Listpack::new();
+    /// A node without entries whose first one will have these fields, and that will probably take so many bytes.
+    pub(super) fn begin<'f>(fields: impl ExactSizeIterator<Item = &'f [u8]>, expected: usize) -> Node {
+        let mut list = Listpack::with_room(expected);
         let count = i64::try_from(fields.len()).unwrap_or(i64::MAX);
         [0, 0, count].into_iter().for_each(|number| list.push_back(Value::Int(number)));
         fields.for_each(|field| list.push_back(Value::of(field)));
