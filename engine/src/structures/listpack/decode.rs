@@ -81,35 +81,59 @@ impl<'a> Checking<'a> {
         self.any_element()
     }
 
-    /// The next three elements, if all are small numbers.
+    /// Takes the next three elements, if all are small numbers.
     #[inline]
     pub fn three_small_numbers(&mut self) -> Option<[u8; 3]> {
-        let next = self.entries[self.at..].first_chunk::<8>()?;
-        if !are_small(next, 3) {
-            return None;
-        }
-        self.at += 2 * 3;
-        self.count += 3;
-        Some([next[0], next[2], next[4]])
+        let [a, b, c, _] = self.small_numbers(3)?;
+        Some([a, b, c])
     }
 
-    /// Passes over small numbers, as many as stand next, `most` at most; answers how many. Some may be left where fewer
-    /// than eight bytes follow.
+    /// Takes so many elements, four at most, if all are small numbers and eight bytes follow; what stands behind them has
+    /// no meaning.
     #[inline]
-    pub fn skip_small_numbers(&mut self, most: usize) -> usize {
-        let mut left = most;
-        while left > 0
-            && let Some(next) = self.entries[self.at..].first_chunk::<8>()
-        {
-            let step = left.min(4);
-            if !are_small(next, step) {
-                break;
-            }
-            self.at += 2 * step;
-            left -= step;
+    pub fn small_numbers(&mut self, elements: usize) -> Option<[u8; 4]> {
+        let next = self.entries.get(self.at..)?.first_chunk::<8>()?;
+        if !are_small(next, elements) {
+            return None;
         }
-        self.count += most - left;
-        most - left
+        self.at += 2 * elements;
+        self.count += elements;
+        Some([next[0], next[2], next[4], next[6]])
+    }
+
+    /// As many of the next elements, eight at most, if all are small numbers and sixteen bytes are there; what stands
+    /// behind them has no meaning. They are not taken yet, see [`Checking::pass_small`].
+    #[inline]
+    #[must_use]
+    pub fn peek_small(&self, elements: usize) -> Option<[u8; 8]> {
+        const MARKS: u128 = u128::from_le_bytes([
+            0x80, 0xFF, 0x80, 0xFF, 0x80, 0xFF, 0x80, 0xFF, 0x80, 0xFF, 0x80, 0xFF, 0x80, 0xFF, 0x80, 0xFF,
+        ]);
+        const WANTED: u128 = u128::from_le_bytes([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
+        let next = self.entries.get(self.at..)?.first_chunk::<16>()?;
+        let concerned = u128::MAX >> (u128::BITS as usize - 16 * elements);
+        let [a, _, b, _, c, _, d, _, e, _, f, _, g, _, h, _] = *next;
+        ((u128::from_le_bytes(*next) & MARKS ^ WANTED) & concerned == 0).then_some([a, b, c, d, e, f, g, h])
+    }
+
+    /// Takes so many elements that were seen to be small numbers.
+    #[inline]
+    pub fn pass_small(&mut self, elements: usize) {
+        self.at += 2 * elements;
+        self.count += elements;
+    }
+
+    /// The encoding of the next element without its back-length; nothing at the end.
+    ///
+    /// # Errors
+    /// As [`Checking::element`].
+    pub fn encoded(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        let at = self.at;
+        if self.element()?.is_none() {
+            return Ok(None);
+        }
+        let len = Entry::read(self.entries, at).map_or(0, |entry| entry.len());
+        Ok(self.entries.get(at..at + len))
     }
 
     fn any_element(&mut self) -> Result<Option<Value<'a>>, DecodeError> {
@@ -150,15 +174,6 @@ impl<'a> Checking<'a> {
         }
         Ok(self.count)
     }
-
-    /// The listpack, when what is left is right too.
-    ///
-    /// # Errors
-    /// As [`Checking::finish`].
-    pub fn into_listpack(self) -> Result<Listpack, DecodeError> {
-        self.finish()?;
-        Ok(Listpack { bytes: self.whole.to_vec() })
-    }
 }
 
 impl Listpack {
@@ -167,7 +182,8 @@ impl Listpack {
     /// # Errors
     /// When they are not exactly one listpack, see [`Listpack::check`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Listpack, DecodeError> {
-        Checking::begin(bytes)?.into_listpack()
+        Checking::begin(bytes)?.finish()?;
+        Ok(Listpack { bytes: bytes.to_vec() })
     }
 
     /// Whether these bytes are a listpack; answers the number of entries.

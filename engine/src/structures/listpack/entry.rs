@@ -200,6 +200,9 @@ fn int_head(number: i64, bytes: &mut [u8; 9]) -> usize {
 /// Bytes of a value's whole entry, back-length and all.
 #[inline]
 pub(super) fn entry_len(value: Value<'_>) -> usize {
+    if let Value::Int(0..=SEVEN_BITS) = value {
+        return 2;
+    }
     let head = head(value);
     let len = head.len + head.text.len();
     len + back_size(len)
@@ -208,11 +211,21 @@ pub(super) fn entry_len(value: Value<'_>) -> usize {
 /// Appends a value's whole entry.
 #[inline]
 pub(super) fn write(value: Value<'_>, target: &mut Vec<u8>) {
+    let start = target.len();
+    write_bare(value, target);
+    let (back, size) = back_length(target.len() - start);
+    target.extend_from_slice(&back[..size]);
+}
+
+/// Appends a value's entry but for the back-length.
+#[inline]
+pub(super) fn write_bare(value: Value<'_>, target: &mut Vec<u8>) {
+    if let Value::Int(number @ 0..=SEVEN_BITS) = value {
+        return target.push(number as u8);
+    }
     let head = head(value);
     target.extend_from_slice(&head.bytes[..head.len]);
     target.extend_from_slice(head.text);
-    let (back, size) = back_length(head.len + head.text.len());
-    target.extend_from_slice(&back[..size]);
 }
 
 /// Writes a value's whole entry over bytes that are just as many.

@@ -33,6 +33,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bare;
 mod decode;
 mod entry;
 
@@ -85,14 +86,6 @@ impl Listpack {
     #[must_use]
     pub fn new() -> Listpack {
         Listpack { bytes: vec![EMPTY_BYTES as u8, 0, 0, 0, 0, 0, END] }
-    }
-
-    /// One without entries that can take as many bytes before it needs another allocation.
-    #[must_use]
-    pub fn with_room(bytes: usize) -> Listpack {
-        let mut list = Vec::with_capacity(bytes.max(EMPTY_BYTES));
-        list.extend_from_slice(&[EMPTY_BYTES as u8, 0, 0, 0, 0, 0, END]);
-        Listpack { bytes: list }
     }
 
     /// One of these values.

@@ -1,7 +1,7 @@
 //! Streams: entries under ids that ascend, and the groups that read them.
 //!
 //! ```text
-//! nodes    id of the first entry ─► listpack of entries, see `node`        a radix tree, keys of sixteen bytes
+//! nodes    id of the first entry ─► entries, see `node`                    a radix tree, keys of sixteen bytes
 //! groups   name ─► group, see `group`                                      a radix tree
 //! ```
 //!
@@ -73,7 +73,7 @@ struct Body {
     len: u64,
     last_id: StreamId,
     groups: Rax<Box<Group>>,
-    /// Bytes that listpacks take.
+    /// Bytes that nodes take.
     node_bytes: usize,
     /// Bytes that groups take.
     group_bytes: usize,
@@ -177,7 +177,12 @@ impl Stream {
 
     /// Shows each node: its id and its listpack.
     pub(crate) fn for_each_node(&self, mut visit: impl FnMut(&[u8], &[u8])) {
-        self.0.nodes.for_each(|key, node| visit(key, node.listpack().as_bytes()));
+        let mut listpack = Vec::new();
+        self.0.nodes.for_each(|key, node| {
+            listpack.clear();
+            node.list(&mut listpack);
+            visit(key, &listpack);
+        });
     }
 
     /// Adds an entry behind all others: fields and values in turn, `len` of each.
@@ -209,7 +214,7 @@ impl Stream {
                 body.node_bytes = body.node_bytes - before + full.bytes();
                 // The next one will be much the same. Growing to that size bit by bit would leave a block of every size
                 // behind, each in a page of its own.
-                let len = full.listpack().byte_len();
+                let len = full.len();
                 expected = (len + len / 32).min(MOST_EXPECTED);
             }
             let node = Node::begin(FieldNames { texts: texts.clone(), len }, expected);
@@ -253,7 +258,7 @@ impl Stream {
             let Some((key, node)) = first.get() else { break };
             let node_id = StreamId::of_tree_key(key);
             // Nodes hold one entry at least.
-            let count = node.count().max(1).cast_unsigned().min(body.len);
+            let count = u64::from(node.count().max(1)).min(body.len);
             let spared = body.len - count;
             let spare = if faults::is(Fault::StreamTrimSparesNode) { spared > most } else { spared >= most };
             if spare {
@@ -267,7 +272,7 @@ impl Stream {
             let superfluous = body.len - most;
             if let Some(node) = body.nodes.get_mut(&node_id.to_key()) {
                 let bytes = node.bytes();
-                node.delete_first(node_id, i64::try_from(superfluous).unwrap_or(i64::MAX));
+                node.delete_first(node_id, u32::try_from(superfluous).unwrap_or(u32::MAX));
                 body.node_bytes = body.node_bytes - bytes + node.bytes();
             }
             body.len = most;
@@ -329,7 +334,7 @@ impl Stream {
         if last_key.is_some_and(|last_key| id <= last_key || first <= body.last_id) {
             return Err(DecodeError { offset: 0, reason: "ids that are not above those of the node before" });
         }
-        body.len += node.count().max(0).cast_unsigned();
+        body.len += u64::from(node.count());
         body.node_bytes += node.bytes();
         body.last_id = last;
         body.nodes.insert(&id.to_key(), node);
@@ -351,14 +356,14 @@ impl Stream {
             assert!(last.is_none_or(|last| last < first_id), "ids that do not ascend");
             assert!(last_id <= body.last_id, "an entry above the last id");
             last = Some(last_id);
-            len += node.count();
+            len += u64::from(node.count());
             node_bytes += node.bytes();
         });
         body.groups.for_each(|_, group| {
             group.validate();
             group_bytes += bytes_of(group);
         });
-        assert_eq!(u64::try_from(len), Ok(body.len), "number of entries");
+        assert_eq!(len, body.len, "number of entries");
         assert_eq!((node_bytes, group_bytes), (body.node_bytes, body.group_bytes), "account of bytes");
     }
 }
@@ -368,13 +373,12 @@ impl Body {
     fn has_open_node(&self, size: usize, elements: usize, limits: &StreamLimits) -> bool {
         let last = self.nodes.last();
         let Some(node) = last.value() else { return false };
-        let list = node.listpack();
-        let mut count = node.count();
+        let mut count = i64::from(node.count());
         if faults::is(Fault::StreamNodeCountsDeleted) {
-            count += node.master().deleted;
+            count += i64::from(node.master().deleted);
         }
-        list.byte_len().saturating_add(size) < limits.bytes
-            && list.has_room(size, elements)
+        node.listed_len().saturating_add(size) < limits.bytes
+            && node.has_room(size, elements)
             && (limits.entries == 0 || count < limits.entries)
     }
 

@@ -1,4 +1,6 @@
-//! One node of a stream: entries in a listpack, relative to the node's id and to the fields of its first entry.
+//! One node of a stream: entries relative to the node's id and to the fields of its first entry.
+//!
+//! In files and payloads a node is a listpack, and limits are about that:
 //!
 //! ```text
 //! count | deleted | F | field × F | 0                        how many entries are there, how many are marked as
@@ -9,13 +11,24 @@
 //!                                                            node's, so only values are there.
 //! ```
 //!
-//! The bytes are those of Redis after the same history. [STREAMENC-5] [STREAMENC-6] [STREAMENC-7]
+//! Its bytes are those of Redis after the same history. [STREAMENC-5] [STREAMENC-6] [STREAMENC-7]
+//!
+//! In memory every element but one in a few would have a back-length that nobody reads, as long as a small number is. So
+//! what is kept has one for each entry:
+//!
+//! ```text
+//! count(4) | deleted(4) | listed(4) | F(4) | field × F       low bytes first; listed: bytes of the listpack, apart
+//!                                                            from its first two elements
+//! flags(1) | ms | seq | n | field, value × n | length        elements as listpacks encode them, see `listpack::bare`;
+//! flags(1) | ms | seq | value × F | length                   how many bytes of the entry stand before the length
+//! ```
 
-use super::id::StreamId;
 use crate::faults::{self, Fault};
 use crate::number::parse_i64;
 use crate::structures::DecodeError;
-use crate::structures::listpack::{Checking, Listpack, Position, Value};
+use crate::structures::listpack::{Checking, EMPTY_BYTES, MAX_BYTES, OVERHEAD_MAX, Value, bare};
+
+use super::id::StreamId;
 
 /// Marks an entry that was deleted.
 const DELETED: i64 = 1;
@@ -24,23 +37,30 @@ const SAME_FIELDS: i64 = 2;
 /// Elements of an entry beside its fields and values: flags, both differences.
 const FIXED: usize = 3;
 
+/// Offsets of what a node begins with.
+const COUNT: usize = 0;
+const DELETED_COUNT: usize = 4;
+const LISTED: usize = 8;
+const FIELD_COUNT: usize = 12;
+const FIELDS: usize = 16;
+/// Room is made for at least so many bytes more.
+const LEAST_GROWTH: usize = 32;
+
 /// The entries, see the [module](self). The node's id is the key under which it is found.
-#[derive(Clone, Debug)]
-pub(super) struct Node(Listpack);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Node(Vec<u8>);
 
 /// What a node begins with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Master {
     /// Entries that are not deleted.
-    pub(super) count: i64,
+    pub(super) count: u32,
     /// Entries that are.
-    pub(super) deleted: i64,
+    pub(super) deleted: u32,
     /// How many fields there are.
     field_count: usize,
-    /// The first of them.
-    fields: Option<Position>,
-    /// The 0 behind them.
-    end: Option<Position>,
+    /// Where the entries begin.
+    entries: usize,
 }
 
 /// An entry of a stream.
@@ -48,11 +68,11 @@ pub(super) struct Master {
 pub struct Entry<'a> {
     /// Its id.
     pub id: StreamId,
-    list: &'a Listpack,
-    /// The node's fields, when they are the entry's.
-    names: Option<Position>,
+    node: &'a [u8],
+    /// Where the node's fields begin, when they are the entry's.
+    names: Option<usize>,
     /// The first field, or the first value when the fields are the node's.
-    first: Option<Position>,
+    first: usize,
     len: usize,
 }
 
@@ -71,7 +91,7 @@ impl<'a> Entry<'a> {
 
     /// The fields with their values, in order.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { list: self.list, names: self.names, next: self.first, left: self.len }
+        Fields { node: self.node, names: self.names, next: self.first, left: self.len }
     }
 }
 
@@ -90,9 +110,9 @@ impl std::fmt::Debug for Entry<'_> {
 /// Fields and values of an entry.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
-    list: &'a Listpack,
-    names: Option<Position>,
-    next: Option<Position>,
+    node: &'a [u8],
+    names: Option<usize>,
+    next: usize,
     left: usize,
 }
 
@@ -102,25 +122,28 @@ impl<'a> Iterator for Fields<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let take = |from: &mut Option<Position>| {
-            let (value, next) = self.list.read((*from)?);
+        let take = |from: &mut usize| {
+            let (value, next) = bare::read(self.node, *from);
             *from = next;
-            Some(value)
+            value
         };
-        let name = if self.names.is_some() { take(&mut self.names) } else { take(&mut self.next) }?;
-        Some((name, take(&mut self.next)?))
+        let name = match &mut self.names {
+            Some(names) => take(names),
+            None => take(&mut self.next),
+        };
+        Some((name, take(&mut self.next)))
     }
 }
 
 /// An entry as it stands in its node.
 #[derive(Clone, Copy)]
 pub(super) struct Raw {
-    /// Its flags.
-    pub(super) at: Position,
+    /// Where it begins.
+    at: usize,
     flags: i64,
     pub(super) id: StreamId,
     len: usize,
-    first: Option<Position>,
+    first: usize,
 }
 
 impl Raw {
@@ -132,10 +155,19 @@ impl Raw {
         self.flags & SAME_FIELDS != 0
     }
 
-    /// Elements behind its differences, but for the last.
+    /// Elements behind the differences and the number of fields.
     fn elements(&self) -> usize {
         if self.has_same_fields() { self.len } else { self.len.saturating_mul(2) }
     }
+}
+
+fn as_number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Bytes of a number in a listpack.
+fn listed_number(number: i64) -> usize {
+    bare::listed_len_of(Value::Int(number))
 }
 
 /// The number that an element stands for.
@@ -150,68 +182,136 @@ fn number(value: Value<'_>) -> Option<i64> {
 impl Node {
     /// A node without entries whose first one will have these fields, and that will probably take so many bytes.
     pub(super) fn begin<'f>(fields: impl ExactSizeIterator<Item = &'f [u8]>, expected: usize) -> Node {
-        let mut list = Listpack::with_room(expected);
-        let count = i64::try_from(fields.len()).unwrap_or(i64::MAX);
-        [0, 0, count].into_iter().for_each(|number| list.push_back(Value::Int(number)));
-        fields.for_each(|field| list.push_back(Value::of(field)));
-        list.push_back(Value::Int(0));
-        Node(list)
+        let mut node = Node(Vec::with_capacity(expected.max(FIELDS)));
+        node.0.extend_from_slice(&[0; FIELDS]);
+        let count = fields.len();
+        let listed = fields.fold(0, |sum, field| sum + bare::push(Value::of(field), &mut node.0));
+        node.set_word(FIELD_COUNT, count);
+        node.set_word(LISTED, EMPTY_BYTES + listed_number(as_number(count)) + listed + listed_number(0));
+        node
     }
 
-    /// The listpack.
-    pub(super) fn listpack(&self) -> &Listpack {
-        &self.0
+    #[inline]
+    fn word(&self, at: usize) -> u32 {
+        self.0[at..].first_chunk().map_or(0, |word| u32::from_le_bytes(*word))
+    }
+
+    /// A listpack has fewer than 2^32 bytes, so whatever is counted of it fits.
+    #[inline]
+    fn set_word(&mut self, at: usize, number: usize) {
+        self.0[at..at + 4].copy_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
+    }
+
+    /// Bytes of the listpack.
+    pub(super) fn listed_len(&self) -> usize {
+        let counts = [COUNT, DELETED_COUNT].map(|at| i64::from(self.word(at)));
+        self.word(LISTED) as usize + listed_number(counts[0]) + listed_number(counts[1])
+    }
+
+    /// Whether an entry of so many bytes and elements can be added without the listpack becoming too long for any.
+    pub(super) fn has_room(&self, text_len: usize, elements: usize) -> bool {
+        let overhead = elements.saturating_mul(OVERHEAD_MAX);
+        text_len.saturating_add(overhead).saturating_add(self.listed_len()) <= MAX_BYTES
+    }
+
+    /// Bytes that are kept.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Bytes of the heap that it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.0.capacity()
     }
 
     /// Gives back room that further entries would need.
     pub(super) fn close(&mut self) {
-        self.0.shrink_to_fit();
-    }
-
-    /// The number at a position, and the next position. In a valid node there is one.
-    #[inline]
-    fn number_at(&self, at: Option<Position>) -> (i64, Option<Position>) {
-        match at {
-            Some(at) => {
-                let (value, next) = self.0.read(at);
-                (number(value).unwrap_or(0), next)
-            }
-            None => (0, None),
+        // Allocators keep a block in its place when little of it is given back, so it is exchanged for a fitting one.
+        if self.0.capacity() > self.0.len() {
+            self.0 = self.0.as_slice().into();
         }
     }
 
-    fn skip(&self, mut at: Option<Position>, elements: usize) -> Option<Position> {
+    /// Appends the listpack.
+    pub(super) fn list(&self, target: &mut Vec<u8>) {
+        let master = self.master();
+        let mut listing = bare::Listing::begin(target, self.listed_len());
+        listing.number(i64::from(master.count));
+        listing.number(i64::from(master.deleted));
+        listing.number(as_number(master.field_count));
+        listing.elements(&self.0, FIELDS, master.field_count);
+        listing.number(0);
+        let mut next = self.first_entry(&master);
+        // With small numbers only, the number of bytes of an entry is that of its elements, so all of it is one row of such
+        // numbers in both forms.
+        let row = FIXED + master.field_count + 1;
+        while let Some(at) = next {
+            let same = i64::from(self.0[at]) & SAME_FIELDS != 0;
+            if same && row <= bare::MANY && listing.small_numbers(&self.0, at, row) {
+                next = self.unless_end(at + row);
+                continue;
+            }
+            let elements = if same {
+                FIXED + master.field_count
+            } else {
+                FIXED + 1 + self.raw(StreamId::MIN, &master, at).elements()
+            };
+            // The flags are encoded as an element is.
+            let end = listing.elements(&self.0, at, elements);
+            listing.number(as_number(elements));
+            next = self.unless_end(end + bare::length_size(end - at));
+        }
+        listing.finish();
+    }
+
+    #[inline]
+    fn unless_end(&self, at: usize) -> Option<usize> {
+        (at < self.0.len()).then_some(at)
+    }
+
+    /// The number at an offset, and what follows. In a valid node there is one.
+    #[inline]
+    fn number_at(&self, at: usize) -> (i64, usize) {
+        let (value, next) = bare::read(&self.0, at);
+        (number(value).unwrap_or(0), next)
+    }
+
+    #[inline]
+    fn skip(&self, mut at: usize, elements: usize) -> usize {
         for _ in 0..elements {
-            at = self.0.next(at?);
+            at = bare::read(&self.0, at).1;
         }
         at
     }
 
     /// Entries that are not deleted.
     #[inline]
-    pub(super) fn count(&self) -> i64 {
-        self.number_at(self.0.first()).0
+    pub(super) fn count(&self) -> u32 {
+        self.word(COUNT)
     }
 
     /// What it begins with.
     pub(super) fn master(&self) -> Master {
-        let (count, at) = self.number_at(self.0.first());
-        let (deleted, at) = self.number_at(at);
-        let (field_count, fields) = self.number_at(at);
-        let field_count = usize::try_from(field_count).unwrap_or(0);
-        Master { count, deleted, field_count, fields, end: self.skip(fields, field_count) }
+        let field_count = self.word(FIELD_COUNT) as usize;
+        Master {
+            count: self.word(COUNT),
+            deleted: self.word(DELETED_COUNT),
+            field_count,
+            entries: self.skip(FIELDS, field_count),
+        }
     }
 
-    fn set_counts(&mut self, count: i64, deleted: i64) {
-        for (index, number) in [count, deleted].into_iter().enumerate() {
-            if let Some(at) = self.0.index(index as i64) {
-                self.0.replace(at, Value::Int(number));
-            }
+    /// Counts entries as deleted.
+    fn count_deleted(&mut self, entries: u32) {
+        let (count, deleted) = (self.word(COUNT), self.word(DELETED_COUNT));
+        self.set_word(COUNT, count.saturating_sub(entries) as usize);
+        self.set_word(DELETED_COUNT, deleted.saturating_add(entries) as usize);
+    }
+
+    /// Makes room for `more` bytes, growing by an eighth at least, so that filling a node takes linear time.
+    fn make_room(&mut self, more: usize) {
+        if self.0.capacity() - self.0.len() < more {
+            self.0.reserve_exact(more.max(self.0.len() / 8).max(LEAST_GROWTH));
         }
     }
 
@@ -223,36 +323,44 @@ impl Node {
         texts: impl Iterator<Item = &'f [u8]> + Clone,
         len: usize,
     ) {
-        let master = self.master();
         let compared = if faults::is(Fault::StreamComparesFirstField) { 1 } else { len };
-        let same = len == master.field_count
-            && self.0.iter_from(master.fields).zip(texts.clone().step_by(2)).take(compared).all(|(a, b)| a.is_text(b));
+        let same = len == self.word(FIELD_COUNT) as usize && {
+            let names = Fields { node: &self.0, names: None, next: FIELDS, left: 0 };
+            names.are(texts.clone().step_by(2).take(compared))
+        };
         let (ms, seq) = id.minus(node_id);
+        let start = self.0.len();
         let flags = if same { SAME_FIELDS } else { 0 };
-        [flags, ms, seq].into_iter().for_each(|number| self.0.push_back(Value::Int(number)));
-        let integer = |number: usize| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
-        if same {
-            texts.skip(1).step_by(2).for_each(|value| self.0.push_back(Value::of(value)));
-            self.0.push_back(integer(FIXED + len));
-        } else {
-            self.0.push_back(integer(len));
-            texts.for_each(|text| self.0.push_back(Value::of(text)));
-            self.0.push_back(integer(FIXED + 1 + 2 * len));
+        let mut listed = 0;
+        // Room for the numbers; each text makes its own.
+        self.make_room(FIXED * OVERHEAD_MAX);
+        for number in [flags, ms, seq] {
+            listed += bare::push(Value::Int(number), &mut self.0);
         }
-        if let Some(first) = self.0.first() {
-            self.0.replace(first, Value::Int(master.count + 1));
+        if !same {
+            listed += bare::push(Value::Int(as_number(len)), &mut self.0);
         }
+        for text in texts.skip(usize::from(same)).step_by(1 + usize::from(same)) {
+            self.make_room(text.len() + OVERHEAD_MAX);
+            listed += bare::push(Value::of(text), &mut self.0);
+        }
+        let size = self.0.len() - start;
+        self.make_room(OVERHEAD_MAX);
+        bare::push_length(size, &mut self.0);
+        let elements = if same { FIXED + len } else { FIXED + 1 + 2 * len };
+        listed += listed_number(as_number(elements));
+        self.set_word(LISTED, self.word(LISTED) as usize + listed);
+        self.set_word(COUNT, self.word(COUNT) as usize + 1);
     }
 
     /// Marks an entry as deleted and counts it so.
     pub(super) fn delete(&mut self, raw: &Raw) {
-        let master = self.master();
-        self.0.replace(raw.at, Value::Int(raw.flags | DELETED));
-        self.set_counts(master.count - 1, master.deleted + 1);
+        self.0[raw.at] |= DELETED as u8;
+        self.count_deleted(1);
     }
 
     /// Marks the first `entries` that are not deleted yet.
-    pub(super) fn delete_first(&mut self, node_id: StreamId, entries: i64) {
+    pub(super) fn delete_first(&mut self, node_id: StreamId, entries: u32) {
         let master = self.master();
         let mut at = self.first_entry(&master);
         let mut left = entries;
@@ -260,29 +368,28 @@ impl Node {
             let raw = self.raw(node_id, &master, position);
             at = self.behind(&raw);
             if !raw.is_deleted() {
-                // Both flags take one byte, so nothing moves.
-                self.0.replace(raw.at, Value::Int(raw.flags | DELETED));
+                self.0[raw.at] |= DELETED as u8;
                 left -= 1;
             }
         }
-        self.set_counts(master.count - entries, master.deleted + entries);
+        self.count_deleted(entries);
     }
 
-    /// The first entry, deleted or not.
-    pub(super) fn first_entry(&self, master: &Master) -> Option<Position> {
-        self.0.next(master.end?)
+    /// Where the first entry begins, deleted or not.
+    pub(super) fn first_entry(&self, master: &Master) -> Option<usize> {
+        self.unless_end(master.entries)
     }
 
-    /// The last element of the last entry.
-    pub(super) fn last_element(&self) -> Option<Position> {
-        self.0.last()
+    /// Where the last entry ends.
+    pub(super) fn end(&self) -> usize {
+        self.0.len()
     }
 
-    /// The entry that begins at a position.
+    /// The entry that begins at an offset.
     #[inline]
-    pub(super) fn raw(&self, node_id: StreamId, master: &Master, at: Position) -> Raw {
-        let (flags, next) = self.number_at(Some(at));
-        let (ms, next) = self.number_at(next);
+    pub(super) fn raw(&self, node_id: StreamId, master: &Master, at: usize) -> Raw {
+        let flags = i64::from(self.0[at]);
+        let (ms, next) = self.number_at(at + 1);
         let (seq, next) = self.number_at(next);
         let (len, first) = if flags & SAME_FIELDS != 0 {
             (master.field_count, next)
@@ -293,55 +400,77 @@ impl Node {
         Raw { at, flags, id: node_id.plus((ms, seq)), len, first }
     }
 
-    /// The entry behind one.
+    /// Where the entry behind one begins.
     #[inline]
-    pub(super) fn behind(&self, raw: &Raw) -> Option<Position> {
-        self.skip(raw.first, raw.elements() + 1)
+    pub(super) fn behind(&self, raw: &Raw) -> Option<usize> {
+        let end = self.skip(raw.first, raw.elements());
+        self.unless_end(end + bare::length_size(end - raw.at))
     }
 
-    /// The entry whose last element this is; `None` for the end of the master.
+    /// Where the entry that ends at an offset begins; nothing before the first.
     #[inline]
-    pub(super) fn beginning(&self, last: Position) -> Option<Position> {
-        let mut at = last;
-        let (elements, _) = self.number_at(Some(last));
-        if elements <= 0 {
+    pub(super) fn beginning(&self, master: &Master, end: usize) -> Option<usize> {
+        if end <= master.entries {
             return None;
         }
-        for _ in 0..elements {
-            at = self.0.previous(at)?;
-        }
-        Some(at)
+        let (len, at) = bare::length_before(&self.0, end)?;
+        at.checked_sub(len).filter(|&begin| begin >= master.entries)
     }
 
-    /// The last element of the entry before one.
+    /// Where the entry before one ends.
     #[inline]
-    pub(super) fn before(&self, raw: &Raw) -> Option<Position> {
-        self.0.previous(raw.at)
+    pub(super) fn before(&self, raw: &Raw) -> usize {
+        raw.at
     }
 
     /// An entry for readers.
-    pub(super) fn entry(&self, master: &Master, raw: &Raw) -> Entry<'_> {
-        let names = raw.has_same_fields().then_some(master.fields).flatten();
-        Entry { id: raw.id, list: &self.0, names, first: raw.first, len: raw.len }
+    pub(super) fn entry(&self, raw: &Raw) -> Entry<'_> {
+        let names = raw.has_same_fields().then_some(FIELDS);
+        Entry { id: raw.id, node: &self.0, names, first: raw.first, len: raw.len }
     }
 
-    /// A node of bytes that somebody else wrote, when they are one, with the ids of its first and its last entry that
+    /// A node of a listpack that somebody else wrote, when it is one, with the ids of its first and its last entry that
     /// are not deleted. [RDBSTREAM-6]
     ///
     /// # Errors
     /// The first trouble met.
     pub(super) fn from_bytes(node_id: StreamId, bytes: &[u8]) -> Result<(Node, StreamId, StreamId), DecodeError> {
         let mut reader = Reader(Checking::begin(bytes)?);
-        let (first, last) = reader.node(node_id)?;
-        Ok((Node(reader.0.into_listpack()?), first, last))
+        // Each element takes less than in the listpack, and an entry's length less than the back-lengths of its elements.
+        let mut filling = bare::Filling::new(FIELDS, bytes.len() + FIELDS);
+        let (figures, first, last) = reader.node(node_id, &mut filling)?;
+        reader.0.finish()?;
+        let mut node = Node(filling.finish());
+        for (at, number) in [COUNT, DELETED_COUNT, LISTED, FIELD_COUNT].into_iter().zip(figures) {
+            node.set_word(at, number);
+        }
+        Ok((node, first, last))
     }
 
     /// Checks every invariant.
     pub(super) fn validate(&self, node_id: StreamId) -> (StreamId, StreamId) {
-        match Node::from_bytes(node_id, self.0.as_bytes()) {
-            Ok((_, first, last)) => (first, last),
+        let mut list = Vec::new();
+        self.list(&mut list);
+        assert_eq!(list.len(), self.listed_len(), "account of the listpack");
+        match Node::from_bytes(node_id, &list) {
+            Ok((node, first, last)) => {
+                assert_eq!(node, *self, "a node and its listpack");
+                (first, last)
+            }
             Err(error) => panic!("a stream node's {error}"),
         }
+    }
+}
+
+impl Fields<'_> {
+    /// Whether what stands next are these texts.
+    fn are<'f>(self, mut texts: impl Iterator<Item = &'f [u8]>) -> bool {
+        let mut at = self.next;
+        texts.all(|text| {
+            let (value, next) = bare::read(self.node, at);
+            at = next;
+            value.is_text(text)
+        })
     }
 }
 
@@ -368,15 +497,47 @@ impl<'a> Reader<'a> {
         len.ok_or(DecodeError { offset, reason })
     }
 
-    #[inline]
     fn skip(&mut self, elements: usize) -> Result<(), DecodeError> {
-        let mut left = elements - self.0.skip_small_numbers(elements);
-        while left > 0 {
+        for _ in 0..elements {
             self.element("fewer elements than announced")?;
-            left -= 1;
-            left -= self.0.skip_small_numbers(left);
         }
         Ok(())
+    }
+
+    /// Takes so many elements over; answers how many bytes they take in a listpack.
+    #[inline]
+    fn copy(&mut self, elements: usize, target: &mut bare::Filling) -> Result<usize, DecodeError> {
+        let (mut left, mut listed) = (elements, 0);
+        while left > 0 {
+            let step = left.min(4);
+            if let Some(numbers) = self.0.small_numbers(step) {
+                listed += target.small(numbers, step);
+                left -= step;
+                continue;
+            }
+            let offset = self.0.offset();
+            let reason = "fewer elements than announced";
+            let encoded = self.0.encoded()?.ok_or(DecodeError { offset, reason })?;
+            listed += target.encoded(encoded);
+            left -= 1;
+        }
+        Ok(listed)
+    }
+
+    /// The elements of an entry, so many, if they are all small numbers, its fields are the node's, and their number is
+    /// right: in both forms the same numbers, since there are as many bytes as elements.
+    #[inline]
+    fn row(&mut self, elements: usize) -> Option<[u8; bare::MANY]> {
+        if elements > bare::MANY {
+            return None;
+        }
+        let numbers = self.0.peek_small(elements)?;
+        let (flags, last) = (i64::from(numbers[0]), usize::from(numbers[elements - 1]));
+        if flags & !DELETED != SAME_FIELDS || last != elements - 1 {
+            return None;
+        }
+        self.0.pass_small(elements);
+        Some(numbers)
     }
 
     /// What an entry begins with: its flags and both differences.
@@ -408,38 +569,58 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Checks all elements as those of a node, and answers the ids of its first and its last entry that are not deleted.
-    fn node(&mut self, node_id: StreamId) -> Result<(StreamId, StreamId), DecodeError> {
+    /// Checks all elements as those of a node and takes over what is kept of them; answers the numbers that a node begins
+    /// with, and the ids of its first and its last entry that are not deleted.
+    fn node(
+        &mut self,
+        node_id: StreamId,
+        bytes: &mut bare::Filling,
+    ) -> Result<([usize; 4], StreamId, StreamId), DecodeError> {
         let count = self.number("no number of entries")?;
         let deleted = self.number("no number of deleted entries")?;
         let fields = self.len("no number of fields")?;
         let names = Reader(self.0);
-        self.skip(fields)?;
+        let mut listed = EMPTY_BYTES + listed_number(as_number(fields)) + listed_number(0);
+        listed += self.copy(fields, bytes)?;
         self.expect(0, "no 0 behind the fields")?;
-        let (mut alive, mut dead) = (0, 0);
+        let (mut alive, mut dead) = (0u32, 0u32);
         let mut ids: Option<(StreamId, StreamId)> = None;
         while !self.0.is_at_end() {
             let at = self.0.offset();
             let trouble = |reason| Err(DecodeError { offset: at, reason });
-            let [flags, ms, seq] = self.head()?;
-            if !(0..=DELETED | SAME_FIELDS).contains(&flags) {
-                return trouble("flags that do not exist");
-            }
-            let elements = if flags & SAME_FIELDS != 0 {
-                self.skip(fields)?;
-                FIXED + fields
-            } else {
-                let len = self.len("no number of fields of an entry")?;
-                let own = Reader(self.0);
-                self.skip(len)?;
-                self.skip(len)?;
-                let is_first = alive + dead == 0;
-                if is_first && !(len == fields && Reader(names.0).names_are_those_of(own, len)?) {
-                    return trouble("a first entry whose fields are not the node's");
-                }
-                FIXED + 1 + 2 * len
+            let row = self.row(FIXED + fields + 1);
+            let [flags, ms, seq] = match row {
+                Some([flags, ms, seq, ..]) => [i64::from(flags), i64::from(ms), i64::from(seq)],
+                None => self.head()?,
             };
-            self.expect(elements as i64, "a number of elements that is not right")?;
+            if let Some(numbers) = row {
+                listed += bytes.small(numbers, FIXED + fields + 1);
+            } else {
+                if !(0..=DELETED | SAME_FIELDS).contains(&flags) {
+                    return trouble("flags that do not exist");
+                }
+                let start = bytes.len();
+                for number in [flags, ms, seq] {
+                    listed += bytes.number(number);
+                }
+                let elements = if flags & SAME_FIELDS != 0 {
+                    listed += self.copy(fields, bytes)?;
+                    FIXED + fields
+                } else {
+                    let len = self.len("no number of fields of an entry")?;
+                    listed += bytes.number(as_number(len));
+                    let own = Reader(self.0);
+                    listed += self.copy(2 * len, bytes)?;
+                    let is_first = alive + dead == 0;
+                    if is_first && !(len == fields && Reader(names.0).names_are_those_of(own, len)?) {
+                        return trouble("a first entry whose fields are not the node's");
+                    }
+                    FIXED + 1 + 2 * len
+                };
+                self.expect(as_number(elements), "a number of elements that is not right")?;
+                listed += listed_number(as_number(elements));
+                bytes.length(bytes.len() - start);
+            }
             let id = node_id.plus((ms, seq));
             if alive + dead == 0 && id != node_id {
                 return trouble("a first entry whose id is not the node's");
@@ -456,9 +637,10 @@ impl<'a> Reader<'a> {
                 Some((_, last)) => *last = id,
             }
         }
-        if (count, deleted) != (alive, dead) {
+        if (count, deleted) != (i64::from(alive), i64::from(dead)) {
             return Err(DecodeError { offset: 0, reason: "numbers of entries that are not right" });
         }
-        ids.ok_or(DecodeError { offset: 0, reason: "a node without entries" })
+        let (first, last) = ids.ok_or(DecodeError { offset: 0, reason: "a node without entries" })?;
+        Ok(([alive as usize, dead as usize, listed, fields], first, last))
     }
 }

@@ -3,7 +3,6 @@
 use super::id::StreamId;
 use super::node::{Entry, Master, Node, Raw};
 use crate::faults::{self, Fault};
-use crate::structures::listpack::Position;
 use crate::structures::rax::{Cursor, Rax, Seek};
 
 /// The entries of a stream, to look at.
@@ -63,8 +62,8 @@ pub struct Range<'a> {
     nodes: Cursor<'a, Node>,
     /// The node that is being read, with its id and what it begins with.
     node: Option<(&'a Node, StreamId, Master)>,
-    /// Where the next entry to look at begins or, backwards, its last element.
-    at: Option<Position>,
+    /// Where the next entry to look at begins or, backwards, ends.
+    at: Option<usize>,
     from: StreamId,
     to: StreamId,
     direction: Direction,
@@ -84,7 +83,7 @@ impl<'a> Range<'a> {
         self.node = self.nodes.get().map(|(key, node)| (node, StreamId::of_tree_key(key), node.master()));
         self.at = self.node.as_ref().and_then(|(node, _, master)| match self.direction {
             Direction::Forward => node.first_entry(master),
-            Direction::Backward => node.last_element(),
+            Direction::Backward => Some(node.end()),
         });
     }
 
@@ -102,7 +101,7 @@ impl<'a> Range<'a> {
             let (node, node_id, master) = self.node?;
             let begin = match self.direction {
                 Direction::Forward => self.at,
-                Direction::Backward => self.at.and_then(|last| node.beginning(last)),
+                Direction::Backward => self.at.and_then(|last| node.beginning(&master, last)),
             };
             let Some(begin) = begin else {
                 self.next_node();
@@ -111,7 +110,7 @@ impl<'a> Range<'a> {
             let raw = node.raw(node_id, &master, begin);
             self.at = match self.direction {
                 Direction::Forward => node.behind(&raw),
-                Direction::Backward => node.before(&raw),
+                Direction::Backward => Some(node.before(&raw)),
             };
             // Deleted entries need not be in order: the last generated id can be set back behind them.
             if raw.is_deleted() {
@@ -139,7 +138,7 @@ impl<'a> Iterator for Range<'a> {
     type Item = Entry<'a>;
 
     fn next(&mut self) -> Option<Entry<'a>> {
-        let (node, _, master, raw) = self.next_raw()?;
-        Some(node.entry(&master, &raw))
+        let (node, _, _, raw) = self.next_raw()?;
+        Some(node.entry(&raw))
     }
 }
