@@ -12,10 +12,10 @@ use crate::client::Touched;
 use crate::commands;
 use crate::delivery::Manner;
 use crate::deviation::{Deviation, DeviationKind};
-use crate::keyspace::{Entry, Slot};
+use crate::keyspace::{Entry, Fate, Slot};
 use crate::model::Model;
 use crate::reply::{Bytes, Reply};
-use crate::span::Outcome;
+use crate::span::{Outcome, Span};
 
 /// What a policy can evict while there is a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,17 +153,19 @@ impl Model {
     }
 
     /// A command was refused for lack of memory, so that no key is left that can be evicted. [EVICTION-1] [OOM-1]
-    pub(crate) fn lose_evictable(&mut self, outcome: &Outcome<'_>) -> Result<(), Box<Deviation>> {
+    pub(crate) fn lose_evictable(&mut self, outcome: &Outcome<'_>, span: Span) -> Result<(), Box<Deviation>> {
         let evicts = self.server.config.effects().evicts;
+        // One whose deadline may have passed went for that, or goes when it is looked for.
+        let could_go = |entry: &Entry| evicts.can_take(entry) && entry.fate(span) == Fate::Alive;
         let mut lost: Vec<(usize, Bytes)> = Vec::new();
         for (&number, db) in &mut self.keyspace.databases {
             for (key, slot) in &mut db.keys {
                 match &mut **slot {
                     // Where deletions are told of, this one was not deleted.
-                    Slot::Known(entry) if evicts.can_take(entry) => return Err(Self::could_evict(outcome)),
+                    Slot::Known(entry) if could_go(entry) => return Err(Self::could_evict(outcome)),
                     Slot::Known(_) => {}
                     Slot::Open(states) => {
-                        states.retain(|state| !state.as_ref().is_some_and(|entry| evicts.can_take(entry)));
+                        states.retain(|state| !state.as_ref().is_some_and(could_go));
                         if states.iter().all(Option::is_none) {
                             lost.push((number, key.clone()));
                         }
