@@ -178,7 +178,7 @@ impl Swarm {
             let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][drawn / 8];
             config.push(("maxmemory-policy".to_owned(), policy.to_owned()));
             // Two episodes in a hundred. Elsewhere somebody else's keys would go.
-            short_of_memory |= drawn % 8 == 0 && !limits.real_time;
+            short_of_memory |= drawn.is_multiple_of(8) && !limits.real_time;
         }
         let squeezes = if short_of_memory { [16, 64][choice.below(2) as usize] } else { 0 };
         if squeezes > 0 {

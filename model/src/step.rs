@@ -98,7 +98,7 @@ impl Model {
             self.release(client);
             return Ok(Verdict::default());
         }
-        self.doubt_before(command);
+        self.doubt_before(client, command);
         if self.was_refused_for_memory(client, command, outcome) {
             self.witness(Clause::OOM_1);
             self.lose_evictable(outcome, span)?;

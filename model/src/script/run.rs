@@ -314,6 +314,8 @@ impl Model {
             if models().all(|model| model.keyspace.slot(db, &key) == own.as_ref()) {
                 continue;
             }
+            // Whether it served somebody nobody tells.
+            self.lost_track |= self.waiting.contains_key(&(db, key.clone()));
             let mut states: Vec<Option<Entry>> = Vec::new();
             for slot in models().map(|model| model.keyspace.slot(db, &key).cloned()).chain([own]) {
                 let versions = match slot {
@@ -333,6 +335,9 @@ impl Model {
         self.set_touched_in_some(touched);
         let deliveries = models().map(|model| model.delivery.clone()).chain([self.delivery.clone()]).collect();
         self.delivery.merge(before, deliveries);
+        if models().any(|model| model.server.slowlog != self.server.slowlog) {
+            self.server.slowlog.lose_track();
+        }
         self.propagated = Propagated { unspecified: true, ..Propagated::default() };
     }
 
