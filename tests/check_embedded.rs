@@ -70,8 +70,8 @@ fn every_family_alone_finds_nothing() {
 /// Keys are evicted all the time, under every policy, and whatever is left is as it should be.
 #[test]
 fn an_engine_that_is_short_of_memory_finds_nothing() {
-    let coverage = holds(0x3501, Limits { short_of_memory: true, ..Limits::default() }, scaled(50_000));
-    if coverage.commands >= 50_000 {
+    let coverage = holds(0x3501, Limits { short_of_memory: true, ..Limits::default() }, scaled(200_000));
+    if coverage.commands >= 200_000 {
         for clause in [Clause::EVICTION_3, Clause::EVICTION_6, Clause::EVICTION_8, Clause::EVICTION_11, Clause::OOM_1] {
             let count = coverage.clauses.get(&clause).map_or(0, |count| *count);
             assert!(count > 100, "{clause:?} was met {count} times");
