@@ -145,6 +145,8 @@ pub struct Swarm {
     pub reloads: u32,
     /// Of 256 batches, so many are preceded by a new limit of the memory.
     pub squeezes: u32,
+    /// Of 256 batches, so many are preceded by a turn in how scripts are propagated, which begins with themselves.
+    pub script_turns: u32,
     /// Of 256 batches, so many are preceded by the end of a connection.
     pub departures: u32,
     /// What the clients have gathered for.
@@ -202,10 +204,15 @@ impl Swarm {
             Gathering::Waiting | Gathering::Watching => pools.keys.truncate(2 + choice.below(4) as usize),
             Gathering::Listening => config.push(("notify-keyspace-events".to_owned(), "KEA".to_owned())),
         }
+        let runs_scripts = table.iter().any(|grammar| grammar.name == "eval");
+        // What a live server does by itself is not to be changed.
+        let turns = runs_scripts && !limits.real_time && choice.ratio(1, 3);
+        let script_turns = if turns { [1, 16][choice.below(2) as usize] } else { 0 };
         Self {
             commands,
             clients,
             pipeline,
+            script_turns,
             pauses: [0, 4, 32][choice.below(3) as usize],
             inline: [0, if chunked.is_some() { 32 } else { 0 }, 8][choice.below(3) as usize],
             chunked,
@@ -240,6 +247,7 @@ impl Swarm {
             crowds: 0,
             reloads: 0,
             squeezes: 0,
+            script_turns: 0,
             departures: 0,
             gathering: Gathering::None,
             real_time: false,

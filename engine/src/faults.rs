@@ -123,6 +123,12 @@ pub enum Fault {
     ScriptPcallRaises,
     /// A table that a script returns and that begins with nil goes on behind it.
     ScriptTableSkipsFirstNil,
+    /// A script that removed members by chance, or set a deadline from now, is handed on as it came.
+    ScriptChanceIsRepeated,
+    /// A script that is handed on as it came is given elements as they lie.
+    ScriptGetsUnsortedElements,
+    /// EVALSHA is handed on as it came although nobody there knows the script.
+    ScriptNameIsNotExplained,
     /// DISCARD goes on to watch.
     TransactionDiscardKeepsWatch,
     /// RENAME does not touch the key that it takes away.
@@ -252,6 +258,9 @@ pub const ALL: &[Fault] = &[
     Fault::ScriptKeepsDatabase,
     Fault::ScriptPcallRaises,
     Fault::ScriptTableSkipsFirstNil,
+    Fault::ScriptChanceIsRepeated,
+    Fault::ScriptGetsUnsortedElements,
+    Fault::ScriptNameIsNotExplained,
     Fault::TransactionDiscardKeepsWatch,
     Fault::TransactionOverlooksRenamedSource,
     Fault::TransactionReadsArePropagated,

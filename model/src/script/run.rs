@@ -127,6 +127,8 @@ struct Ran {
     told_by: super::value::Tables,
     answers: Answers,
     pieces: Vec<Propagated>,
+    /// It is propagated as it came. [EVAL-31]
+    whole: bool,
     verdict: Verdict,
 }
 
@@ -210,9 +212,21 @@ impl Model {
         if repl.began {
             pieces.push(marker(b"EXEC", model.selected_db(client)));
         }
+        // [EVAL-31] [EVAL-35]
+        let whole = !repl.by_effects && !repl.rewritten;
         model.executing = queued;
         model.clients.remove(&SCRIPTS);
-        Some(Ok(Ran { model, sha: script.sha.clone(), value, allowed, told_by: tables, answers, pieces, verdict }))
+        Some(Ok(Ran {
+            model,
+            sha: script.sha.clone(),
+            value,
+            allowed,
+            told_by: tables,
+            answers,
+            pieces,
+            whole,
+            verdict,
+        }))
     }
 
     /// Judges what a script was answered, and moves to the state that follows from it.
@@ -379,6 +393,11 @@ impl Model {
             && !self.executing
         {
             client.last_command = Some(name);
+        }
+        if ran.whole {
+            let piece = self.whole_script(self.selected_db(client), command, &ran.pieces);
+            self.gather(vec![piece]);
+            return ran.verdict;
         }
         if !ran.pieces.is_empty() {
             self.witness(if self.executing { Clause::EVAL_29 } else { Clause::EVAL_28 });

@@ -12,6 +12,7 @@ use crate::keyspace::{Entry, Fate, Slot};
 use crate::observe::Observation;
 use crate::plan::{Change, Expiry, Plan, Refusal};
 use crate::reply::Reply;
+use crate::server::ServerChange;
 use crate::value::{Encoding, Kind, StringValue, Value};
 
 const NO_KEY: &str = "ERR no such key";
@@ -58,13 +59,24 @@ pub(crate) fn debug(call: &Call<'_>) -> Result<Plan, Refusal> {
         (b"log", [_]) => Ok(Plan::ok(Clause::DEBUG_21)),
         (b"structsize", []) => Ok(Plan::new(Clause::DEBUG_22, bulk_text("words of `name:size`"))),
         (b"change-repl-id", []) => Ok(Plan::ok(Clause::DEBUG_23)),
-        (b"lua-always-replicate-commands", [_]) => Ok(Plan::ok(Clause::DEBUG_24)),
+        (b"lua-always-replicate-commands", [number]) => {
+            call.cite(Clause::EVAL_31);
+            let effects = ServerChange::ReplicateEffects(begins_with_nonzero(number));
+            Ok(Plan::ok(Clause::DEBUG_24).with(Change::Server(effects)))
+        }
         // What ends the process may be refused, and what follows if it is not is beyond the model.
         (b"segfault" | b"panic" | b"assert" | b"restart" | b"crash-and-recover" | b"stringmatch-test", _) => {
             Ok(Plan::new(Clause::DEBUG_25, Allowed::Unspecified(Clause::DEBUG_25)))
         }
         _ => Err(unknown_subcommand(Clause::DEBUG_1, call.args[1], "DEBUG HELP.")),
     }
+}
+
+/// Whether the integer that a text begins with, as `atoi` of C reads it, is another one than 0.
+fn begins_with_nonzero(text: &[u8]) -> bool {
+    let digits = text.trim_ascii_start();
+    let digits = digits.strip_prefix(b"-").or_else(|| digits.strip_prefix(b"+")).unwrap_or(digits);
+    digits.iter().take_while(|byte| byte.is_ascii_digit()).any(|&byte| byte != b'0')
 }
 
 /// [DEBUG-3]
