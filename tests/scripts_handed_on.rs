@@ -84,7 +84,7 @@ fn scripts_are_kept_as_they_came_where_that_is_configured() {
         "EVAL|redis.call('set', 'a', '1') return {redis.replicate_commands()}|0",
         "EVAL|return {redis.replicate_commands(), redis.call('incr', 'q')}|0",
         "EVAL|redis.set_repl(redis.REPL_NONE) return redis.call('set', 'a', '1')|0",
-        "EVAL|return redis.call('setex', 'a', '1000', '1')|0",
+        "EVAL|return redis.call('append', 'a', '1')|0",
         "EVAL|redis.call('set', 'a', '1') error('x')|0",
         "EVAL|redis.call('select', 2) return redis.call('set', 'a', '1')|0",
         "SET|z|1",
@@ -105,11 +105,99 @@ fn scripts_are_kept_as_they_came_where_that_is_configured() {
         "DEBUG|LUA-ALWAYS-REPLICATE-COMMANDS|1",
         "EVAL|return redis.call('set', 'b', '2')|0",
         "DEBUG|LUA-ALWAYS-REPLICATE-COMMANDS|0",
-        "EVAL|return redis.call('setex', 'c', '1000', '2')|0",
+        "EVAL|return redis.call('append', 'c', '2')|0",
     ];
     let Some((_, file)) = hold_against_a_real_server(&["--lua-replicate-commands", "no"], &lines) else { return };
     assert!(file.contains("*4\r\n$4\r\nEVAL\r\n$34\r\nreturn redis.call('incr', KEYS[1])"), "{file}");
     assert!(file.contains("*4\r\n$7\r\nEVALSHA\r\n"), "{file}");
+}
+
+/// A server of ours on this append-only file.
+fn on_file(folder: &Path, lines: &[&str], options: &[&str]) -> Server {
+    let mut file = Vec::new();
+    for line in lines {
+        let words: Vec<&str> = line.split('|').collect();
+        file.extend(format!("*{}\r\n", words.len()).into_bytes());
+        for word in words {
+            file.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
+        }
+    }
+    fs::write(folder.join("appendonly.aof"), file).unwrap();
+    Server::start(folder, &[options, &["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]].concat())
+}
+
+/// The commands of an append-only file, each on a line.
+fn commands_of(file: &str) -> Vec<String> {
+    let mut lines = file.split("\r\n");
+    let mut commands = Vec::new();
+    while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')?.parse::<usize>().ok()) {
+        let words: Vec<&str> = (0..count).filter_map(|_| lines.nth(1)).collect();
+        commands.push(words.join(" "));
+    }
+    commands
+}
+
+// A real server hands these scripts on as they came. (E-144)
+//= SPEC.md#eval
+//# [EVAL-35] (file) A script one of whose commands propagates something else than it came as, for example SPOP, XADD with `*` or EXPIRE, MUST be propagated as EVAL-28 and EVAL-29 say in place of EVAL-31.
+#[test]
+fn scripts_that_would_do_something_else_are_kept_as_what_they_did() {
+    let folder = folder();
+    let server = on_file(folder.path(), &[], &["--lua-replicate-commands", "no", "--appendfsync", "always"]);
+    let lines = [
+        "SADD|s|a",
+        "EVAL|redis.call('set', 'a', '1') return redis.call('spop', 's')|0",
+        "EVAL|return redis.call('xadd', 'x', '1-*', 'f', 'v')|0",
+        "EVAL|return redis.call('xadd', 'y', '1-1', 'f', 'v')|0",
+        "EVAL|redis.call('publish', 'c', 'v') return redis.call('pexpireat', 'a', '9000000000000')|0",
+        "EVAL|redis.call('set', 'b', '1') return redis.call('expire', 'a', '-1')|0",
+        "EVAL|return redis.call('spop', 'absent')|0",
+        "MULTI",
+        "EVAL|redis.call('incr', 'n') return redis.call('incrbyfloat', 'f', '0.5')|0",
+        "EXEC",
+    ];
+    let (answers, file) = kept(&server, folder.path(), &lines);
+    assert!(answers[1].contains('a'), "{answers:?}");
+    let commands = commands_of(&file);
+    let expected = [
+        "SELECT 0",
+        "SADD s a",
+        "MULTI",
+        "set a 1",
+        "SREM s a",
+        "EXEC",
+        "EVAL return redis.call('xadd', 'y', '1-1', 'f', 'v') 0",
+        "EVAL redis.call('publish', 'c', 'v') return redis.call('pexpireat', 'a', '9000000000000') 0",
+        "MULTI",
+        "set b 1",
+        "DEL a",
+        "EXEC",
+        "MULTI",
+        "incr n",
+        "SET f 0.5",
+        "EXEC",
+    ];
+    assert_eq!(commands, expected);
+}
+
+// A real server sorts nothing here. (E-145)
+//= SPEC.md#eval
+//# [EVAL-36] (file) EVAL and EVALSHA that come from the AOF or from the primary MUST be run as while `lua-replicate-commands` is `no`.
+#[test]
+fn scripts_in_a_file_are_run_as_they_were() {
+    let folder = folder();
+    let script = "local m = redis.call('hkeys', KEYS[1]) redis.call('rpush', 'l', unpack(m))";
+    let late = "redis.call('randomkey') redis.call('set', 'late', '1')";
+    let lines = ["SELECT|0", "HSET|h|c|1|a|2|b|3", &format!("EVAL|{script}|1|h"), &format!("EVAL|{late}|0")];
+    let server = on_file(folder.path(), &lines, &[]);
+    let mut client = server.client();
+    for element in ["a", "b", "c"] {
+        assert!(ask(&mut client, "LPOP|l").contains(element), "{element}");
+    }
+    assert_eq!(ask(&mut client, "EXISTS|late"), "int(0)");
+    // What clients run is run as is configured.
+    ask(&mut client, &format!("EVAL|{script}|1|h"));
+    assert!(ask(&mut client, "LPOP|l").contains('c'));
 }
 
 //= SPEC.md#rdb-file

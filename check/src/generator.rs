@@ -109,7 +109,8 @@ pub struct Limits {
     pub families: Vec<Family>,
     /// Time costs as much as it says: no long pauses, and deadlines that need no waiting.
     pub real_time: bool,
-    /// Memory is made short in every episode, on a live server too. Whoever else uses that loses keys.
+    /// Memory is made short in every episode, on a live server too, not only in few of an engine that is nobody else's. Whoever
+    /// else uses the server loses keys.
     pub short_of_memory: bool,
     /// Names of commands that are left out, in lower case.
     pub without: Vec<&'static str>,
@@ -144,6 +145,8 @@ pub struct Swarm {
     pub reloads: u32,
     /// Of 256 batches, so many are preceded by a new limit of the memory.
     pub squeezes: u32,
+    /// Of 256 batches, so many are preceded by a turn in how scripts are propagated, which begins with themselves.
+    pub script_turns: u32,
     /// Of 256 batches, so many are preceded by the end of a connection.
     pub departures: u32,
     /// What the clients have gathered for.
@@ -171,11 +174,15 @@ impl Swarm {
         if choice.ratio(1, 6) {
             config.push(("appendonly".to_owned(), "yes".to_owned()));
         }
+        let mut short_of_memory = limits.short_of_memory;
         if choice.ratio(1, 6) {
-            let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][choice.below(3) as usize];
+            let drawn = choice.below(24) as usize;
+            let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][drawn / 8];
             config.push(("maxmemory-policy".to_owned(), policy.to_owned()));
+            // Two episodes in a hundred. Elsewhere somebody else's keys would go.
+            short_of_memory |= drawn.is_multiple_of(8) && !limits.real_time;
         }
-        let squeezes = if limits.short_of_memory { [16, 64][choice.below(2) as usize] } else { 0 };
+        let squeezes = if short_of_memory { [16, 64][choice.below(2) as usize] } else { 0 };
         if squeezes > 0 {
             config.push(("maxmemory-policy".to_owned(), POLICIES[choice.below(8) as usize].to_owned()));
         }
@@ -197,10 +204,15 @@ impl Swarm {
             Gathering::Waiting | Gathering::Watching => pools.keys.truncate(2 + choice.below(4) as usize),
             Gathering::Listening => config.push(("notify-keyspace-events".to_owned(), "KEA".to_owned())),
         }
+        let runs_scripts = table.iter().any(|grammar| grammar.name == "eval");
+        // What a live server does by itself is not to be changed.
+        let turns = runs_scripts && !limits.real_time && choice.ratio(1, 3);
+        let script_turns = if turns { [1, 16][choice.below(2) as usize] } else { 0 };
         Self {
             commands,
             clients,
             pipeline,
+            script_turns,
             pauses: [0, 4, 32][choice.below(3) as usize],
             inline: [0, if chunked.is_some() { 32 } else { 0 }, 8][choice.below(3) as usize],
             chunked,
@@ -235,6 +247,7 @@ impl Swarm {
             crowds: 0,
             reloads: 0,
             squeezes: 0,
+            script_turns: 0,
             departures: 0,
             gathering: Gathering::None,
             real_time: false,

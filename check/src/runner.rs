@@ -190,6 +190,9 @@ impl Episode<'_, '_> {
             let request = ["CONFIG", "SET", name, value].iter().collect();
             self.send(1, &[Sent { request, inline: false }])?;
         }
+        if self.swarm.script_turns > 0 {
+            self.turn_scripts(1, true)?;
+        }
         let Some(payload) = payload else { return Ok(()) };
         let keys: Vec<Vec<u8>> = self.swarm.pools.keys.iter().take(MOST_RESTORED).cloned().collect();
         for key in keys {
@@ -212,6 +215,10 @@ impl Episode<'_, '_> {
             }
             if self.swarm.squeezes > 0 && self.swarm.squeezes > choice.below(256) {
                 self.squeeze(choice)?;
+            }
+            if self.swarm.script_turns > 0 && self.swarm.script_turns > choice.below(256) {
+                let whole = choice.ratio(3, 4);
+                self.turn_scripts(self.speaker(slot), whole)?;
             }
             if self.swarm.departures > 0 && self.swarm.departures > choice.below(256) {
                 self.departure(choice)?;
@@ -332,6 +339,12 @@ impl Episode<'_, '_> {
     /// The dataset goes through an RDB file, as if the server were restarted.
     fn reload(&mut self, slot: Slot) -> Result<(), Box<Finding>> {
         let request = ["DEBUG", "RELOAD"].iter().collect();
+        self.send(slot, &[Sent { request, inline: false }])
+    }
+
+    /// From now on scripts are propagated as they came, or as what their commands propagate.
+    fn turn_scripts(&mut self, slot: Slot, whole: bool) -> Result<(), Box<Finding>> {
+        let request = ["DEBUG", "LUA-ALWAYS-REPLICATE-COMMANDS", if whole { "0" } else { "1" }].iter().collect();
         self.send(slot, &[Sent { request, inline: false }])
     }
 

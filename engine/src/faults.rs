@@ -123,6 +123,12 @@ pub enum Fault {
     ScriptPcallRaises,
     /// A table that a script returns and that begins with nil goes on behind it.
     ScriptTableSkipsFirstNil,
+    /// A script that removed members by chance, or set a deadline from now, is handed on as it came.
+    ScriptChanceIsRepeated,
+    /// A script that is handed on as it came is given elements as they lie.
+    ScriptGetsUnsortedElements,
+    /// EVALSHA is handed on as it came although nobody there knows the script.
+    ScriptNameIsNotExplained,
     /// DISCARD goes on to watch.
     TransactionDiscardKeepsWatch,
     /// RENAME does not touch the key that it takes away.
@@ -157,6 +163,10 @@ pub enum Fault {
     ClientKillReachesItself,
     /// Lines of MONITOR name the first database, whichever the client works in.
     ClientMonitorForgetsDatabase,
+    /// Under `volatile-random` any key may be evicted.
+    EvictionTakesAnyKey,
+    /// An eviction is not handed on.
+    EvictionIsNotPropagated,
     /// What the child of a rewrite did not get is not appended to its file.
     RewriteDropsRest,
     /// A rewritten file is renamed before what was appended to it is durable.
@@ -248,6 +258,9 @@ pub const ALL: &[Fault] = &[
     Fault::ScriptKeepsDatabase,
     Fault::ScriptPcallRaises,
     Fault::ScriptTableSkipsFirstNil,
+    Fault::ScriptChanceIsRepeated,
+    Fault::ScriptGetsUnsortedElements,
+    Fault::ScriptNameIsNotExplained,
     Fault::TransactionDiscardKeepsWatch,
     Fault::TransactionOverlooksRenamedSource,
     Fault::TransactionReadsArePropagated,
@@ -265,6 +278,8 @@ pub const ALL: &[Fault] = &[
     Fault::ClientUnblockIsAnError,
     Fault::ClientKillReachesItself,
     Fault::ClientMonitorForgetsDatabase,
+    Fault::EvictionTakesAnyKey,
+    Fault::EvictionIsNotPropagated,
 ];
 
 /// Those of saving, appending, rewriting and loading that only a crash, a failing disk or a child shows.

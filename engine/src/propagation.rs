@@ -24,6 +24,12 @@ impl Targets {
     /// Both.
     pub const ALL: Targets = Targets { aof: true, replicas: true };
 
+    /// Those who are in either.
+    #[must_use]
+    pub(crate) fn or(self, other: Targets) -> Targets {
+        Targets { aof: self.aof || other.aof, replicas: self.replicas || other.replicas }
+    }
+
     /// Those who are in both.
     #[must_use]
     pub(crate) fn and(self, other: Targets) -> Targets {
@@ -53,13 +59,31 @@ pub(crate) struct Propagation {
     pub(crate) replicas: Option<Vec<OwnedArgs>>,
     /// Whom a command may tell at all: a script decides it for its commands.
     pub(crate) allowed: Targets,
-    /// Who was to be told of a command that changed nothing, and may not be: the script is handed on in its place.
-    pub(crate) withheld: Targets,
+    /// Where what is handed on waits while a script runs of which is not known yet whether it is handed on itself.
+    pub(crate) held: Option<Vec<Held>>,
+}
+
+/// What led to a command that is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A client's command, or a script's.
+    Command,
+    /// A key was found expired.
+    Expiry,
+    /// It is MULTI or EXEC around what a script hands on.
+    Wrapping,
+}
+
+/// A command that waits for the end of the script.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) cause: Cause,
+    pub(crate) command: Propagated,
 }
 
 impl Default for Propagation {
     fn default() -> Self {
-        Propagation { said: false, aof: None, replicas: None, allowed: Targets::ALL, withheld: Targets::NONE }
+        Propagation { said: false, aof: None, replicas: None, allowed: Targets::ALL, held: None }
     }
 }
 
@@ -78,10 +102,6 @@ impl Propagation {
     /// The command is handed on to `targets` alone, as it came, even if nothing changed.
     pub(crate) fn as_it_came(&mut self, targets: Targets) {
         self.said = true;
-        if self.allowed == Targets::NONE {
-            self.withheld =
-                Targets { aof: self.withheld.aof || targets.aof, replicas: self.withheld.replicas || targets.replicas };
-        }
         self.aof = if targets.aof { None } else { Some(Vec::new()) };
         self.replicas = if targets.replicas { None } else { Some(Vec::new()) };
     }

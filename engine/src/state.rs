@@ -15,7 +15,7 @@ use crate::identity::Identity;
 use crate::keyspace::Keyspace;
 use crate::latency::Latency;
 use crate::migration::KeptLinks;
-use crate::propagation::{Propagated, Propagation, Targets};
+use crate::propagation::{Cause, Held, Propagated, Propagation, Targets};
 use crate::pubsub::PubSub;
 use crate::saving::Saving;
 use crate::scripting::Scripting;
@@ -195,7 +195,23 @@ impl Server {
         db: usize,
         arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) {
+        self.hand_on_for(Cause::Command, targets, db, arguments);
+    }
+
+    /// As [`Server::hand_on`], for a cause of its own.
+    pub(crate) fn hand_on_for<'a>(
+        &mut self,
+        cause: Cause,
+        targets: Targets,
+        db: usize,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    ) {
         if self.loading || targets == Targets::NONE {
+            return;
+        }
+        if let Some(held) = &mut self.propagation.held {
+            let arguments = arguments.map(<[u8]>::to_vec).collect();
+            held.push(Held { cause, command: Propagated { targets, db, arguments } });
             return;
         }
         if targets.aof {

@@ -29,6 +29,13 @@ pub struct Command {
     pub(crate) handler: Handler,
 }
 
+impl Command {
+    /// Whether COMMAND tells this flag of it.
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.flags.split(' ').any(|one| one == flag)
+    }
+}
+
 /// The first letters of a name as one number, in the same order: compared at once instead of letter by letter.
 const fn beginning(name: &[u8]) -> u64 {
     let mut number = 0;

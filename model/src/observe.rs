@@ -34,6 +34,8 @@ pub enum Observation {
     Slowlog,
     /// If the answer is `+OK`, the data set was emptied and loaded from the append-only file. [DEBUG-12]
     Loaded,
+    /// The answer tells whether a rewrite of the append-only file began. [EVALSHA-3]
+    Rewriting,
     /// Unless the answer is an error of the compiler, this script is kept. [EVAL-7]
     Script(Bytes),
     /// If the answer is `+OK`, these keys are gone to another server; if it is an error, some of several may be, because
@@ -97,6 +99,7 @@ impl Model {
                 }
             }
             Observation::Script(text) => self.learn_script(text, reply),
+            Observation::Rewriting => self.server.propagated_scripts.learn_of_rewrite(reply),
             Observation::Slowlog => self.server.slowlog.learn(reply),
             Observation::Loaded => {
                 if succeeded {

@@ -355,6 +355,177 @@ fn scripts_are_handed_on_as_a_real_server_did() {
     assert_eq!(lines[1][0], b"set");
 }
 
+fn evalsha(script: &str) -> Vec<Vec<u8>> {
+    let name = digest(script);
+    ["EVALSHA", &name, "0"].iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// The name that SCRIPT LOAD allows.
+fn digest(script: &str) -> String {
+    let model = model();
+    let line: [&[u8]; 3] = [b"SCRIPT", b"LOAD", script.as_bytes()];
+    match model.allowed(ME, &line, NOW) {
+        Allowed::Exactly(Reply::Bulk(name)) => String::from_utf8(name).unwrap(),
+        other => panic!("{other}"),
+    }
+}
+
+const TOO_LATE: &str = "Write commands not allowed after non deterministic commands. Call redis.replicate_commands() at \
+                        the start of your script in order to switch to single commands replication mode.";
+const NOT_YET: &str = "You can set the replication behavior only after turning on single commands replication with \
+                       redis.replicate_commands().";
+
+/// A model of a server that propagates scripts as they came.
+fn whole_scripts() -> Model {
+    let mut model = model();
+    send(&mut model, ME, &words("DEBUG LUA-ALWAYS-REPLICATE-COMMANDS 0"), &Reply::ok());
+    model
+}
+
+//= SPEC.md#eval
+//# [EVAL-32] (wire) A command flagged `write` that such a script calls after one flagged `random` MUST fail with `Write commands not allowed after non deterministic commands. Call redis.replicate_commands() at the start of your script in order to switch to single commands replication mode.`, and `redis.set_repl` with `You can set the replication behavior only after turning on single commands replication with redis.replicate_commands().`.
+//# [EVAL-33] (wire) Such a script MUST be given the elements that a command flagged `sort_for_script` replies in the order of their bytes.
+//# [EVAL-34] (wire) `redis.replicate_commands` MUST return true before the script's first command flagged `write`, and false after it.
+#[test]
+fn scripts_that_are_propagated_as_they_came_are_held_to_repeat_what_they_do() {
+    let model = &mut whole_scripts();
+    let too_late = error(&format!("@user_script: 1: {TOO_LATE}"));
+    answers(model, "redis.call('randomkey') return redis.pcall('lpush', KEYS[1], 'x')", &too_late);
+    answers(model, "redis.pcall('srandmember', KEYS[1]) return redis.pcall('set', KEYS[1], 'w')", &too_late);
+    let arity = error("@user_script: 1: Wrong number of args calling Redis command From Lua script");
+    answers(model, "redis.call('randomkey') return redis.pcall('lpush', KEYS[1])", &arity);
+    // What was not run left nothing to chance.
+    answers(model, "redis.pcall('time', 'x') return redis.pcall('set', KEYS[1], 'w')", &Reply::ok());
+    answers(
+        model,
+        "redis.call('time') redis.replicate_commands() return redis.pcall('set', KEYS[1], 'w')",
+        &Reply::ok(),
+    );
+    answers(
+        model,
+        "redis.call('time') redis.pcall('set', KEYS[1], 1) return redis.replicate_commands()",
+        &Reply::Integer(1),
+    );
+    answers(model, "redis.pcall('lpush', KEYS[1], 'v') return redis.replicate_commands()", &Reply::NilBulk);
+    answers(model, "return redis.replicate_commands()", &Reply::Integer(1));
+    for call in ["redis.set_repl()", "redis.set_repl(99)", "redis.set_repl(redis.REPL_ALL)"] {
+        ended(model, call, &format!("@user_script:1: {NOT_YET} "));
+    }
+    answers(
+        model,
+        "local ok, e = pcall(function() redis.set_repl(1) end) return {e}",
+        &Reply::Array(vec![bulk(NOT_YET)]),
+    );
+    answers(model, "redis.replicate_commands() redis.set_repl(0) return 1", &Reply::Integer(1));
+    send(model, ME, &words("HSET h b 1 a 2 c 0"), &Reply::Integer(3));
+    send(model, ME, &words("SADD s z y x 10 9"), &Reply::Integer(5));
+    let in_order = |elements: &[&str]| Reply::Array(elements.iter().map(|element| bulk(element)).collect());
+    for (call, elements) in [
+        ("'hkeys', 'h'", &["a", "b", "c"][..]),
+        ("'hvals', 'h'", &["0", "1", "2"]),
+        ("'smembers', 's'", &["10", "9", "x", "y", "z"]),
+        ("'sdiff', 's', 'absent'", &["10", "9", "x", "y", "z"]),
+        ("'keys', '*'", &["h", "k", "s"]),
+    ] {
+        answers(model, &format!("return redis.call({call})"), &in_order(elements));
+        let first =
+            format!("local r = redis.call({call}) redis.call('set', 'first', r[1]) return redis.call('del', 'first')");
+        answers(model, &first, &Reply::Integer(1));
+    }
+    let disorder = Outcome::reply(&Reply::Array(["x", "y", "z", "10", "9"].map(bulk).to_vec())).replies.to_vec();
+    let line = eval("return redis.call('smembers', 's')", &[], &[]);
+    let line: Vec<&[u8]> = line.iter().map(Vec::as_slice).collect();
+    assert!(model.step(ME, &line, &Outcome::reply(&disorder[0]), NOW).is_err());
+}
+
+//= SPEC.md#eval
+//# [EVAL-31] (file) While `lua-replicate-commands` is `no`, as a configuration file sets it and DEBUG LUA-ALWAYS-REPLICATE-COMMANDS with 0 (and with another number `yes`), a script that has not called `redis.replicate_commands` before its first command flagged `write` MUST be propagated as it came, once and if it changed anything, in place of what its commands propagate.
+//# [EVAL-35] (file) A script one of whose commands propagates something else than it came as, for example SPOP, XADD with `*` or EXPIRE, MUST be propagated as EVAL-28 and EVAL-29 say in place of EVAL-31.
+#[test]
+fn scripts_are_propagated_as_they_came_where_that_is_configured() {
+    let model = &mut whole_scripts();
+    let one = Reply::Integer(1);
+    let both = |lines: &[&str]| {
+        let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
+        (lines.clone(), lines)
+    };
+    let itself = |script: &str| both(&[&format!("EVAL {script} 0")]);
+    let writes = "redis.call('set', 'a', '1') redis.call('select', 1) redis.call('set', 'b', '1') return 1";
+    assert_eq!(handed_on(model, writes, &one), itself(writes));
+    for script in [
+        "redis.call('get', 'a') return 1",
+        "redis.call('del', 'nokey') return 1",
+        "redis.pcall('lpush', 'a', 1) return 1",
+    ] {
+        assert_eq!(handed_on(model, script, &one), both(&[]), "{script}");
+    }
+    let publishes = "redis.call('publish', 'c', 'v') return 1";
+    assert_eq!(handed_on(model, publishes, &one), (Vec::new(), vec![format!("EVAL {publishes} 0")]));
+    let single = "redis.call('randomkey') redis.replicate_commands() redis.call('set', 'a', '1') return 1";
+    assert_eq!(handed_on(model, single, &one), both(&["MULTI", "set a 1", "EXEC"]));
+    let late = "redis.call('set', 'a', '1') redis.replicate_commands() return 1";
+    assert_eq!(handed_on(model, late, &one), itself(late));
+    // (E-146)
+    let before = "redis.call('publish', 'c', 'v') redis.replicate_commands() return 1";
+    assert_eq!(handed_on(model, before, &one), (Vec::new(), vec!["publish c v".to_owned()]));
+    // (E-144)
+    send(model, ME, &words("SADD s 1 2 3"), &Reply::Integer(3));
+    let chance = handed_on(model, "redis.call('set', 'a', '1') return redis.call('spop', 's')", &bulk("2"));
+    assert_eq!(chance, both(&["MULTI", "set a 1", "SREM s 2", "EXEC"]));
+    let (aof, replicas) = handed_on(model, "return redis.call('expire', 'a', 1)", &one);
+    assert_eq!(aof, ["MULTI", "PEXPIREAT a 1760000001000", "EXEC"]);
+    assert_eq!(replicas, ["MULTI", "expire a 1", "EXEC"]);
+
+    send(model, ME, &words("MULTI"), &Reply::ok());
+    send(model, ME, &eval(writes, &[], &[]), &Reply::status("QUEUED"));
+    send(model, ME, &words("EXEC"), &Reply::Array(vec![one.clone()]));
+    let first = model.take_propagated();
+    let names: Vec<_> =
+        std::iter::once(&first).chain(&first.further).flat_map(|piece| &piece.aof).map(|line| &line[0]).collect();
+    assert_eq!(names, [b"MULTI".as_slice(), b"EVAL", b"EXEC"]);
+
+    send(model, ME, &words("DEBUG LUA-ALWAYS-REPLICATE-COMMANDS 2"), &Reply::ok());
+    assert_eq!(handed_on(model, "redis.call('set', 'a', '1') return 1", &one), both(&["MULTI", "set a 1", "EXEC"]));
+}
+
+//= SPEC.md#evalsha
+//# [EVALSHA-3] (file) EVALSHA that EVAL-31 has propagated MUST be propagated as EVAL with the script's text, or if it changed nothing as SCRIPT LOAD, unless it has been so since the server started, the last SCRIPT FLUSH and the last rewrite of the AOF began.
+#[test]
+fn the_text_of_a_script_is_propagated_until_it_is_known() {
+    let model = &mut whole_scripts();
+    let load = |script: &str| vec![b"SCRIPT".to_vec(), b"LOAD".to_vec(), script.as_bytes().to_vec()];
+    let run = |model: &mut Model, script: &str, reply: Reply| {
+        send(model, ME, &evalsha(script), &reply);
+        let piece = model.take_propagated();
+        assert!(!piece.unspecified);
+        (piece.aof, piece.replicas)
+    };
+    let both = |line: Vec<Vec<u8>>| (vec![line.clone()], vec![line]);
+    let (writes, reads) = ("return redis.call('set', 'a', '1')", "return redis.call('del', 'nokey')");
+    let sends = "return redis.call('publish', 'c', 'v')";
+    for script in [writes, reads, sends] {
+        send(model, ME, &load(script), &bulk(&digest(script)));
+    }
+    assert_eq!(run(model, writes, Reply::ok()), both(eval(writes, &[], &[])).clone());
+    assert_eq!(run(model, writes, Reply::ok()), both(evalsha(writes)));
+    assert_eq!(run(model, reads, Reply::Integer(0)), both(load(reads)));
+    assert_eq!(run(model, reads, Reply::Integer(0)), (Vec::new(), Vec::new()));
+    // (E-146)
+    assert_eq!(run(model, sends, Reply::Integer(0)), (vec![load(sends)], vec![eval(sends, &[], &[])]));
+    let started = Reply::status("Background append only file rewriting started");
+    send(model, ME, &words("BGREWRITEAOF"), &started);
+    assert_eq!(run(model, writes, Reply::ok()), both(eval(writes, &[], &[])));
+    send(model, ME, &words("SCRIPT FLUSH"), &Reply::ok());
+    send(model, ME, &load(writes), &bulk(&digest(writes)));
+    assert_eq!(run(model, writes, Reply::ok()), both(eval(writes, &[], &[])));
+    // Until a rewrite that waits has begun nobody knows who knows what.
+    send(model, ME, &words("BGREWRITEAOF"), &Reply::status("Background append only file rewriting scheduled"));
+    send(model, ME, &evalsha(writes), &Reply::ok());
+    assert!(model.take_propagated().unspecified);
+    send(model, ME, &words("BGREWRITEAOF"), &started);
+    assert_eq!(run(model, writes, Reply::ok()), both(eval(writes, &[], &[])));
+}
+
 //= SPEC.md#script
 //# [SCRIPT-3] (wire) SCRIPT FLUSH MUST forget all scripts and answer `+OK`.
 // [SCRIPT-1] [SCRIPT-2] [SCRIPT-4] [SCRIPT-5] [SCRIPT-6] [SCRIPT-7] [EVALSHA-1] [EVALSHA-2] [EVAL-2] [EVAL-3] [EVAL-4] [EVAL-6] [EVAL-7]

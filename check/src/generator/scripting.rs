@@ -199,6 +199,9 @@ impl Swarm {
     }
 
     fn statement(&self, choice: &mut impl Choice, view: &impl View, draft: &mut Draft) {
+        if self.script_turns > 0 && choice.ratio(1, 5) {
+            return self.of_chance(choice, draft);
+        }
         match choice.below(if draft.depth > 1 { 10 } else { 18 }) {
             0..=2 => {
                 let call = self.call(choice, view, draft, false);
@@ -288,6 +291,33 @@ impl Swarm {
                 draft.line("while n < 3 do");
                 draft.line(&format!(" if redis.pcall('rpoplpush', {key}, {key}) then n = n + 1 else n = 5 end"));
                 draft.line("end");
+            }
+        }
+    }
+
+    /// A statement that means something else where scripts are propagated as they came.
+    fn of_chance(&self, choice: &mut impl Choice, draft: &mut Draft) {
+        let key = self.some_key(choice, draft);
+        match choice.below(8) {
+            0 => draft.line("redis.call('time')"),
+            1 => draft.line("redis.call('randomkey')"),
+            2 => draft.line(&format!("redis.pcall('srandmember', {key})")),
+            3 => draft.line("redis.replicate_commands()"),
+            4 => {
+                let name = draft.name();
+                draft.line(&format!("local r{name} = redis.replicate_commands()"));
+            }
+            5 => draft.line("redis.call('publish', 'channel', 'message')"),
+            _ => {
+                // The elements are given in order where that is refused, and only there the first is a known one.
+                let (sets, first) = (draft.name(), draft.name());
+                draft.line(&format!("local r{sets} = pcall(function() redis.set_repl(redis.REPL_ALL) end)"));
+                let reads = ["smembers", "hkeys", "hvals", "sunion", "sdiff", "sinter"][choice.below(6) as usize];
+                draft.line(&format!("local r{first} = redis.pcall('{reads}', {key})"));
+                let target = self.some_key(choice, draft);
+                draft.line(&format!(
+                    "if not r{sets} and r{first}[1] then redis.pcall('rpush', {target}, r{first}[1]) end"
+                ));
             }
         }
     }

@@ -551,6 +551,8 @@ impl Target for Embedded {
         }
         let mut config = self.engine.config().clone();
         config.appendonly = false;
+        // What comes as a script is to be run as its primary ran it.
+        config.lua_replicate_commands = false;
         // Its primary decides what is evicted.
         config.maxmemory = 0;
         let mut second = Self { engine: Engine::new(config, 0), ..Self::new() };

@@ -52,6 +52,8 @@ pub struct Live {
     control: Link,
     /// What [`SETTINGS`] were before.
     settings: Vec<(&'static str, Vec<u8>)>,
+    /// Scripts were propagated as they came (`lua-replicate-commands no`), which CONFIG does not tell.
+    propagated_scripts: bool,
     /// The server was empty, or may be flushed: without this nothing of it is ever changed.
     ours: bool,
     /// Server's clock minus ours, milliseconds.
@@ -71,6 +73,7 @@ impl Live {
             next: 0,
             control,
             settings: Vec::new(),
+            propagated_scripts: false,
             ours: false,
             clock_offset_ms: 0,
             sent_ms: 0,
@@ -90,6 +93,9 @@ impl Live {
                 live.settings.push((name, value.clone()));
             }
         }
+        // This is refused to scripts that are propagated as they came.
+        let reply = live.ask(&["EVAL", "return redis.set_repl(redis.REPL_ALL)", "0"])?;
+        live.propagated_scripts = matches!(reply, Reply::Error(line) if is_refused_for_single_commands(&line));
         live.stream_habits = live.find_stream_habits()?;
         Ok(live)
     }
@@ -211,6 +217,11 @@ impl Live {
     }
 }
 
+/// Does the error say that `redis.replicate_commands` was to be called before?
+fn is_refused_for_single_commands(line: &[u8]) -> bool {
+    String::from_utf8_lossy(line).contains("redis.replicate_commands()")
+}
+
 /// Is it what MONITOR shows of our own connection?
 fn is_our_own(reply: &Reply) -> bool {
     let Reply::Status(line) = reply else { return false };
@@ -228,6 +239,7 @@ impl Target for Live {
         for words in [
             &["FLUSHALL"][..],
             &["DEBUG", "SET-ACTIVE-EXPIRE", "1"],
+            &["DEBUG", "LUA-ALWAYS-REPLICATE-COMMANDS", "1"],
             &["CONFIG", "RESETSTAT"],
             &["SLOWLOG", "RESET"],
             &["LATENCY", "RESET"],
@@ -353,6 +365,9 @@ impl Drop for Live {
         }
         // Nothing more can be done about a server that does not answer any more.
         let _ = self.ask(&["FLUSHALL"]);
+        if self.propagated_scripts {
+            let _ = self.ask(&["DEBUG", "LUA-ALWAYS-REPLICATE-COMMANDS", "0"]);
+        }
         for (name, value) in std::mem::take(&mut self.settings) {
             let request = [b"CONFIG".as_slice(), b"SET", name.as_bytes(), &value].into_iter().collect();
             let _ = self.ask_request(&request);

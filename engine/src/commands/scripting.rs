@@ -1,6 +1,7 @@
 //! EVAL, EVALSHA, SCRIPT.
 
 use super::{Context, Refusal, unknown_subcommand};
+use crate::faults::{self, Fault};
 use crate::number::parse_i64;
 use crate::propagation::Targets;
 use crate::resp::Args;
@@ -32,17 +33,20 @@ pub(crate) fn evalsha(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
     if !cx.server.scripting.knows(&sha) {
         return Err(NO_SCRIPT);
     }
-    let dirty = cx.server.dirty;
     let handed_on = scripting::run(cx, &sha, args.between(3, 3 + keys), args.from(3 + keys))?;
-    if handed_on == HandedOn::Itself
+    if let HandedOn::Itself(targets) = handed_on
+        && !faults::is(Fault::ScriptNameIsNotExplained)
         && let Some(text) = cx.server.scripting.text_to_hand_on(&sha)
     {
         // Who hears of it for the first time does not know the script by its name.
-        if cx.server.dirty == dirty {
-            cx.propagate_instead(Targets::ALL, &[b"SCRIPT", b"LOAD", &text]);
-        } else {
-            let rest: Vec<&[u8]> = args.iter().skip(2).collect();
-            cx.propagate_instead(Targets::ALL, &[&[b"EVAL".as_slice(), &text], rest.as_slice()].concat());
+        cx.server.propagation.reset();
+        for (target, runs) in [(Targets::AOF, targets.aof), (Targets::REPLICAS, targets.replicas)] {
+            if runs {
+                let rest: Vec<&[u8]> = args.iter().skip(2).collect();
+                cx.propagate_instead(target, &[&[b"EVAL".as_slice(), &text], rest.as_slice()].concat());
+            } else {
+                cx.propagate_instead(target, &[b"SCRIPT", b"LOAD", &text]);
+            }
         }
     }
     Ok(())

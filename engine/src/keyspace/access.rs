@@ -10,7 +10,7 @@ use crate::commands::Context;
 use crate::config::Config;
 use crate::lru;
 use crate::object::{NewString, ObjectMut, ObjectRef};
-use crate::propagation::Targets;
+use crate::propagation::{Cause, Targets};
 use crate::resp::Reply;
 use crate::state::Server;
 use crate::structures::key_entry::Payload;
@@ -107,7 +107,7 @@ impl Server {
     /// Hands on that a key is over.
     pub(crate) fn hand_on_removal(&mut self, db: usize, key: &[u8]) {
         let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-        self.hand_on(Targets::ALL, db, [name, key].into_iter());
+        self.hand_on_for(Cause::Expiry, Targets::ALL, db, [name, key].into_iter());
     }
 
     /// Stores a collection under a key that is known to be absent; an empty one is dropped. Who waits for the key is

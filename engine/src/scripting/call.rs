@@ -11,7 +11,7 @@ use crate::commands::table::{self, COMMANDS};
 use crate::commands::{self, Command, Context};
 use crate::faults::{self, Fault};
 use crate::number::format_f64;
-use crate::propagation::Targets;
+use crate::propagation::{Cause, Held, Targets};
 use crate::resp::{Output, OwnedArgs};
 
 /// A script that runs, as its calls see it.
@@ -115,13 +115,14 @@ impl Running<'_, '_> {
     fn run(&mut self, lua: &Lua, index: usize) -> mlua::Result<Result<Value, Failure>> {
         let command = &COMMANDS[index];
         let state = self.state;
-        let handed_on = if state.replicates_effects.get() { state.targets.get() } else { Targets::NONE };
+        let handed_on = state.targets.get();
         if handed_on != Targets::NONE && state.wrote.get() {
             self.begin_wrapping();
         }
         let cx = &mut *self.cx;
         cx.server.propagation.reset();
         cx.server.propagation.allowed = handed_on;
+        let before = cx.server.propagation.held.as_ref().map_or(0, Vec::len);
         std::mem::swap(&mut cx.client.output, &mut self.output);
         let mode = std::mem::replace(&mut cx.client.reply_mode, ReplyMode::On);
         let last = cx.client.last_command;
@@ -139,7 +140,17 @@ impl Running<'_, '_> {
             cx.client.output.insert(end, &lines);
         }
         cx.server.propagation.allowed = Targets::ALL;
-        let sorted = command.has(table::SORT_FOR_SCRIPT) && !state.replicates_effects.get();
+        if let Some(held) = &cx.server.propagation.held {
+            let came = |held: &Held| {
+                held.cause != Cause::Command
+                    || held.command.arguments.iter().map(Vec::as_slice).eq(self.arguments.as_args().iter())
+            };
+            let new = held.get(before..).unwrap_or_default();
+            state.rewritten.set(state.rewritten.get() || !new.iter().all(came));
+        }
+        let sorted = command.has(table::SORT_FOR_SCRIPT)
+            && !state.replicates_effects.get()
+            && !faults::is(Fault::ScriptGetsUnsortedElements);
         let answered = self.answer(lua, sorted);
         self.output.clear_kept();
         Ok(match answered? {
@@ -172,7 +183,7 @@ impl Running<'_, '_> {
         }
         if !self.state.wrapped.get() && self.cx.client.transaction.is_none() {
             self.state.wrapped.set(true);
-            self.cx.server.hand_on(Targets::ALL, self.db, [&b"MULTI"[..]].into_iter());
+            self.cx.server.hand_on_for(Cause::Wrapping, Targets::ALL, self.db, [&b"MULTI"[..]].into_iter());
         }
     }
 }

@@ -9,7 +9,7 @@ use super::slow::Patience;
 use super::{Sha, raise, reply};
 use crate::commands::{self, Context, Refusal};
 use crate::faults::{self, Fault};
-use crate::propagation::Targets;
+use crate::propagation::{Cause, Held, Targets};
 use crate::resp::{Args, Output, OwnedArgs};
 
 /// How a script is handed on.
@@ -17,8 +17,8 @@ use crate::resp::{Args, Output, OwnedArgs};
 pub(crate) enum HandedOn {
     /// By what its commands did, which has been done.
     Effects,
-    /// As the command that ran it.
-    Itself,
+    /// As the command that ran it, to those whom its commands would have been handed on to.
+    Itself(Targets),
 }
 
 /// Runs a script that is known, with these keys and arguments, and writes its reply.
@@ -30,10 +30,11 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
     };
     let function = script.function.clone();
     let state = &environment.state;
-    state.begin(scripting.replicates_effects, cx.server.config.loglevel);
+    // What comes as a script from a file came as one from whoever wrote it.
+    let replicates_effects = scripting.replicates_effects && !cx.server.loading;
+    state.begin(replicates_effects, cx.server.config.loglevel);
+    cx.server.propagation.held = (!replicates_effects).then(Vec::new);
     let db = cx.client.db;
-    let dirty = cx.server.dirty;
-    cx.server.propagation.withheld = Targets::NONE;
     let began_us = cx.server.clock.now_us;
     let out_of_memory = cx.server.was_short_of_memory();
     let lua = &environment.lua;
@@ -91,17 +92,27 @@ pub(crate) fn run(cx: &mut Context<'_>, sha: &Sha, keys: Args<'_>, arguments: Ar
         Err(error) => write_error(cx, sha, &raise::words(&error)),
     }
     if wrapped {
-        cx.server.hand_on(Targets::ALL, db, [&b"EXEC"[..]].into_iter());
+        cx.server.hand_on_for(Cause::Wrapping, Targets::ALL, db, [&b"EXEC"[..]].into_iter());
     }
     cx.server.propagation.reset();
-    if state.replicates_effects.get() {
+    let held = cx.server.propagation.held.take().unwrap_or_default();
+    let by_effects =
+        state.replicates_effects.get() || state.rewritten.get() && !faults::is(Fault::ScriptChanceIsRepeated);
+    let mut targets = Targets::NONE;
+    for Held { cause, command } in held {
+        if by_effects || cause == Cause::Expiry {
+            let arguments = command.arguments.iter().map(Vec::as_slice);
+            cx.server.hand_on_for(cause, command.targets, command.db, arguments);
+        } else if cause == Cause::Command {
+            targets = targets.or(command.targets);
+        }
+    }
+    if by_effects {
         cx.server.propagation.nothing();
         return Ok(HandedOn::Effects);
     }
-    if cx.server.dirty == dirty && cx.server.propagation.withheld != Targets::NONE {
-        cx.propagate_as_it_came(cx.server.propagation.withheld);
-    }
-    Ok(HandedOn::Itself)
+    cx.propagate_as_it_came(targets);
+    Ok(HandedOn::Itself(targets))
 }
 
 fn write_error(cx: &mut Context<'_>, sha: &Sha, text: &[u8]) {

@@ -17,6 +17,8 @@ pub(super) struct ScriptState {
     pub(super) took_chance: Cell<bool>,
     /// The script's effects are handed on, and not the script.
     pub(super) replicates_effects: Cell<bool>,
+    /// A command handed on something else than it came as, so that the script done again could do something else.
+    pub(super) rewritten: Cell<bool>,
     /// To whom the effects are handed on.
     pub(super) targets: Cell<Targets>,
     /// MULTI was handed on, so EXEC will be.
@@ -41,6 +43,7 @@ impl Default for ScriptState {
             wrote: Cell::new(false),
             took_chance: Cell::new(false),
             replicates_effects: Cell::new(true),
+            rewritten: Cell::new(false),
             targets: Cell::new(Targets::ALL),
             wrapped: Cell::new(false),
             killed: Cell::new(false),
@@ -59,6 +62,7 @@ impl ScriptState {
         self.wrote.set(false);
         self.took_chance.set(false);
         self.replicates_effects.set(replicates_effects);
+        self.rewritten.set(false);
         self.targets.set(Targets::ALL);
         self.wrapped.set(false);
         self.killed.set(false);

@@ -6,7 +6,7 @@ use super::value::{Value, number_text, passes_unchanged};
 use super::{SCRIPTS, run};
 use crate::allowed::Allowed;
 use crate::clause::Clause;
-use crate::commands;
+use crate::commands::{self, Command};
 use crate::propagation::Propagated;
 use crate::reply::{Bytes, Reply};
 use crate::span::Outcome;
@@ -32,8 +32,14 @@ impl Meaning<'_> {
                     Some(command) if !command.takes(words.len()) => {
                         Some("Wrong number of args calling Redis command From Lua script")
                     }
-                    Some(command) if command.flags.split(' ').any(|flag| flag == "noscript") => {
-                        Some("This Redis command is not allowed from scripts")
+                    Some(command) if command.has("noscript") => Some("This Redis command is not allowed from scripts"),
+                    Some(command) if self.is_too_late_to_write(command) => {
+                        self.model.witness(Clause::EVAL_32);
+                        Some(
+                            "Write commands not allowed after non deterministic commands. Call \
+                             redis.replicate_commands() at the start of your script in order to switch to single \
+                             commands replication mode.",
+                        )
                     }
                     Some(command) if self.lacks_memory(command.flags) => {
                         let text = format!("@user_script: {line}: -{REFUSED}");
@@ -44,7 +50,8 @@ impl Meaning<'_> {
                         };
                     }
                     Some(command) => {
-                        self.begin_if_due(command.flags.starts_with("write"));
+                        self.repl.took_chance |= command.has("random");
+                        self.begin_if_due(command.has("write"));
                         None
                     }
                 };
@@ -84,6 +91,11 @@ impl Meaning<'_> {
             }
         }
         Ok(Ok(words))
+    }
+
+    /// Whether a command writes where that could depend on chance. [EVAL-32]
+    fn is_too_late_to_write(&self, command: &Command) -> bool {
+        command.has("write") && self.repl.took_chance && !self.repl.by_effects
     }
 
     /// Puts MULTI before what the next command propagates, if it is due now. [EVAL-28]
@@ -128,6 +140,15 @@ impl Meaning<'_> {
                 flat(allowed, &mut ways);
             }
         }
+        let sorts = !self.repl.by_effects
+            && words
+                .first()
+                .and_then(|name| commands::find(name))
+                .is_some_and(|command| command.has("sort_for_script"));
+        if sorts {
+            self.model.witness(Clause::EVAL_33);
+            ways = ways.into_iter().map(sorted).collect();
+        }
         let exact: Option<Vec<Reply>> = ways.iter().map(run::exactly).collect();
         let reply = match exact {
             Some(replies) => self.answers.choose(replies),
@@ -144,7 +165,7 @@ impl Meaning<'_> {
                         if let (false, Some(world)) = (changes, worlds.pop()) {
                             let untold = Outcome { replies: &[], closed: false };
                             self.model.commit(SCRIPTS, words, world, &untold, self.span);
-                            self.keep_piece();
+                            self.keep_piece(words);
                         }
                         return Ok(Answer::Untold(number));
                     }
@@ -155,13 +176,15 @@ impl Meaning<'_> {
         let verdict = judged.map_err(Stop::Deviates)?;
         self.verdict.erratum = self.verdict.erratum.or(verdict.erratum);
         self.verdict.unspecified |= verdict.unspecified;
-        self.keep_piece();
+        self.keep_piece(words);
         Ok(Answer::Told(reply))
     }
 
     /// What the command that was executed propagates is a piece of what the script does.
-    fn keep_piece(&mut self) {
+    fn keep_piece(&mut self, words: &[&[u8]]) {
         let mut piece = std::mem::take(&mut self.model.propagated);
+        let came = |command: &Vec<Bytes>| command.iter().map(Vec::as_slice).eq(words.iter().copied());
+        self.repl.rewritten |= !piece.aof.iter().chain(&piece.replicas).all(came);
         self.direct(&mut piece);
         self.pieces.push(piece);
     }
@@ -174,6 +197,27 @@ impl Meaning<'_> {
         if !self.repl.to_replicas {
             piece.replicas.clear();
         }
+    }
+}
+
+/// The elements that a script is given in the order of their bytes, as far as they are known. [EVAL-33]
+fn sorted(allowed: Allowed) -> Allowed {
+    match allowed {
+        Allowed::AnyOrder(mut elements) | Allowed::Exactly(Reply::Array(mut elements)) => {
+            elements.sort_by(|one, other| bytes_of(one).cmp(bytes_of(other)));
+            Allowed::Exactly(Reply::Array(elements))
+        }
+        Allowed::Between { must, may } if may.is_empty() => {
+            Allowed::Exactly(Reply::Array(must.into_iter().map(Reply::Bulk).collect()))
+        }
+        other => other,
+    }
+}
+
+fn bytes_of(element: &Reply) -> &[u8] {
+    match element {
+        Reply::Bulk(bytes) => bytes,
+        _ => b"",
     }
 }
 

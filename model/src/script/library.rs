@@ -2,6 +2,7 @@
 
 use super::meaning::{Meaning, Stop};
 use super::value::{Beyond, Key, Value, number_text};
+use crate::clause::Clause;
 use crate::server::sha1;
 
 /// How long a string may get.
@@ -88,7 +89,17 @@ impl Meaning<'_> {
         match (name, arguments.as_slice()) {
             ("redis.call", _) => Ok(vec![self.redis_call(&arguments, true, line)?]),
             ("redis.pcall", _) => Ok(vec![self.redis_call(&arguments, false, line)?]),
-            ("redis.replicate_commands", _) => one(Value::Boolean(!self.repl.wrote)),
+            ("redis.replicate_commands", _) => {
+                self.model.witness(Clause::EVAL_34);
+                self.repl.by_effects |= !self.repl.wrote;
+                one(Value::Boolean(!self.repl.wrote))
+            }
+            ("redis.set_repl", _) if !self.repl.by_effects => {
+                self.model.witness(Clause::EVAL_32);
+                let text = "You can set the replication behavior only after turning on single commands replication \
+                            with redis.replicate_commands().";
+                Err(self.raise(text, line))
+            }
             ("redis.set_repl", [Value::Number(flags)]) => {
                 match *flags {
                     0.0 | 1.0 | 2.0 | 3.0 => {

@@ -31,7 +31,7 @@ impl From<Beyond> for Stop {
     }
 }
 
-/// Where what the commands of a script propagate goes. [EVAL-28] [EVAL-30]
+/// How what a script does is propagated. [EVAL-28] [EVAL-30] [EVAL-31]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Replication {
     pub(super) to_aof: bool,
@@ -40,6 +40,12 @@ pub(super) struct Replication {
     pub(super) wrote: bool,
     /// MULTI was put before.
     pub(super) began: bool,
+    /// By what its commands propagate, and not as it came. [EVAL-31]
+    pub(super) by_effects: bool,
+    /// A command flagged `random` was called. [EVAL-32]
+    pub(super) took_chance: bool,
+    /// A command was propagated as other commands than it came. [EVAL-35]
+    pub(super) rewritten: bool,
 }
 
 /// A script that runs.
@@ -80,13 +86,22 @@ impl<'m> Meaning<'m> {
         let texts = |words: &[Bytes]| words.iter().cloned().map(Value::Text).collect::<Vec<Value>>();
         let keys = tables.list(texts(&script.keys));
         let arguments = tables.list(texts(&script.arguments));
+        let repl = Replication {
+            to_aof: true,
+            to_replicas: true,
+            wrote: false,
+            began: false,
+            by_effects: model.server.replicates_effects,
+            took_chance: false,
+            rewritten: false,
+        };
         Self {
             model,
             script,
             span,
             tables,
             answers,
-            repl: Replication { to_aof: true, to_replicas: true, wrote: false, began: false },
+            repl,
             out_of_memory: None,
             db,
             queued,

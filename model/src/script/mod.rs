@@ -17,6 +17,7 @@ mod reader;
 mod run;
 mod syntax;
 mod value;
+mod whole;
 mod words;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use crate::plan::{Change, Plan, Propagation, Refusal};
 use crate::reply::{Bytes, Reply};
 use crate::server::{ServerChange, help, sha1, unknown_subcommand};
 use syntax::Block;
+pub(crate) use whole::PropagatedScripts;
 
 /// Who the commands of scripts come from.
 pub(crate) const SCRIPTS: ClientId = ClientId(u64::MAX);
@@ -167,6 +169,7 @@ impl Model {
     /// The answer to a script that the model cannot read tells whether it is kept. [EVAL-6] [EVAL-7]
     pub(crate) fn learn_script(&mut self, text: Bytes, reply: Option<&Reply>) {
         if !reply.is_some_and(is_refusal) {
+            self.server.propagated_scripts.doubt(name_of(&text));
             self.keep_script(text);
         }
     }

@@ -12,6 +12,7 @@ use crate::keyspace::{Entry, Fate, Slot};
 use crate::observe::Observation;
 use crate::plan::{Change, Expiry, Plan, Refusal};
 use crate::reply::Reply;
+use crate::server::ServerChange;
 use crate::value::{Encoding, Kind, StringValue, Value};
 
 const NO_KEY: &str = "ERR no such key";
@@ -58,7 +59,11 @@ pub(crate) fn debug(call: &Call<'_>) -> Result<Plan, Refusal> {
         (b"log", [_]) => Ok(Plan::ok(Clause::DEBUG_21)),
         (b"structsize", []) => Ok(Plan::new(Clause::DEBUG_22, bulk_text("words of `name:size`"))),
         (b"change-repl-id", []) => Ok(Plan::ok(Clause::DEBUG_23)),
-        (b"lua-always-replicate-commands", [_]) => Ok(Plan::ok(Clause::DEBUG_24)),
+        (b"lua-always-replicate-commands", [number]) => {
+            call.cite(Clause::EVAL_31);
+            let effects = ServerChange::ReplicateEffects(begins_with_nonzero(number));
+            Ok(Plan::ok(Clause::DEBUG_24).with(Change::Server(effects)))
+        }
         // What ends the process may be refused, and what follows if it is not is beyond the model.
         (b"segfault" | b"panic" | b"assert" | b"restart" | b"crash-and-recover" | b"stringmatch-test", _) => {
             Ok(Plan::new(Clause::DEBUG_25, Allowed::Unspecified(Clause::DEBUG_25)))
@@ -67,14 +72,22 @@ pub(crate) fn debug(call: &Call<'_>) -> Result<Plan, Refusal> {
     }
 }
 
+/// Whether the integer that a text begins with, as `atoi` of C reads it, is another one than 0.
+fn begins_with_nonzero(text: &[u8]) -> bool {
+    let digits = text.trim_ascii_start();
+    let digits = digits.strip_prefix(b"-").or_else(|| digits.strip_prefix(b"+")).unwrap_or(digits);
+    digits.iter().take_while(|byte| byte.is_ascii_digit()).any(|&byte| byte != b'0')
+}
+
 /// [DEBUG-3]
 fn entry<'a>(call: &Call<'a>, key: &[u8]) -> Result<&'a Entry, Refusal> {
     call.ghosts(key).next().ok_or_else(|| Refusal::new(Clause::DEBUG_3, NO_KEY))
 }
 
-/// DEBUG looks behind expiry, so whether an expired key is still there cannot be told.
+/// DEBUG looks behind expiry, so whether an expired key is still there cannot be told, nor which of several states it shows.
 fn is_uncertain(call: &Call<'_>, key: &[u8]) -> bool {
-    call.model.keyspace.slot(call.db(), key).is_some_and(|slot| slot.fate(call.span) != Fate::Alive)
+    let uncertain = |slot: &Slot| matches!(slot, Slot::Open(_)) || slot.fate(call.span) != Fate::Alive;
+    call.model.keyspace.slot(call.db(), key).is_some_and(uncertain)
 }
 
 /// [DEBUG-2] [DEBUG-4]

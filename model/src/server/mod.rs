@@ -22,7 +22,7 @@ mod standalone;
 mod time;
 
 use crate::reply::Bytes;
-use crate::script::Kept;
+use crate::script::{Kept, PropagatedScripts};
 use crate::shared::Shared;
 use crate::thresholds::Thresholds;
 
@@ -60,6 +60,10 @@ pub struct Server {
     pub slowlog: Slowlog,
     /// The scripts that are kept, by their SHA-1. [EVAL-7]
     pub(crate) scripts: Shared<Kept>,
+    /// Scripts are propagated as what their commands propagate, and not as they came (`lua-replicate-commands`). [EVAL-31]
+    pub(crate) replicates_effects: bool,
+    /// The scripts whose text was propagated because EVALSHA ran them. [EVALSHA-3]
+    pub(crate) propagated_scripts: Shared<PropagatedScripts>,
     /// No event's latency was sampled, for sure. [LATENCY-5]
     pub has_no_samples: bool,
 }
@@ -73,6 +77,8 @@ impl Default for Server {
             counters: Counters::default(),
             slowlog: Slowlog::default(),
             scripts: Shared::default(),
+            replicates_effects: true,
+            propagated_scripts: Shared::default(),
             has_no_samples: false,
         }
     }
@@ -89,6 +95,8 @@ pub enum ServerChange {
     KeepScript(Bytes),
     /// All scripts are forgotten. [SCRIPT-3]
     ForgetScripts,
+    /// Scripts are propagated as what their commands propagate from now on, or as they came. [EVAL-31]
+    ReplicateEffects(bool),
     /// All samples of latency are dropped while none are taken. [LATENCY-5]
     ResetSamples,
 }
@@ -100,7 +108,11 @@ impl Server {
             ServerChange::ResetCounters => self.counters = Counters::default(),
             ServerChange::ResetSlowlog => self.slowlog.reset(),
             ServerChange::KeepScript(text) => crate::script::keep(&mut self.scripts, text),
-            ServerChange::ForgetScripts => self.scripts.clear(),
+            ServerChange::ForgetScripts => {
+                self.scripts.clear();
+                self.propagated_scripts.forget();
+            }
+            ServerChange::ReplicateEffects(effects) => self.replicates_effects = effects,
             ServerChange::ResetSamples => self.has_no_samples = true,
         }
     }

@@ -46,7 +46,8 @@ pub(crate) fn bgsave(call: &Call<'_>) -> Result<Plan, Refusal> {
 pub(crate) fn bgrewriteaof(_: &Call<'_>) -> Result<Plan, Refusal> {
     let begun = |word: &str| Allowed::Exactly(Reply::status(&format!("Background append only file rewriting {word}")));
     let running = Allowed::Error(b"ERR Background append only file rewriting already in progress".as_slice().into());
-    Ok(Plan::new(Clause::BGREWRITEAOF_1, either(begun("started"), either(begun("scheduled"), running))))
+    let plan = Plan::new(Clause::BGREWRITEAOF_1, either(begun("started"), either(begun("scheduled"), running)));
+    Ok(plan.with(Change::Observe(Observation::Rewriting)))
 }
 
 /// [LASTSAVE-1] [LASTSAVE-2]
