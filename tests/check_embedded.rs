@@ -13,6 +13,7 @@ use tally_check::runner::{Plan, explore, run_script};
 use tally_check::script::{Script, Step};
 use tally_check::shrink::{Budget, shrink};
 use tally_check::target::Embedded;
+use tally_model::Clause;
 
 /// How much to try: `TALLY_CASES` scales the commands of each seed, 100 being the normal amount.
 fn scaled(commands: u64) -> u64 {
@@ -20,9 +21,8 @@ fn scaled(commands: u64) -> u64 {
     (commands * cases / 100).max(100)
 }
 
-fn holds(seed: u64, families: &[Family], commands: u64) -> Coverage {
+fn holds(seed: u64, limits: Limits, commands: u64) -> Coverage {
     let profile = Version::REDIS_5_0.model(false, false);
-    let limits = Limits { families: families.to_vec(), ..Limits::default() };
     let plan = Plan { seed, limits, profile: profile.clone(), lethal: false };
     let (mut target, mut coverage) = (Embedded::new(), Coverage::default());
     let mut enough = |coverage: &Coverage| coverage.commands >= commands;
@@ -38,7 +38,7 @@ fn holds(seed: u64, families: &[Family], commands: u64) -> Coverage {
 
 #[test]
 fn the_default_mix_finds_nothing_and_reaches_every_command() {
-    let coverage = holds(0x7a11, &[], scaled(200_000));
+    let coverage = holds(0x7a11, Limits::default(), scaled(200_000));
     if coverage.commands >= 200_000 {
         // SHUTDOWN would end what is checked; each of the others is rare, and in play in some episodes only.
         let rare = [
@@ -63,7 +63,19 @@ fn the_default_mix_finds_nothing_and_reaches_every_command() {
 #[test]
 fn every_family_alone_finds_nothing() {
     for family in Family::ALL {
-        holds(0x0fa1, &[family], scaled(20_000));
+        holds(0x0fa1, Limits { families: vec![family], ..Limits::default() }, scaled(20_000));
+    }
+}
+
+/// Keys are evicted all the time, under every policy, and whatever is left is as it should be.
+#[test]
+fn an_engine_that_is_short_of_memory_finds_nothing() {
+    let coverage = holds(0x3501, Limits { short_of_memory: true, ..Limits::default() }, scaled(200_000));
+    if coverage.commands >= 200_000 {
+        for clause in [Clause::EVICTION_3, Clause::EVICTION_6, Clause::EVICTION_8, Clause::EVICTION_11, Clause::OOM_1] {
+            let count = coverage.clauses.get(&clause).map_or(0, |count| *count);
+            assert!(count > 100, "{clause:?} was met {count} times");
+        }
     }
 }
 

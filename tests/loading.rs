@@ -234,3 +234,40 @@ fn a_server_that_loads_can_be_shut_down() {
         assert!(fs::read(&path).unwrap() == file, "{name} is another one");
     }
 }
+
+//= SPEC.md#debug
+//# [DEBUG-36] (wire) While DEBUG RELOAD or LOADAOF loads, other clients MUST be answered as while a server loads its file at start.
+#[test]
+fn clients_are_answered_while_a_dataset_is_loaded_again() {
+    let folder = folder();
+    fs::write(folder.path().join("dump.rdb"), dump(MANY)).unwrap();
+    fs::write(folder.path().join("appendonly.aof"), append_only(MANY)).unwrap();
+    for (aof, how) in [("no", "RELOAD"), ("yes", "LOADAOF")] {
+        let server = Beginning::new(folder.path(), aof);
+        eventually("all of it is loaded", || server.ask(&["DBSIZE"]) == format!(":{MANY}\r\n"));
+        let mut met = false;
+        // Whoever looks away for long comes too late, so it is tried some times.
+        for _ in 0..10 {
+            let mut asker = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+            std::io::Write::write_all(&mut asker, &request(&["DEBUG", how])).unwrap();
+            asker.set_nonblocking(true).unwrap();
+            let mut answer = [0; 5];
+            let mut refused = false;
+            let ended = loop {
+                refused |= server.ask(&["GET", "key:1"]) == TEXT;
+                match asker.read(&mut answer) {
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    ended => break ended,
+                }
+            };
+            assert_eq!((ended.unwrap(), &answer), (5, b"+OK\r\n"));
+            assert_eq!(server.ask(&["GET", "key:1"]), format!("$100\r\n{}\r\n", value(1)));
+            assert_eq!(server.ask(&["DBSIZE"]), format!(":{MANY}\r\n"));
+            met |= refused;
+            if met {
+                break;
+            }
+        }
+        assert!(met, "nobody was refused during DEBUG {how}");
+    }
+}

@@ -88,7 +88,11 @@ fn finds(fault: Fault) {
     let profile = Version::REDIS_5_0.model(false, false);
     let plan = Plan {
         seed: seed(fault),
-        limits: Limits { families: families(fault), ..Limits::default() },
+        limits: Limits {
+            families: families(fault),
+            short_of_memory: format!("{fault:?}").starts_with("Eviction"),
+            ..Limits::default()
+        },
         profile: profile.clone(),
         lethal: false,
     };

@@ -109,7 +109,8 @@ pub struct Limits {
     pub families: Vec<Family>,
     /// Time costs as much as it says: no long pauses, and deadlines that need no waiting.
     pub real_time: bool,
-    /// Memory is made short in every episode, on a live server too. Whoever else uses that loses keys.
+    /// Memory is made short in every episode, on a live server too, not only in few of an engine that is nobody else's. Whoever
+    /// else uses the server loses keys.
     pub short_of_memory: bool,
     /// Names of commands that are left out, in lower case.
     pub without: Vec<&'static str>,
@@ -173,11 +174,15 @@ impl Swarm {
         if choice.ratio(1, 6) {
             config.push(("appendonly".to_owned(), "yes".to_owned()));
         }
+        let mut short_of_memory = limits.short_of_memory;
         if choice.ratio(1, 6) {
-            let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][choice.below(3) as usize];
+            let drawn = choice.below(24) as usize;
+            let policy = ["allkeys-lfu", "volatile-lru", "allkeys-lru"][drawn / 8];
             config.push(("maxmemory-policy".to_owned(), policy.to_owned()));
+            // Two episodes in a hundred. Elsewhere somebody else's keys would go.
+            short_of_memory |= drawn.is_multiple_of(8) && !limits.real_time;
         }
-        let squeezes = if limits.short_of_memory { [16, 64][choice.below(2) as usize] } else { 0 };
+        let squeezes = if short_of_memory { [16, 64][choice.below(2) as usize] } else { 0 };
         if squeezes > 0 {
             config.push(("maxmemory-policy".to_owned(), POLICIES[choice.below(8) as usize].to_owned()));
         }

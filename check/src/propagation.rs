@@ -112,10 +112,10 @@ impl Ledger {
         let due = std::mem::take(&mut self.due);
         let came = std::mem::take(&mut self.came);
         if due.iter().any(|due| due.propagated.unspecified) {
-            // What was evicted is not deleted a second time when that shows.
-            let evicted = came.iter().filter(|_| model.evicts());
-            let evicted = evicted.filter_map(|command| deletes(&(command.db, command.arguments.as_slice())));
-            self.early.extend(evicted.map(|(db, key)| (db, key.clone())));
+            // What expired or was evicted is not deleted a second time when that shows.
+            let deleted = came.iter().filter_map(|command| deletes(&(command.db, command.arguments.as_slice())));
+            let gone = deleted.filter(|(db, key)| model.evicts() || may_be_gone(model, *db, key, span));
+            self.early.extend(gone.map(|(db, key)| (db, key.clone())));
             return Ok(());
         }
         let early = self.early.clone();

@@ -2,7 +2,7 @@
 
 use crate::aof::append::Next as FileStep;
 use crate::aof::rewrite::{ParentEnds, Pipe, PipeEvent};
-use crate::client::Client;
+use crate::client::{Client, Waiting};
 use crate::commands::{self, transactions};
 use crate::config::Config;
 use crate::cron;
@@ -89,6 +89,17 @@ impl Engine {
     #[must_use]
     pub fn runs_script_of(&self, client: ClientId) -> bool {
         self.server.scripting.slow == Some(client)
+    }
+
+    /// Whether a command of this client goes on while others are served: its script, or the loading that it asked for.
+    /// Its connection is left alone until that is over.
+    #[must_use]
+    pub fn is_busy_for(&self, client: ClientId) -> bool {
+        let loads = || {
+            let waiting = self.server.clients.get(client).and_then(|client| client.waiting);
+            matches!(waiting, Some(Waiting::Reload { saving: false } | Waiting::LoadAof))
+        };
+        self.runs_script_of(client) || self.server.loading && loads()
     }
 
     /// Room to read the client's bytes into; [`Event::Input`] must be handled before another client's room is asked

@@ -163,6 +163,10 @@ pub enum Fault {
     ClientKillReachesItself,
     /// Lines of MONITOR name the first database, whichever the client works in.
     ClientMonitorForgetsDatabase,
+    /// Under `volatile-random` any key may be evicted.
+    EvictionTakesAnyKey,
+    /// An eviction is not handed on.
+    EvictionIsNotPropagated,
     /// What the child of a rewrite did not get is not appended to its file.
     RewriteDropsRest,
     /// A rewritten file is renamed before what was appended to it is durable.
@@ -274,6 +278,8 @@ pub const ALL: &[Fault] = &[
     Fault::ClientUnblockIsAnError,
     Fault::ClientKillReachesItself,
     Fault::ClientMonitorForgetsDatabase,
+    Fault::EvictionTakesAnyKey,
+    Fault::EvictionIsNotPropagated,
 ];
 
 /// Those of saving, appending, rewriting and loading that only a crash, a failing disk or a child shows.

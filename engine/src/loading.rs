@@ -60,7 +60,7 @@ impl Engine {
         let kind = if aof {
             Kind::Aof(Box::new(AofLoad::begin(server, source)))
         } else {
-            Kind::Dump(Box::new(SnapshotLoad::begin(server, source, LoadedAs::Dump)?))
+            Kind::Dump(Box::new(SnapshotLoad::begin(server, source, LoadedAs::Dump)?.of_length(length)))
         };
         server.loading = true;
         server.loading_progress = Some(Progress { started_s: server.clock.unix_s(), total: length, loaded: 0 });

@@ -169,7 +169,7 @@ impl Model {
         let failed = stopped || matches!(outcome.replies, [] | [Reply::Error(_)]);
         let counts_frequency = self.server.counts_frequency();
         for position in spec.used_keys(command) {
-            if let Some(entry) = self.keyspace.entry_mut(db, command[position]) {
+            for entry in self.keyspace.entries_mut(db, command[position]) {
                 entry.access.used(span, failed, counts_frequency);
             }
         }

@@ -102,17 +102,34 @@ impl Delivery {
     }
 }
 
-/// The longest of some continuations, of which what is not in all others is optional.
+/// One list that holds each of some continuations in its order, of which what is not in all is optional.
 fn merged(base: &[Due], continuations: Vec<&[Due]>) -> Vec<Due> {
-    let text = |due: &Due| format!("{due:?}");
-    let mut all = base.to_vec();
-    let Some(longest) = continuations.iter().max_by_key(|continuation| continuation.len()) else { return all };
-    for due in *longest {
-        let everywhere =
-            continuations.iter().all(|continuation| continuation.iter().any(|other| text(other) == text(due)));
-        all.push(Due { optional: due.optional || !everywhere, ..due.clone() });
+    /// What is due, how it reads, and in how many of the continuations it is.
+    struct Shared {
+        due: Due,
+        text: String,
+        count: usize,
     }
-    all
+    let count = continuations.len();
+    let mut all: Vec<Shared> = Vec::new();
+    for continuation in continuations {
+        let mut place = 0;
+        for due in continuation {
+            // Whether it must come is no matter of what it is.
+            let text = format!("{:?}", Due { optional: false, ..due.clone() });
+            match all[place..].iter().position(|shared| shared.text == text) {
+                Some(further) => {
+                    place += further;
+                    all[place].count += 1;
+                    all[place].due.optional |= due.optional;
+                }
+                None => all.insert(place, Shared { due: due.clone(), text, count: 1 }),
+            }
+            place += 1;
+        }
+    }
+    let optional = |shared: Shared| Due { optional: shared.due.optional || shared.count < count, ..shared.due };
+    base.iter().cloned().chain(all.into_iter().map(optional)).collect()
 }
 
 impl Model {
@@ -142,6 +159,7 @@ impl Model {
             if event == b"evicted" {
                 clause = Clause::NOTIFY_5;
                 self.tell_of_eviction(db, &key);
+                self.tell_former_listener(begun, db, &key);
             } else {
                 self.expire(db, &key, false);
             }

@@ -8,14 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::allowed::Allowed;
 use crate::clause::Clause;
-use crate::client::Touched;
+use crate::client::{ClientId, Touched};
 use crate::commands;
 use crate::delivery::Manner;
 use crate::deviation::{Deviation, DeviationKind};
-use crate::keyspace::{Entry, Slot};
+use crate::due::Due;
+use crate::keyspace::{Entry, Fate, Slot};
 use crate::model::Model;
 use crate::reply::{Bytes, Reply};
-use crate::span::Outcome;
+use crate::span::{Outcome, Span};
 
 /// What a policy can evict while there is a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +81,9 @@ pub(crate) struct Eviction {
     deleted: Option<Keys>,
     /// Keys that may have been evicted and may still be told of.
     doubted: Keys,
+    /// Who changed its subscriptions, and sent all commands since, with those that it had before: what its own commands
+    /// evicted it was told by these or by those of now.
+    former: Option<(ClientId, BTreeSet<Bytes>, Vec<Bytes>)>,
 }
 
 impl Model {
@@ -99,12 +103,32 @@ impl Model {
     }
 
     /// A client's command comes: it may evict keys before anything else is done about it. [EVICTION-1] [EVICTION-2]
-    pub(crate) fn doubt_before(&mut self, command: &[&[u8]]) {
-        if self.evicts()
-            && command.first().and_then(|name| commands::find(name)).is_some_and(|spec| spec.takes(command.len()))
-        {
+    pub(crate) fn doubt_before(&mut self, client: ClientId, command: &[&[u8]]) {
+        if !self.evicts() {
+            return;
+        }
+        self.note_former_listener(client, command);
+        if command.first().and_then(|name| commands::find(name)).is_some_and(|spec| spec.takes(command.len())) {
             self.doubt_evictable();
         }
+    }
+
+    fn note_former_listener(&mut self, client: ClientId, command: &[&[u8]]) {
+        let own = self.eviction.former.take().filter(|(of, ..)| *of == client);
+        let name = command.first().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+        // EXEC may execute any of the others.
+        let changes = name.ends_with(b"subscribe") || name == b"exec";
+        self.eviction.former = match (own, self.clients.get(&client)) {
+            (None, Some(listener)) if changes => Some((client, listener.channels.clone(), listener.patterns.clone())),
+            (Some((_, mut channels, mut patterns)), Some(listener)) if changes => {
+                channels.extend(listener.channels.iter().cloned());
+                patterns.extend(listener.patterns.iter().cloned());
+                patterns.sort();
+                patterns.dedup();
+                Some((client, channels, patterns))
+            }
+            (own, _) => own,
+        };
     }
 
     /// Keys may be evicted now. [EVICTION-1] [EVICTION-3]
@@ -119,7 +143,7 @@ impl Model {
             _ => Clause::EVICTION_5,
         });
         let told = effects.events.asks_for(b'e');
-        let Eviction { deleted, doubted } = &mut self.eviction;
+        let Eviction { deleted, doubted, .. } = &mut self.eviction;
         for (&number, db) in &mut self.keyspace.databases {
             let deleted_here = match deleted {
                 Some(deleted) => match deleted.get(&number) {
@@ -153,17 +177,19 @@ impl Model {
     }
 
     /// A command was refused for lack of memory, so that no key is left that can be evicted. [EVICTION-1] [OOM-1]
-    pub(crate) fn lose_evictable(&mut self, outcome: &Outcome<'_>) -> Result<(), Box<Deviation>> {
+    pub(crate) fn lose_evictable(&mut self, outcome: &Outcome<'_>, span: Span) -> Result<(), Box<Deviation>> {
         let evicts = self.server.config.effects().evicts;
+        // One whose deadline may have passed went for that, or goes when it is looked for.
+        let could_go = |entry: &Entry| evicts.can_take(entry) && entry.fate(span) == Fate::Alive;
         let mut lost: Vec<(usize, Bytes)> = Vec::new();
         for (&number, db) in &mut self.keyspace.databases {
             for (key, slot) in &mut db.keys {
                 match &mut **slot {
                     // Where deletions are told of, this one was not deleted.
-                    Slot::Known(entry) if evicts.can_take(entry) => return Err(Self::could_evict(outcome)),
+                    Slot::Known(entry) if could_go(entry) => return Err(Self::could_evict(outcome)),
                     Slot::Known(_) => {}
                     Slot::Open(states) => {
-                        states.retain(|state| !state.as_ref().is_some_and(|entry| evicts.can_take(entry)));
+                        states.retain(|state| !state.as_ref().is_some_and(could_go));
                         if states.iter().all(Option::is_none) {
                             lost.push((number, key.clone()));
                         }
@@ -203,6 +229,27 @@ impl Model {
         // Others were told as early, before what the command sends.
         let manner = Manner { early: true, ..Manner::surely(Clause::NOTIFY_5) };
         self.notify(db, key, (b'e', "evicted"), manner);
+    }
+
+    /// What is due from this place on tells of an eviction. One who changed its subscriptions meanwhile may have been told by
+    /// those of before.
+    pub(crate) fn tell_former_listener(&mut self, begun: usize, db: usize, key: &[u8]) {
+        let Some((client, channels, patterns)) = self.eviction.former.clone() else { return };
+        let mut due = self.delivery.due.split_off(begun);
+        let own = due.iter_mut().filter(|due| due.client == client);
+        own.for_each(|due| due.optional = true);
+        let publications: Vec<(Bytes, Bytes)> = self.publications(db, key, (b'e', "evicted")).collect();
+        for (channel, message) in &publications {
+            let messages: Vec<Reply> = self.messages(&channels, &patterns, channel, message).collect();
+            for message in messages {
+                if !due.iter().any(|due| due.client == client && due.admits(&message, self.profile.errors)) {
+                    let allowed = Allowed::Exactly(message);
+                    let (early, optional) = (true, true);
+                    due.push(Due { client, clause: Clause::NOTIFY_5, allowed, closes: false, early, optional });
+                }
+            }
+        }
+        self.delivery.due.append(&mut due);
     }
 
     /// Commands that need memory may be refused. [OOM-1]

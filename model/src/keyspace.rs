@@ -207,6 +207,17 @@ impl Keyspace {
         }
     }
 
+    /// A key's entry in each of the states that it may be in.
+    pub(crate) fn entries_mut(&mut self, db: usize, key: &[u8]) -> impl Iterator<Item = &mut Entry> {
+        let slot = self.databases.get_mut(&db).and_then(|db| db.keys.get_mut(key));
+        let (known, open) = match slot.map(|slot| &mut **slot) {
+            Some(Slot::Known(entry)) => (Some(entry), None),
+            Some(Slot::Open(states)) => (None, Some(states)),
+            None => (None, None),
+        };
+        known.into_iter().chain(open.into_iter().flatten().flatten())
+    }
+
     /// Removes a key and answers what was known of it.
     pub fn take_slot(&mut self, db: usize, key: &[u8]) -> Option<Slot> {
         self.databases.get_mut(&db)?.keys.remove(key).map(Shared::into_inner)

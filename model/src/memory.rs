@@ -35,10 +35,11 @@ impl Model {
         }
     }
 
-    /// A command was refused before it was looked at, so that all it did was to use up CLIENT REPLY SKIP and to spoil a
-    /// transaction. [MULTI-3]
-    pub(crate) fn note_refusal(&mut self, client: ClientId) {
+    /// A command was refused before it was looked at, so that all it did was to be its client's last, to use up CLIENT REPLY
+    /// SKIP and to spoil a transaction. [MULTI-3] [CLIENT-7]
+    pub(crate) fn note_refusal(&mut self, client: ClientId, command: &[&[u8]]) {
         let Some(client) = self.clients.get_mut(&client) else { return };
+        client.last_command = command.first().and_then(|name| commands::find(name)).map(|spec| spec.name);
         if client.replies == Replies::SkipNext {
             client.replies = Replies::On;
         }

@@ -239,19 +239,25 @@ impl Model {
 
     /// Publishes an event, where it is asked for. [NOTIFY-1]
     pub(crate) fn notify(&mut self, db: usize, key: &[u8], event: (u8, &str), manner: Manner) {
+        for (channel, message) in self.publications(db, key, event) {
+            self.publish(&channel, &message, manner);
+        }
+    }
+
+    /// The channels that tell of an event, and what they tell. [NOTIFY-1]
+    pub(crate) fn publications(
+        &self,
+        db: usize,
+        key: &[u8],
+        (class, name): (u8, &str),
+    ) -> impl Iterator<Item = (Bytes, Bytes)> + use<> {
         let flags = self.server.config.effects().events;
-        let (class, name) = event;
-        if !flags.asks_for(class) {
-            return;
-        }
-        if flags.keyspace {
-            let mut channel = format!("__keyspace@{db}__:").into_bytes();
-            channel.extend(key);
-            self.publish(&channel, name.as_bytes(), manner);
-        }
-        if flags.keyevent {
-            self.publish(format!("__keyevent@{db}__:{name}").as_bytes(), key, manner);
-        }
+        let asked = flags.asks_for(class);
+        let keyspace = (asked && flags.keyspace)
+            .then(|| ([format!("__keyspace@{db}__:").as_bytes(), key].concat(), name.as_bytes().to_vec()));
+        let keyevent =
+            (asked && flags.keyevent).then(|| (format!("__keyevent@{db}__:{name}").into_bytes(), key.to_vec()));
+        keyspace.into_iter().chain(keyevent)
     }
 
     /// A key is removed because its deadline has passed; `doubtful` if the command that found it may not have looked.

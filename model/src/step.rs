@@ -98,11 +98,11 @@ impl Model {
             self.release(client);
             return Ok(Verdict::default());
         }
-        self.doubt_before(command);
+        self.doubt_before(client, command);
         if self.was_refused_for_memory(client, command, outcome) {
             self.witness(Clause::OOM_1);
-            self.lose_evictable(outcome)?;
-            self.note_refusal(client);
+            self.lose_evictable(outcome, span)?;
+            self.note_refusal(client, command);
             return Ok(Verdict::default());
         }
         let mut verdict = if self.executes_transaction(client, command, outcome) {
@@ -383,6 +383,7 @@ impl Model {
         let before: Vec<Option<Slot>> = keys.iter().map(|(db, key)| self.keyspace.slot(*db, key).cloned()).collect();
         let touched_before = self.touched();
         let delivery = self.delivery.clone();
+        let slowlog = self.server.slowlog.clone();
         let mut states: Vec<Vec<Option<Entry>>> = vec![Vec::new(); keys.len()];
         let mut touched: Vec<Vec<(ClientId, Touched)>> = Vec::new();
         let mut deliveries = Vec::new();
@@ -395,6 +396,8 @@ impl Model {
             }
             self.set_touched(&touched_before);
             self.delivery = delivery.clone();
+            // It is logged once, in whichever of the worlds.
+            self.server.slowlog = slowlog.clone();
             self.commit(client, command, world, outcome, span);
             last_born = last_born.max(self.keyspace.next_born);
             touched.push(self.touched());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tally_engine::{Effect, Engine, Event, FileEffect, FileId, IoFailure, SnapshotMode};
 
 use crate::child::{Child, Work};
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, LoadFailure};
 use crate::{files, limits, logging, rewrite};
 
 /// A path as the configuration holds it.
@@ -69,8 +69,11 @@ impl EventLoop {
             Effect::Rewrite => self.start_rewrite(engine),
             Effect::StopRewrite => self.stop_child(Work::Rewrite),
             Effect::Reload { aof } => {
-                let result = self.load(engine, aof);
-                self.tell(engine, Event::Reloaded { result });
+                let result = self.reload(engine, aof);
+                // Else it was not loaded to its end, and nobody is left to be told.
+                if self.exit.is_none() {
+                    self.tell(engine, Event::Reloaded { result });
+                }
             }
             Effect::RewriteConfig => {
                 let result = self.rewrite_config(engine).map_err(|error| files::failure(&error));
@@ -224,18 +227,14 @@ impl EventLoop {
         }
     }
 
-    /// Loads the dump or the AOF into the emptied dataset.
-    pub(crate) fn load(&mut self, engine: &mut Engine, aof: bool) -> Result<(), IoFailure> {
+    /// Loads the dump or the AOF in the place of the dataset.
+    fn reload(&mut self, engine: &mut Engine, aof: bool) -> Result<(), IoFailure> {
         let config = engine.config();
         let name = path(if aof { &config.appendfilename } else { &config.dbfilename });
-        let mut file = File::open(&name).map_err(|error| files::failure(&error))?;
-        if aof {
-            let loaded = engine.load_aof(&mut self.world, &mut file);
-            loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
-        } else {
-            let loaded = engine.load_rdb(&mut self.world, &mut file);
-            loaded.map(drop).map_err(|error| IoFailure { errno: 0, text: error.to_string() })
-        }
+        self.load_while_serving(engine, aof, &name).map_err(|failure| match failure {
+            LoadFailure::Io(error) => files::failure(&error),
+            LoadFailure::File(error) => IoFailure { errno: 0, text: error.to_string() },
+        })
     }
 
     /// Replaces the configuration file as a whole, so that a crash leaves the old one or the new one.

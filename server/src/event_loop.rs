@@ -47,9 +47,9 @@ const BYTES_AT_ONCE: usize = 1024 * 1024;
 /// Pieces of output given to the kernel in one call.
 const SLICES: usize = 64;
 
-/// Why the dataset is not there at start.
+/// Why a file was not loaded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartLoadError {
+pub(crate) enum LoadFailure {
     #[error("{}", crate::files::failure(.0).text)]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -177,25 +177,29 @@ impl EventLoop {
         }
     }
 
-    /// Loads a file of `length` bytes at start, and serves clients after each step, most of whom are told that it loads.
-    /// An effect that ends the process ends this too.
+    /// Loads a file, and serves clients after each step, most of whom are told that it loads. An effect that ends the
+    /// process ends this too.
     pub(crate) fn load_while_serving(
         &mut self,
         engine: &mut Engine,
         aof: bool,
         name: &Path,
-        length: u64,
-    ) -> Result<(), StartLoadError> {
+    ) -> Result<(), LoadFailure> {
         let source = File::open(name)?;
-        let mut events = Events::with_capacity(EVENTS);
+        let length = source.metadata()?.len();
         let mut loading = engine.begin_loading(self, source, aof, length)?;
-        while self.exit.is_none() && engine.load_step(self, &mut loading)? {
-            self.execute_effects(engine);
-            self.wait_for(&mut events, Duration::ZERO)?;
-            self.serve(engine, &events);
-            self.tell(engine, Event::BatchEnd);
-        }
-        Ok(())
+        // A signal ends the process at once meanwhile.
+        signals::set_loading(true);
+        let loaded = loop {
+            match engine.load_step(self, &mut loading) {
+                Ok(true) if self.serve_others(engine) == Busy::Stop => break Ok(()),
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            }
+        };
+        signals::set_loading(false);
+        loaded
     }
 
     /// Hands an event to the engine and executes what it leaves.
@@ -337,7 +341,7 @@ impl EventLoop {
                 return;
             };
             let client = connection.client;
-            if engine.runs_script_of(client) {
+            if engine.is_busy_for(client) {
                 return self.continue_later(slot);
             }
             let room = engine.input_buffer(client);
@@ -394,7 +398,7 @@ impl EventLoop {
             if connection.blocked {
                 return;
             }
-            if engine.runs_script_of(connection.client) {
+            if engine.is_busy_for(connection.client) {
                 return self.continue_later(slot);
             }
             let mut slices = [IoSlice::new(&[]); SLICES];

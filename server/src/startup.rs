@@ -224,10 +224,8 @@ fn load(server: &mut EventLoop, engine: &mut Engine) -> Result<(), Fatal> {
     if aof && length == 0 {
         return Ok(());
     }
-    signals::set_loading(true);
     let began = Instant::now();
-    let loaded = server.load_while_serving(engine, aof, &name, length);
-    signals::set_loading(false);
+    let loaded = server.load_while_serving(engine, aof, &name);
     if server.exit.is_some() {
         return Ok(());
     }

@@ -14,6 +14,7 @@
 use super::{Db, below};
 use crate::client::Client;
 use crate::config::{Config, MaxmemoryPolicy};
+use crate::faults::{self, Fault};
 use crate::lru;
 use crate::propagation::Targets;
 use crate::state::Server;
@@ -151,6 +152,9 @@ impl Server {
         let policy = self.config.maxmemory_policy;
         match policy {
             MaxmemoryPolicy::NoEviction => None,
+            MaxmemoryPolicy::VolatileRandom if faults::is(Fault::EvictionTakesAnyKey) => {
+                self.choose_at_random(MaxmemoryPolicy::AllkeysRandom)
+            }
             MaxmemoryPolicy::AllkeysRandom | MaxmemoryPolicy::VolatileRandom => self.choose_at_random(policy),
             _ => self.choose_best(policy),
         }
@@ -225,7 +229,9 @@ impl Server {
 
     fn evict_key(&mut self, world: &mut dyn World, current: &mut Client, db: usize, key: &[u8]) {
         let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
-        self.hand_on(Targets::ALL, db, [name, key].into_iter());
+        if !faults::is(Fault::EvictionIsNotPropagated) {
+            self.hand_on(Targets::ALL, db, [name, key].into_iter());
+        }
         let is_timed = self.config.latency_monitor_threshold > 0;
         if is_timed {
             self.clock.advance(world);

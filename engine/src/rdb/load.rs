@@ -21,6 +21,8 @@ use crate::world::{Busy, World};
 
 /// A step ends with the record that reaches so many bytes: meanwhile nobody is served.
 const STEP: u64 = 2 * 1024 * 1024;
+/// Bytes that a key takes in a file at least: its type, its length and a value.
+const LEAST_ENTRY: u64 = 3;
 /// Longest idle time that an object's bits can say, seconds: half the clock's range. [RESTORE-13]
 const MAX_IDLE_SECONDS: u64 = (lru::LRU_MAX / 2) as u64;
 
@@ -84,6 +86,8 @@ struct Destination {
     database: usize,
     /// How many keys it is said to get, a hint.
     expected: usize,
+    /// For how many keys tables may still be made on the word of a file: no more than the file can hold.
+    room: usize,
     /// Keys of that database on their way into it.
     arrivals: Arrivals<KeyEntry, Origin>,
     kind: LoadedAs,
@@ -115,7 +119,16 @@ impl<R: Read> SnapshotLoad<R> {
         };
         let fresh = server.keyspace.empty_twin();
         let arrivals = Arrivals::new();
-        Ok(Self { reader, destination: Destination { fresh, database: 0, expected: 0, arrivals, kind, report } })
+        Ok(Self {
+            reader,
+            destination: Destination { fresh, database: 0, expected: 0, room: 0, arrivals, kind, report },
+        })
+    }
+
+    /// Tells how many bytes the source has, so that hints of it can be believed.
+    pub(crate) fn of_length(mut self, length: u64) -> Self {
+        self.destination.room = usize::try_from(length / LEAST_ENTRY).unwrap_or(usize::MAX);
+        self
     }
 
     /// Bytes read so far.
@@ -168,7 +181,7 @@ impl<R: Read> SnapshotLoad<R> {
                     })?;
                 }
                 Some(Record::ResizeDb { keys, .. }) => {
-                    destination.expected = usize::try_from(keys).unwrap_or(usize::MAX);
+                    destination.expect(usize::try_from(keys).unwrap_or(usize::MAX));
                 }
                 Some(Record::Aux { .. } | Record::SlotInfo { .. }) => {}
             }
@@ -201,6 +214,17 @@ impl<R: Read> SnapshotLoad<R> {
 }
 
 impl Destination {
+    /// Notes how many keys the database is said to get. Where the file is long enough for them, its table gets their size
+    /// at once; otherwise it follows what really comes.
+    fn expect(&mut self, keys: usize) {
+        self.expected = keys;
+        let table = &mut self.fresh.db_mut(self.database).keys;
+        if keys <= self.room && table.is_empty() {
+            self.room -= keys;
+            table.reserve(keys, 0);
+        }
+    }
+
     /// Adds a key that has waited for its turn.
     fn admit(&mut self, arrived: Arrived<KeyEntry, Origin>) -> Result<(), RdbError> {
         let Arrived { hash, node, note: Origin { expiry, offset, value_type } } = arrived;

@@ -13,6 +13,7 @@ use super::{RdbError, RdbErrorKind, value_type as ty};
 use crate::config::Config;
 use crate::faults::{self, Fault};
 use crate::number::{I64_TEXT_MAX, parse_f64};
+use crate::structures::DecodeError;
 use crate::structures::dict::HashKey;
 use crate::structures::intset::Intset;
 use crate::structures::listpack::Listpack;
@@ -21,8 +22,8 @@ use crate::structures::ziplist::Ziplist;
 use crate::structures::zipmap;
 use crate::values::zset::NoZset;
 use crate::values::{
-    Collection, ELEMENT_MAX, FillingHash, FillingSet, FillingZset, Hash, HashLimits, List, Set, SetLimits, Zset,
-    ZsetLimits,
+    Collection, ELEMENT_MAX, FillingHash, FillingSet, FillingZset, Hash, HashLimits, List, NoHash, Set, SetLimits,
+    Zset, ZsetLimits,
 };
 
 /// Lengths of a score's text that mean something else: not a number, and the infinities.
@@ -121,13 +122,7 @@ impl<R: Read> Source<'_, R> {
     }
 
     fn ziplist(&mut self) -> Result<Ziplist, RdbError> {
-        self.packed(|bytes| {
-            Ziplist::from_bytes(bytes).map_err(|error| RdbErrorKind::Structure {
-                structure: "ziplist",
-                at: error.offset as u64,
-                reason: error.reason.to_string(),
-            })
-        })
+        self.packed(|bytes| Ziplist::from_bytes(bytes).map_err(no_ziplist))
     }
 
     fn listpack(&mut self) -> Result<Listpack, RdbError> {
@@ -266,29 +261,17 @@ impl<R: Read> Source<'_, R> {
         hash.finish().map_err(|offset| self.twice(offset))
     }
 
+    /// [RDBVAL-4] [LOADENC-4]
     fn hash_of_ziplist(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
-        let offset = self.input.offset();
-        let ziplist = self.ziplist()?;
-        self.packed_hash(offset, ziplist, holding)
+        let hash = self.packed(|bytes| Hash::from_bytes(bytes).map_err(no_ziplist)?.map_err(no_hash))?;
+        Ok(within_limits(hash, holding))
     }
 
     fn hash_of_listpack(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
         let offset = self.input.offset();
         let ziplist = self.listpack_as_ziplist()?;
-        self.packed_hash(offset, ziplist, holding)
-    }
-
-    /// [RDBVAL-4] [LOADENC-4]
-    fn packed_hash(&self, offset: u64, ziplist: Ziplist, holding: &Holding) -> Result<Hash, RdbError> {
-        if !ziplist.len().is_multiple_of(2) {
-            return Err(self.input.error(offset, RdbErrorKind::Odd(ziplist.len() as u64)));
-        }
-        let hash = Hash::from_ziplist(ziplist);
-        let mut hash = hash.ok_or_else(|| self.input.error(offset, RdbErrorKind::DuplicateMember))?;
-        if hash.len() > holding.hash.entries {
-            hash.make_table(holding.hash.hash_key);
-        }
-        Ok(hash)
+        let hash = Hash::from_bytes(ziplist.as_bytes()).map_err(no_ziplist).and_then(|hash| hash.map_err(no_hash));
+        Ok(within_limits(hash.map_err(|kind| self.input.error(offset, kind))?, holding))
     }
 
     fn hash_of_zipmap(&mut self, holding: &Holding) -> Result<Hash, RdbError> {
@@ -334,29 +317,45 @@ impl<R: Read> Source<'_, R> {
         score.ok_or_else(|| self.input.error(offset, RdbErrorKind::Score))
     }
 
+    /// [RDBVAL-5] [LOADENC-6]
     fn zset_of_ziplist(&mut self, holding: &Holding) -> Result<Zset, RdbError> {
-        let offset = self.input.offset();
-        let ziplist = self.ziplist()?;
-        self.packed_zset(offset, ziplist, holding)
+        self.packed(|bytes| Zset::from_bytes(bytes, &holding.zset).map_err(no_ziplist)?.map_err(no_zset))
     }
 
     fn zset_of_listpack(&mut self, holding: &Holding) -> Result<Zset, RdbError> {
         let offset = self.input.offset();
         let ziplist = self.listpack_as_ziplist()?;
-        self.packed_zset(offset, ziplist, holding)
+        let zset = Zset::from_ziplist(ziplist, &holding.zset);
+        zset.map_err(|trouble| self.input.error(offset, no_zset(trouble)))
     }
+}
 
-    /// [RDBVAL-5] [LOADENC-6]
-    fn packed_zset(&self, offset: u64, ziplist: Ziplist, holding: &Holding) -> Result<Zset, RdbError> {
-        let entries = ziplist.len() as u64;
-        Zset::from_ziplist(ziplist, &holding.zset).map_err(|trouble| {
-            let kind = match trouble {
-                NoZset::Odd => RdbErrorKind::Odd(entries),
-                NoZset::Score => RdbErrorKind::Score,
-                NoZset::Order => RdbErrorKind::Order,
-                NoZset::Twice => RdbErrorKind::DuplicateMember,
-            };
-            self.input.error(offset, kind)
-        })
+fn no_ziplist(error: DecodeError) -> RdbErrorKind {
+    RdbErrorKind::Structure { structure: "ziplist", at: error.offset as u64, reason: error.reason.to_owned() }
+}
+
+/// [RDBVAL-4]
+fn no_hash(trouble: NoHash) -> RdbErrorKind {
+    match trouble {
+        NoHash::Odd(entries) => RdbErrorKind::Odd(entries as u64),
+        NoHash::Twice => RdbErrorKind::DuplicateMember,
     }
+}
+
+/// [RDBVAL-5]
+fn no_zset(trouble: NoZset) -> RdbErrorKind {
+    match trouble {
+        NoZset::Odd(entries) => RdbErrorKind::Odd(entries as u64),
+        NoZset::Score => RdbErrorKind::Score,
+        NoZset::Order => RdbErrorKind::Order,
+        NoZset::Twice => RdbErrorKind::DuplicateMember,
+    }
+}
+
+/// A hash that was packed, a table if it has too many fields. [LOADENC-4]
+fn within_limits(mut hash: Hash, holding: &Holding) -> Hash {
+    if hash.len() > holding.hash.entries {
+        hash.make_table(holding.hash.hash_key);
+    }
+    hash
 }

@@ -11,16 +11,21 @@
 //! A match copies from what is already decompressed, `o + 1` bytes back (1..8192). It may overlap its own output:
 //! distance 1 repeats one byte. The block carries no length; whoever stores it stores both lengths beside it.
 //!
-//! The compressor is greedy: it remembers the last place of each hash of three bytes, takes the match it finds there,
+//! The compressor is greedy: it remembers the last place of each hash of four bytes, takes the match it finds there,
 //! and gives up as soon as the output would pass the caller's limit. The decompressor is total: whatever the input, it
 //! returns a value, reads nothing beyond the input and writes nothing beyond the promised length.
+
+use std::ops::Range;
 
 use crate::faults::{self, Fault};
 
 /// Longest run of literals that one control byte announces.
 const MAX_LITERALS: usize = 32;
-/// Shortest copy that is worth two bytes.
+/// Shortest copy that there is.
 const MIN_MATCH: usize = 3;
+/// Shortest copy that the compressor looks for. Shorter ones would save a byte, but end runs of literals that cost one
+/// each, and so make blocks no smaller.
+const SOUGHT: usize = 4;
 /// Longest copy of one item.
 const MAX_MATCH: usize = 264;
 /// Furthest a copy may reach back.
@@ -29,12 +34,18 @@ const MAX_DISTANCE: usize = 8192;
 const MAX_EXPANSION: usize = MAX_MATCH / 3;
 /// Bytes that are copied at once where it does not matter what comes behind an item.
 const STRIDE: usize = 16;
+/// Bytes that the compressor needs behind its limit: it writes a whole run of literals before it sees that it is too long.
+const MARGIN: usize = 2 * MAX_LITERALS;
 
 /// Places that the compressor remembers.
 const PLACES: usize = 1 << 12;
-/// For inputs that are shorter than this: clearing the whole table would take longer than they do.
+/// For inputs that are shorter than [`MEDIUM`] and [`SHORT`]: clearing the whole table would take longer than they do.
+const PLACES_OF_MEDIUM: usize = 1 << 10;
 const PLACES_OF_SHORT: usize = 1 << 8;
+const MEDIUM: usize = 1 << 12;
+const SHORT: usize = 1 << 8;
 
+const _: () = assert!(MEDIUM <= MAX_DISTANCE, "only in large inputs a distance can be too long");
 const _: () = assert!(MAX_DISTANCE == 1 << 13, "a distance is 13 bits");
 const _: () = assert!(MAX_MATCH == 7 + 255 + 2, "a long match is its three bits, its byte and two");
 
@@ -75,114 +86,152 @@ pub enum LzfError {
     },
 }
 
-/// The three bytes at a place, where there are three.
+/// As many bytes of a place as the shortest copy that is sought has.
 #[inline]
-fn three_at(input: &[u8], at: usize) -> u32 {
-    match input[at..] {
-        [a, b, c, d, ..] => u32::from_le_bytes([a, b, c, d]) & 0xFF_FFFF,
-        [a, b, c] => u32::from_le_bytes([a, b, c, 0]),
-        _ => unreachable!("three bytes are left"),
-    }
+fn word_at(input: &[u8], at: usize) -> Option<u32> {
+    input.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
 }
 
-/// Which of so many places, a power of two, three bytes are remembered in.
+/// Which of so many places, a power of two, four bytes are remembered in.
 #[inline]
-fn hash<const SIZE: usize>(three: u32) -> usize {
-    (three.wrapping_mul(0x9E37_79B1) >> (32 - SIZE.trailing_zeros())) as usize
+fn hash<const SIZE: usize>(word: u32) -> usize {
+    (word.wrapping_mul(0x27D4_EB2F) >> (32 - SIZE.trailing_zeros())) as usize
 }
 
-/// How many bytes two pieces have in common at their beginning.
-#[inline]
-fn common(one: &[u8], other: &[u8]) -> usize {
-    let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
-    for (place, (one, other)) in ones.iter().zip(others).enumerate() {
+/// How many bytes from `at` on are those from `earlier` on, `most` at most, which exist.
+#[inline(always)]
+fn common(input: &[u8], earlier: usize, at: usize, most: usize) -> usize {
+    let mut found = 0;
+    while found < most {
+        let words = (input[earlier + found..].first_chunk(), input[at + found..].first_chunk());
+        let (Some(one), Some(other)) = words else {
+            // The last bytes of the input.
+            while found < most && input[earlier + found] == input[at + found] {
+                found += 1;
+            }
+            return found;
+        };
         let difference = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
         if difference != 0 {
-            return 8 * place + (difference.trailing_zeros() / 8) as usize;
+            return most.min(found + (difference.trailing_zeros() / 8) as usize);
         }
+        found += 8;
     }
-    let whole = 8 * ones.len().min(others.len());
-    whole + one[whole..].iter().zip(&other[whole..]).take_while(|(one, other)| one == other).count()
+    most
 }
 
 /// Appends the compressed form of `input` to `output` when it fits into `limit` bytes; otherwise leaves `output` as it
 /// was and answers `false`.
 pub fn compress(input: &[u8], limit: usize, output: &mut Vec<u8>) -> bool {
-    if input.len() < PLACES_OF_SHORT {
-        compress_remembering::<PLACES_OF_SHORT>(input, limit, output)
-    } else {
-        compress_remembering::<PLACES>(input, limit, output)
-    }
+    let start = output.len();
+    // Never longer than all of it as literals, and those of a limit that no input reaches need no room.
+    let room = limit.min(input.len() + input.len() / MAX_LITERALS + 1);
+    output.resize(start + room + MARGIN, 0);
+    let place = &mut output[start..];
+    let written = match input.len() {
+        0..SHORT => compress_remembering::<PLACES_OF_SHORT>(input, room, place),
+        SHORT..MEDIUM => compress_remembering::<PLACES_OF_MEDIUM>(input, room, place),
+        _ => compress_remembering::<PLACES>(input, room, place),
+    };
+    output.truncate(start + written.unwrap_or(0));
+    written.is_some()
 }
 
-fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &mut Vec<u8>) -> bool {
-    let start = output.len();
-    let mut last_seen = [u32::MAX; SIZE];
+/// Writes the compressed form into `output`, which has [`MARGIN`] bytes more than the limit; answers its length.
+fn compress_remembering<const SIZE: usize>(input: &[u8], limit: usize, output: &mut [u8]) -> Option<usize> {
+    // A place that was not filled yet is the input's beginning, which is looked at like any other.
+    let mut last_seen = [0u32; SIZE];
+    let mut written = 0;
     let mut literals_from = 0;
-    let mut at = 0;
-    while at + MIN_MATCH <= input.len() {
-        let three = three_at(input, at);
-        let slot = &mut last_seen[hash::<SIZE>(three)];
+    let mut at = 1;
+    while let Some(word) = word_at(input, at) {
+        let slot = &mut last_seen[hash::<SIZE>(word)];
         let candidate = *slot as usize;
         // Inputs beyond 4 GiB do not occur (strings end at 512 MB); their tail would merely go uncompressed.
-        *slot = u32::try_from(at).unwrap_or(u32::MAX);
-        let matched = if candidate < at && at - candidate <= MAX_DISTANCE && three_at(input, candidate) == three {
-            let most = MAX_MATCH.min(input.len() - at);
-            MIN_MATCH + common(&input[candidate + MIN_MATCH..], &input[at + MIN_MATCH..at + most])
-        } else {
-            0
-        };
-        if matched == 0 {
+        *slot = at as u32;
+        let same = word_at(input, candidate) == Some(word);
+        let distance = at - candidate;
+        if !same || SIZE == PLACES && distance > MAX_DISTANCE {
             at += 1;
             // Hopeless input is given up early: literals alone already cost more than allowed.
             if at - literals_from > limit {
-                break;
+                return None;
             }
             continue;
         }
-        push_literals(&input[literals_from..at], output);
-        push_match(matched, at - candidate, output);
-        if output.len() - start > limit {
-            break;
+        let most = MAX_MATCH.min(input.len() - at) - SOUGHT;
+        let matched = SOUGHT + common(input, candidate + SOUGHT, at + SOUGHT, most);
+        written = push_literals(input, literals_from..at, output, written, limit)?;
+        written += push_match(matched, distance, &mut output[written..]);
+        if written > limit {
+            return None;
         }
-        // The last positions inside the match are remembered too, so that a following repetition is found.
+        // The last position inside the match is remembered too, so that a following repetition is found.
         let end = at + matched;
-        for inner in end.saturating_sub(2).max(at + 1)..end {
-            if inner + MIN_MATCH <= input.len() {
-                last_seen[hash::<SIZE>(three_at(input, inner))] = u32::try_from(inner).unwrap_or(u32::MAX);
-            }
+        if let Some(word) = word_at(input, end - 1) {
+            last_seen[hash::<SIZE>(word)] = (end - 1) as u32;
         }
         at = end;
         literals_from = end;
     }
-    if output.len() - start + (input.len() - literals_from) <= limit {
-        push_literals(&input[literals_from..], output);
-        if output.len() - start <= limit {
-            return true;
+    written = push_literals(input, literals_from..input.len(), output, written, limit)?;
+    (written <= limit).then_some(written)
+}
+
+/// Writes an array.
+#[inline]
+fn put<const BYTES: usize>(place: &mut [u8], at: usize, bytes: [u8; BYTES]) {
+    // An array is moved in a register, a slice of the same length by a call.
+    let Some(target) = place[at..].first_chunk_mut() else { panic!("{BYTES} bytes at {at} of {}", place.len()) };
+    *target = bytes;
+}
+
+/// Writes the first `run` bytes of `from`, as many as one item announces. What stands behind them, up to the length of
+/// the longest run, has no meaning afterwards.
+#[inline(always)]
+fn put_run(from: &[u8], run: usize, place: &mut [u8], at: usize) {
+    match (from.first_chunk::<STRIDE>(), from.first_chunk::<MAX_LITERALS>()) {
+        (Some(bytes), _) if run <= STRIDE => put(place, at, *bytes),
+        (_, Some(bytes)) => put(place, at, *bytes),
+        _ => place[at..at + run].copy_from_slice(&from[..run]),
+    }
+}
+
+/// Writes these bytes as runs; answers where they end, nothing when that is far beyond the limit.
+#[inline(always)]
+fn push_literals(
+    input: &[u8],
+    mut bytes: Range<usize>,
+    output: &mut [u8],
+    mut written: usize,
+    limit: usize,
+) -> Option<usize> {
+    while !bytes.is_empty() {
+        let run = bytes.len().min(MAX_LITERALS);
+        if written > limit {
+            return None;
         }
+        output[written] = (run - 1) as u8;
+        put_run(&input[bytes.start..], run, output, written + 1);
+        written += 1 + run;
+        bytes.start += run;
     }
-    output.truncate(start);
-    false
+    Some(written)
 }
 
+/// Writes an item that copies; answers how many bytes it takes.
 #[inline]
-fn push_literals(bytes: &[u8], output: &mut Vec<u8>) {
-    for run in bytes.chunks(MAX_LITERALS) {
-        output.push((run.len() - 1) as u8);
-        output.extend_from_slice(run);
-    }
-}
-
-#[inline]
-fn push_match(length: usize, distance: usize, output: &mut Vec<u8>) {
+fn push_match(length: usize, distance: usize, output: &mut [u8]) -> usize {
     debug_assert!((MIN_MATCH..=MAX_MATCH).contains(&length));
     debug_assert!((1..=MAX_DISTANCE).contains(&distance));
     let back = distance - 1;
     let code = length - 2;
     if code < 7 {
-        output.extend_from_slice(&[((code << 5) | (back >> 8)) as u8, back as u8]);
+        put(output, 0, [((code << 5) | (back >> 8)) as u8, back as u8]);
+        2
     } else {
-        output.extend_from_slice(&[((7 << 5) | (back >> 8)) as u8, (code - 7) as u8, back as u8]);
+        put(output, 0, [((7 << 5) | (back >> 8)) as u8, (code - 7) as u8, back as u8]);
+        3
     }
 }
 
@@ -199,8 +248,8 @@ pub fn decompress(block: &[u8], promised: usize, output: &mut Vec<u8>) -> Result
 }
 
 fn decompress_items(block: &[u8], promised: usize, output: &mut Vec<u8>, start: usize) -> Result<(), LzfError> {
-    // Whole strides are copied, so there is room for one behind the end.
-    output.resize(start + promised.min(block.len().saturating_mul(MAX_EXPANSION)) + STRIDE, 0);
+    // Whole strides and runs are copied, so there is room for one behind the end.
+    output.resize(start + promised.min(block.len().saturating_mul(MAX_EXPANSION)) + MAX_LITERALS, 0);
     let place = &mut output[start..];
     let (mut at, mut produced) = (0, 0);
     while let Some(&control) = block.get(at) {
@@ -209,14 +258,11 @@ fn decompress_items(block: &[u8], promised: usize, output: &mut Vec<u8>, start: 
         at += 1;
         if control < 32 {
             let run = usize::from(control) + 1;
-            let literals = block.get(at..at + run).ok_or(LzfError::Truncated { at: item })?;
+            let literals = block.get(at..).filter(|rest| rest.len() >= run).ok_or(LzfError::Truncated { at: item })?;
             if run > left {
                 return Err(LzfError::TooLong { at_least: produced + run, promised });
             }
-            match block.get(at..at + STRIDE) {
-                Some(stride) if run <= STRIDE => place[produced..produced + STRIDE].copy_from_slice(stride),
-                _ => place[produced..produced + run].copy_from_slice(literals),
-            }
+            put_run(literals, run, place, produced);
             produced += run;
             at += run;
             continue;
@@ -242,9 +288,43 @@ fn decompress_items(block: &[u8], promised: usize, output: &mut Vec<u8>, start: 
     if produced == promised { Ok(()) } else { Err(LzfError::TooShort { produced, promised }) }
 }
 
-/// Puts behind the `produced` bytes of `place` the `length` bytes that begin `distance` before their end. When they
-/// overlap, what is written repeats; each round copies all that exists since then, so that even distance 1 takes few
-/// copies.
+/// Bytes of a word.
+const WORD: usize = 8;
+
+/// How a few bytes are repeated in a word.
+#[derive(Clone, Copy)]
+struct Repetition {
+    /// A number made of them times this one has them over and over.
+    factor: u64,
+    /// Bytes of the repetitions that are whole.
+    step: usize,
+}
+
+/// By the number of bytes.
+const REPETITIONS: [Repetition; WORD] = {
+    let mut all = [Repetition { factor: 1, step: WORD }; WORD];
+    let mut bytes = 1;
+    while bytes < WORD {
+        let (mut factor, mut at) = (0, 0);
+        while at < WORD {
+            factor |= 1 << (8 * at);
+            at += bytes;
+        }
+        all[bytes] = Repetition { factor, step: WORD - WORD % bytes };
+        bytes += 1;
+    }
+    all
+};
+
+/// Reads an array.
+#[inline]
+fn get<const BYTES: usize>(place: &[u8], at: usize) -> [u8; BYTES] {
+    let Some(bytes) = place[at..].first_chunk() else { panic!("{BYTES} bytes at {at} of {}", place.len()) };
+    *bytes
+}
+
+/// Puts behind the `produced` bytes of `place` the `length` bytes that begin `distance` before their end, and up to a
+/// stride of others. When they overlap, what is written repeats.
 #[inline]
 fn copy_back(place: &mut [u8], produced: usize, distance: usize, length: usize) {
     let from = produced - distance;
@@ -254,17 +334,30 @@ fn copy_back(place: &mut [u8], produced: usize, distance: usize, length: usize) 
         place[produced + length - 1] = 0;
         return;
     }
-    let mut done = 0;
     if distance >= STRIDE {
-        while done < length {
-            place.copy_within(from + done..from + done + STRIDE, produced + done);
-            done += STRIDE;
-        }
-        return;
+        return copy_strides::<STRIDE>(place, from, produced, length);
     }
+    if distance >= WORD {
+        return copy_strides::<WORD>(place, from, produced, length);
+    }
+    // As many repetitions as fit a word; what stands behind them is written over by the next round.
+    let once = u64::from_le_bytes(get(place, from)) & (u64::MAX >> (64 - 8 * distance));
+    let Repetition { factor, step } = REPETITIONS[distance];
+    let word = once.wrapping_mul(factor).to_le_bytes();
+    let mut done = 0;
     while done < length {
-        let step = (length - done).min(distance + done);
-        place.copy_within(from..from + step, produced + done);
+        put(place, produced + done, word);
         done += step;
+    }
+}
+
+/// Copies `length` bytes and up to a stride more, in strides no longer than the distance between both places.
+#[inline]
+fn copy_strides<const BYTES: usize>(place: &mut [u8], from: usize, to: usize, length: usize) {
+    let mut done = 0;
+    while done < length {
+        let stride: [u8; BYTES] = get(place, from + done);
+        put(place, to + done, stride);
+        done += BYTES;
     }
 }

@@ -5,6 +5,7 @@ mod decode_error;
 pub mod dict;
 pub mod eviction_pool;
 pub mod field;
+pub mod folding;
 pub mod hyperloglog;
 pub mod intset;
 pub mod key_entry;

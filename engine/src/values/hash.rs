@@ -13,13 +13,14 @@
 
 use crate::config::Config;
 use crate::faults::{self, Fault};
+use crate::structures::DecodeError;
 use crate::structures::dict::{self, Arrivals, Arrived, Dict, EntryRef, HashKey};
 use crate::structures::field::{self, Field};
 use crate::structures::tagged::Either::{Large, Small};
 use crate::structures::tagged::Tagged;
 use crate::structures::ziplist::{self, Value, Ziplist};
 
-use super::distinct::are_distinct;
+use super::distinct::{Digests, are_distinct};
 use super::{Encoding, Measured};
 
 /// Buckets that a page of HSCAN visits at most for each field that it should have.
@@ -46,6 +47,15 @@ impl HashLimits {
             hash_key,
         }
     }
+}
+
+/// Why a ziplist is no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoHash {
+    /// So many entries, an odd number.
+    Odd(usize),
+    /// A field twice.
+    Twice,
 }
 
 /// The fields, see the [module](self).
@@ -142,6 +152,27 @@ impl Hash {
     #[must_use]
     pub fn from_ziplist(list: Ziplist) -> Option<Hash> {
         (list.len().is_multiple_of(2) && fields_are_distinct(&list)).then_some(Hash(Tagged::small(list)))
+    }
+
+    /// As [`Hash::from_ziplist`], of the bytes of a ziplist.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are none.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Result<Hash, NoHash>, DecodeError> {
+        let (mut entries, mut fields) = (0usize, Digests::new());
+        let list = Ziplist::from_bytes_showing(bytes, |value| {
+            if entries.is_multiple_of(2) {
+                fields.add(value);
+            }
+            entries += 1;
+        })?;
+        Ok(if !entries.is_multiple_of(2) {
+            Err(NoHash::Odd(entries))
+        } else if fields.differ() || fields_are_distinct(&list) {
+            Ok(Hash(Tagged::small(list)))
+        } else {
+            Err(NoHash::Twice)
+        })
     }
 
     /// Number of fields.
@@ -332,7 +363,7 @@ impl Hash {
 
 /// Whether no field is there twice.
 fn fields_are_distinct(list: &Ziplist) -> bool {
-    are_distinct(list.len() / 2, || pairs(list).map(|(field, _)| field))
+    are_distinct(|| pairs(list).map(|(field, _)| field))
 }
 
 fn set_in(list: &mut Ziplist, field: &[u8], value: &[u8]) -> bool {

@@ -20,6 +20,7 @@ use std::ops::{Deref, DerefMut};
 
 pub use contents::Element;
 pub(crate) use hash::Filling as FillingHash;
+pub(crate) use hash::NoHash;
 pub use hash::{Hash, HashLimits};
 pub(crate) use list::ELEMENT_MAX;
 pub use list::List;

@@ -176,16 +176,8 @@ impl Model {
     pub(crate) fn publish(&mut self, channel: &[u8], message: &[u8], manner: Manner) {
         let mut sent: Vec<(ClientId, Reply)> = Vec::new();
         for (&id, client) in &self.clients {
-            if client.channels.contains(channel) {
-                let parts = vec![Reply::bulk("message"), Reply::bulk(channel), Reply::bulk(message)];
-                sent.push((id, Reply::Array(parts)));
-            }
-            for pattern in &client.patterns {
-                if reading(&self.profile, pattern).matches(channel) {
-                    let parts = [b"pmessage".as_slice(), pattern, channel, message];
-                    sent.push((id, Reply::Array(parts.into_iter().map(Reply::bulk).collect())));
-                }
-            }
+            let messages = self.messages(&client.channels, &client.patterns, channel, message);
+            sent.extend(messages.map(|message| (id, message)));
         }
         if !sent.is_empty() {
             self.witness(Clause::PUBLISH_3);
@@ -194,5 +186,18 @@ impl Model {
         for (client, message) in sent {
             self.send(client, manner, Allowed::Exactly(message));
         }
+    }
+    /// What one who has these subscriptions receives of a message. [PUBLISH-3] [PUBLISH-4]
+    pub(crate) fn messages<'m>(
+        &'m self,
+        channels: &BTreeSet<Bytes>,
+        patterns: &'m [Bytes],
+        channel: &'m [u8],
+        message: &'m [u8],
+    ) -> impl Iterator<Item = Reply> + use<'m> {
+        let array = |parts: &[&[u8]]| Reply::Array(parts.iter().map(|part| Reply::bulk(*part)).collect());
+        let exact = channels.contains(channel).then(|| array(&[b"message", channel, message]));
+        let matching = patterns.iter().filter(move |pattern| reading(&self.profile, pattern).matches(channel));
+        exact.into_iter().chain(matching.map(move |pattern| array(&[b"pmessage", pattern, channel, message])))
     }
 }

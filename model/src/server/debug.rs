@@ -84,9 +84,10 @@ fn entry<'a>(call: &Call<'a>, key: &[u8]) -> Result<&'a Entry, Refusal> {
     call.ghosts(key).next().ok_or_else(|| Refusal::new(Clause::DEBUG_3, NO_KEY))
 }
 
-/// DEBUG looks behind expiry, so whether an expired key is still there cannot be told.
+/// DEBUG looks behind expiry, so whether an expired key is still there cannot be told, nor which of several states it shows.
 fn is_uncertain(call: &Call<'_>, key: &[u8]) -> bool {
-    call.model.keyspace.slot(call.db(), key).is_some_and(|slot| slot.fate(call.span) != Fate::Alive)
+    let uncertain = |slot: &Slot| matches!(slot, Slot::Open(_)) || slot.fate(call.span) != Fate::Alive;
+    call.model.keyspace.slot(call.db(), key).is_some_and(uncertain)
 }
 
 /// [DEBUG-2] [DEBUG-4]

@@ -18,6 +18,15 @@ pub struct Checking<'a> {
     count: usize,
 }
 
+/// Whether the first so many elements, four at most, are small numbers: a byte without its top bit, and the back-length 1.
+#[inline]
+fn are_small(bytes: &[u8; 8], elements: usize) -> bool {
+    const MARKS: u64 = 0xFF80_FF80_FF80_FF80;
+    const WANTED: u64 = 0x0100_0100_0100_0100;
+    let concerned = u64::MAX >> (64 - 16 * elements);
+    (u64::from_le_bytes(*bytes) & MARKS ^ WANTED) & concerned == 0
+}
+
 impl<'a> Checking<'a> {
     /// Begins at the first element, when the length and the end mark are right.
     ///
@@ -70,6 +79,37 @@ impl<'a> Checking<'a> {
             return Ok(Some(Value::Int(i64::from(mark))));
         }
         self.any_element()
+    }
+
+    /// The next three elements, if all are small numbers.
+    #[inline]
+    pub fn three_small_numbers(&mut self) -> Option<[u8; 3]> {
+        let next = self.entries[self.at..].first_chunk::<8>()?;
+        if !are_small(next, 3) {
+            return None;
+        }
+        self.at += 2 * 3;
+        self.count += 3;
+        Some([next[0], next[2], next[4]])
+    }
+
+    /// Passes over small numbers, as many as stand next, `most` at most; answers how many. Some may be left where fewer
+    /// than eight bytes follow.
+    #[inline]
+    pub fn skip_small_numbers(&mut self, most: usize) -> usize {
+        let mut left = most;
+        while left > 0
+            && let Some(next) = self.entries[self.at..].first_chunk::<8>()
+        {
+            let step = left.min(4);
+            if !are_small(next, step) {
+                break;
+            }
+            self.at += 2 * step;
+            left -= step;
+        }
+        self.count += most - left;
+        most - left
     }
 
     fn any_element(&mut self) -> Result<Option<Value<'a>>, DecodeError> {

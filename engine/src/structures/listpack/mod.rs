@@ -87,6 +87,14 @@ impl Listpack {
         Listpack { bytes: vec![EMPTY_BYTES as u8, 0, 0, 0, 0, 0, END] }
     }
 
+    /// One without entries that can take as many bytes before it needs another allocation.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Listpack {
+        let mut list = Vec::with_capacity(bytes.max(EMPTY_BYTES));
+        list.extend_from_slice(&[EMPTY_BYTES as u8, 0, 0, 0, 0, 0, END]);
+        Listpack { bytes: list }
+    }
+
     /// One of these values.
     #[must_use]
     pub fn of<'a>(values: impl IntoIterator<Item = Value<'a>>) -> Listpack {

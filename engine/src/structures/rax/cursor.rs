@@ -80,18 +80,18 @@ impl<V> Rax<V> {
         let mut cursor = self.top();
         let mut rest = key;
         while let (Some(node), Some((&first, tail))) = (cursor.node, rest.split_first()) {
-            match &node.edges {
+            match node.edges.as_deref() {
                 // The key goes on below this one: it is greater.
-                Edges::None => return cursor.aside(seek, Aside::Below),
-                Edges::Chain(chain) => match rest.strip_prefix(&*chain.bytes) {
+                None => return cursor.aside(seek, Aside::Below),
+                Some(Edges::Chain(chain)) => match rest.strip_prefix(chain.bytes.bytes()) {
                     Some(behind) => {
                         cursor.step_down(0);
                         rest = behind;
                     }
-                    None if *chain.bytes < *rest => return cursor.aside(seek, Aside::Below),
+                    None if chain.bytes.bytes() < rest => return cursor.aside(seek, Aside::Below),
                     None => return cursor.aside(seek, Aside::Before(0)),
                 },
-                Edges::Branch(branch) => match branch.place(first) {
+                Some(Edges::Branch(branch)) => match branch.place(first) {
                     Ok(place) => {
                         cursor.step_down(place);
                         rest = tail;
@@ -140,7 +140,7 @@ impl<'a, V> Cursor<'a, V> {
     #[inline]
     pub fn forward(&mut self) {
         let Some(node) = self.node else { return };
-        if matches!(node.edges, Edges::None) {
+        if node.edges.is_none() {
             self.climb_forward();
         } else {
             self.step_down(0);
@@ -152,7 +152,7 @@ impl<'a, V> Cursor<'a, V> {
     #[inline]
     pub fn backward(&mut self) {
         while let Some(frame) = self.step_up() {
-            if let (Edges::Branch(_), 1..) = (&frame.node.edges, frame.place) {
+            if let (Some(Edges::Branch(_)), 1..) = (frame.node.edges.as_deref(), frame.place) {
                 self.step_down(frame.place - 1);
                 return self.descend_to_last();
             }
@@ -187,7 +187,7 @@ impl<'a, V> Cursor<'a, V> {
     /// To the first key that is not below the present node.
     fn climb_forward(&mut self) {
         while let Some(frame) = self.step_up() {
-            if let Edges::Branch(branch) = &frame.node.edges
+            if let Some(Edges::Branch(branch)) = frame.node.edges.as_deref()
                 && frame.place + 1 < branch.children.len()
             {
                 self.step_down(frame.place + 1);
@@ -209,15 +209,15 @@ impl<'a, V> Cursor<'a, V> {
     /// To the greatest key at or below the present node.
     fn descend_to_last(&mut self) {
         while let Some(node) = self.node {
-            match &node.edges {
-                Edges::None => {
+            match node.edges.as_deref() {
+                None => {
                     if !node.is_key() {
                         self.node = None;
                     }
                     return;
                 }
-                Edges::Chain(_) => self.step_down(0),
-                Edges::Branch(branch) => self.step_down(branch.children.len() - 1),
+                Some(Edges::Chain(_)) => self.step_down(0),
+                Some(Edges::Branch(branch)) => self.step_down(branch.children.len() - 1),
             }
         }
     }
@@ -227,13 +227,13 @@ impl<'a, V> Cursor<'a, V> {
     fn step_down(&mut self, place: usize) {
         let Some(node) = self.node else { return };
         let depth = self.key.len();
-        self.node = match &node.edges {
-            Edges::None => None,
-            Edges::Chain(chain) => {
-                self.key.push(&chain.bytes);
+        self.node = match node.edges.as_deref() {
+            None => None,
+            Some(Edges::Chain(chain)) => {
+                self.key.push(chain.bytes.bytes());
                 Some(&chain.child)
             }
-            Edges::Branch(branch) => {
+            Some(Edges::Branch(branch)) => {
                 self.key.push(&branch.bytes[place..=place]);
                 branch.children.get(place)
             }

@@ -1,6 +1,6 @@
 //! Adding keys: where a key leaves the edges that are there, they are split.
 
-use super::{Branch, Chain, Edges, Node, Rax};
+use super::{Branch, Chain, Edges, Node, Rax, Run};
 
 /// How the edges of a node meet the rest of a key, which is not empty.
 enum Meeting {
@@ -16,36 +16,35 @@ enum Meeting {
     Absent(usize),
 }
 
-impl<V> Edges<V> {
+impl<V> Node<V> {
     fn meet(&self, rest: &[u8]) -> Meeting {
-        match self {
-            Edges::None => Meeting::Nothing,
-            Edges::Chain(chain) => {
-                let shared = chain.bytes.iter().zip(rest).take_while(|(one, other)| one == other).count();
-                if shared == chain.bytes.len() { Meeting::Along(shared) } else { Meeting::Parting(shared) }
+        match self.edges.as_deref() {
+            None => Meeting::Nothing,
+            Some(Edges::Chain(chain)) => {
+                let bytes = chain.bytes.bytes();
+                let shared = bytes.iter().zip(rest).take_while(|(one, other)| one == other).count();
+                if shared == bytes.len() { Meeting::Along(shared) } else { Meeting::Parting(shared) }
             }
-            Edges::Branch(branch) => match branch.place(rest[0]) {
+            Some(Edges::Branch(branch)) => match branch.place(rest[0]) {
                 Ok(place) => Meeting::Child(place),
                 Err(place) => Meeting::Absent(place),
             },
         }
     }
-}
 
-impl<V> Node<V> {
     /// The only child.
     fn followed(&mut self) -> &mut Node<V> {
-        match &mut self.edges {
-            Edges::Chain(chain) => &mut chain.child,
-            Edges::None | Edges::Branch(_) => unreachable!("the edge was seen to be a chain"),
+        match self.edges.as_deref_mut() {
+            Some(Edges::Chain(chain)) => &mut chain.child,
+            None | Some(Edges::Branch(_)) => unreachable!("the edge was seen to be a chain"),
         }
     }
 
     /// The child at a place.
     fn child(&mut self, place: usize) -> &mut Node<V> {
-        match &mut self.edges {
-            Edges::Branch(branch) => &mut branch.children[place],
-            Edges::None | Edges::Chain(_) => unreachable!("the node was seen to branch"),
+        match self.edges.as_deref_mut() {
+            Some(Edges::Branch(branch)) => &mut branch.children[place],
+            None | Some(Edges::Chain(_)) => unreachable!("the node was seen to branch"),
         }
     }
 }
@@ -66,15 +65,25 @@ impl Growth {
         if rest.is_empty() {
             return Node::leaf(value);
         }
-        Node { value: None, edges: self.chain(rest, Node::leaf(value)) }
+        Node { value: None, edges: Some(self.chain(rest, Node::leaf(value))) }
     }
 
     /// A chain of these bytes; its child is a new node or one that was counted.
-    fn chain<V>(&mut self, bytes: &[u8], child: Node<V>) -> Edges<V> {
-        let chain = Chain { bytes: bytes.into(), child };
+    fn chain<V>(&mut self, bytes: &[u8], child: Node<V>) -> Box<Edges<V>> {
+        let chain = Edges::Chain(Chain { bytes: Run::of(bytes), child });
         self.nodes += 1;
         self.heap += chain.heap();
-        Edges::Chain(Box::new(chain))
+        Box::new(chain)
+    }
+
+    /// The chain that leads away from a node, taken off.
+    fn cut<V>(&mut self, node: &mut Node<V>) -> Option<Chain<V>> {
+        let edges = node.edges.take()?;
+        self.freed += edges.heap();
+        match *edges {
+            Edges::Chain(chain) => Some(chain),
+            Edges::Branch(_) => unreachable!("the edge was seen to be a chain"),
+        }
     }
 }
 
@@ -90,7 +99,7 @@ impl<V> Rax<V> {
                 self.grow(growth);
                 return old;
             }
-            match node.edges.meet(rest) {
+            match node.meet(rest) {
                 Meeting::Along(bytes) => {
                     node = node.followed();
                     rest = &rest[bytes..];
@@ -101,30 +110,27 @@ impl<V> Rax<V> {
                 }
                 // The key ends inside the chain: its node comes between two halves.
                 Meeting::Parting(shared) if shared == rest.len() => {
-                    if let Edges::Chain(chain) = std::mem::replace(&mut node.edges, Edges::None) {
-                        growth.freed += chain.heap();
-                        let lower = growth.chain(&chain.bytes[shared..], chain.child);
-                        node.edges = growth.chain(rest, Node { value: None, edges: lower });
+                    if let Some(chain) = growth.cut(node) {
+                        let lower = growth.chain(&chain.bytes.bytes()[shared..], chain.child);
+                        node.edges = Some(growth.chain(rest, Node { value: None, edges: Some(lower) }));
                         // One of the two is the chain that was there.
                         growth.nodes -= 1;
                     }
                 }
                 Meeting::Parting(shared) => {
-                    if let Edges::Chain(chain) = std::mem::replace(&mut node.edges, Edges::None) {
-                        node.edges = part(*chain, shared, rest, value, &mut growth);
+                    if let Some(chain) = growth.cut(node) {
+                        node.edges = Some(part(chain, shared, rest, value, &mut growth));
                     }
                     break;
                 }
                 Meeting::Nothing => {
-                    node.edges = growth.chain(rest, Node::leaf(value));
+                    node.edges = Some(growth.chain(rest, Node::leaf(value)));
                     break;
                 }
                 Meeting::Absent(place) => {
-                    if let Edges::Branch(branch) = &mut node.edges {
+                    if let Some(Edges::Branch(branch)) = node.edges.as_deref_mut() {
                         growth.freed += branch.heap();
-                        branch.make_room();
-                        branch.bytes.insert(place, rest[0]);
-                        branch.children.insert(place, growth.hang(&rest[1..], value));
+                        branch.insert(place, rest[0], growth.hang(&rest[1..], value));
                         growth.heap += branch.heap();
                     }
                     break;
@@ -144,23 +150,21 @@ impl<V> Rax<V> {
 
 /// What becomes of a chain that shares its first bytes with the rest of a key, and then goes another way: a chain of
 /// what they share, a node that branches, and what is left of both.
-fn part<V>(chain: Chain<V>, shared: usize, rest: &[u8], value: V, growth: &mut Growth) -> Edges<V> {
-    growth.freed += chain.heap();
-    let old = match &chain.bytes[shared + 1..] {
-        [] => chain.child,
-        more => Node { value: None, edges: growth.chain(more, chain.child) },
+fn part<V>(chain: Chain<V>, shared: usize, rest: &[u8], value: V, growth: &mut Growth) -> Box<Edges<V>> {
+    let Chain { bytes, child } = chain;
+    let bytes = bytes.bytes();
+    let old = match &bytes[shared + 1..] {
+        [] => child,
+        more => Node { value: None, edges: Some(growth.chain(more, child)) },
     };
-    let (old_byte, new_byte) = (chain.bytes[shared], rest[shared]);
+    let (old_byte, new_byte) = (bytes[shared], rest[shared]);
     let new = growth.hang(&rest[shared + 1..], value);
-    let mut branch = Branch { bytes: Vec::with_capacity(2), children: Vec::with_capacity(2) };
-    if old_byte < new_byte {
-        branch.bytes.extend([old_byte, new_byte]);
-        branch.children.extend([old, new]);
+    let branch = Edges::Branch(if old_byte < new_byte {
+        Branch { bytes: [old_byte, new_byte].into(), children: [old, new].into() }
     } else {
-        branch.bytes.extend([new_byte, old_byte]);
-        branch.children.extend([new, old]);
-    }
+        Branch { bytes: [new_byte, old_byte].into(), children: [new, old].into() }
+    });
     growth.heap += branch.heap();
-    let branch = Edges::Branch(Box::new(branch));
-    if shared == 0 { branch } else { growth.chain(&rest[..shared], Node { value: None, edges: branch }) }
+    let branch = Box::new(branch);
+    if shared == 0 { branch } else { growth.chain(&rest[..shared], Node { value: None, edges: Some(branch) }) }
 }

@@ -30,9 +30,11 @@ mod cursor;
 mod insert;
 mod path;
 mod remove;
+mod run;
 mod validate;
 
 pub use cursor::{Cursor, Seek};
+use run::Run;
 
 /// The map, see the [module](self).
 pub struct Rax<V> {
@@ -45,52 +47,49 @@ pub struct Rax<V> {
     heap: usize,
 }
 
-/// A node; the root lies in the [`Rax`], others in what leads to them.
+/// A node; the root lies in the [`Rax`], others in what leads to them. Most are leaves, so what leads away takes no more
+/// than a pointer.
 struct Node<V> {
     value: Option<V>,
-    edges: Edges<V>,
+    edges: Option<Box<Edges<V>>>,
 }
 
 /// What leads away from a node.
 enum Edges<V> {
-    None,
-    Chain(Box<Chain<V>>),
-    Branch(Box<Branch<V>>),
+    Chain(Chain<V>),
+    Branch(Branch<V>),
 }
 
 /// The only edge of a node.
 struct Chain<V> {
-    bytes: Box<[u8]>,
+    bytes: Run,
     child: Node<V>,
 }
 
-/// Two edges or more, of a byte each.
+/// Two edges or more, of a byte each. Lists without spare room: allocators round sizes up anyway, and there are never more
+/// than 256 to be moved.
 struct Branch<V> {
     /// Ascending.
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     /// As many.
-    children: Vec<Node<V>>,
-}
-
-impl<V> Chain<V> {
-    fn heap(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
-    }
+    children: Box<[Node<V>]>,
 }
 
 impl<V> Branch<V> {
     fn heap(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity() + self.children.capacity() * size_of::<Node<V>>()
+        self.bytes.len() + self.children.len() * size_of::<Node<V>>()
     }
 
-    /// Makes room for a child more: for a quarter, not for as many again, because most trees are nearly all leaves and
-    /// there are never more than 256 to be moved.
-    fn make_room(&mut self) {
-        if self.children.len() == self.children.capacity() {
-            let more = (self.children.len() / 4).max(1);
-            self.bytes.reserve_exact(more);
-            self.children.reserve_exact(more);
-        }
+    /// Adds a child.
+    fn insert(&mut self, place: usize, byte: u8, child: Node<V>) {
+        insert(&mut self.bytes, place, byte);
+        insert(&mut self.children, place, child);
+    }
+
+    /// Takes a child out.
+    fn remove(&mut self, place: usize) {
+        remove(&mut self.bytes, place);
+        remove(&mut self.children, place);
     }
 
     /// The place of the child behind this byte, or where it would be; keys are mostly added at the end.
@@ -104,25 +103,45 @@ impl<V> Branch<V> {
     }
 }
 
+/// Adds an element.
+fn insert<T>(list: &mut Box<[T]>, place: usize, element: T) {
+    let mut elements = std::mem::take(list).into_vec();
+    elements.reserve_exact(1);
+    elements.insert(place, element);
+    *list = elements.into_boxed_slice();
+}
+
+/// Removes an element.
+fn remove<T>(list: &mut Box<[T]>, place: usize) {
+    let mut elements = std::mem::take(list).into_vec();
+    elements.remove(place);
+    *list = elements.into_boxed_slice();
+}
+
 impl<V> Edges<V> {
-    /// Bytes of the heap that they take themselves, without the nodes below.
+    /// Bytes of the heap that they take, without the nodes below.
     fn heap(&self) -> usize {
-        match self {
-            Edges::None => 0,
-            Edges::Chain(chain) => chain.heap(),
-            Edges::Branch(branch) => branch.heap(),
-        }
+        size_of::<Self>()
+            + match self {
+                Edges::Chain(chain) => chain.bytes.heap(),
+                Edges::Branch(branch) => branch.heap(),
+            }
     }
 }
 
 impl<V> Node<V> {
     /// A node without edges.
     fn leaf(value: V) -> Node<V> {
-        Node { value: Some(value), edges: Edges::None }
+        Node { value: Some(value), edges: None }
     }
 
     fn is_key(&self) -> bool {
         self.value.is_some()
+    }
+
+    /// Bytes of the heap that its edges take, without the nodes below.
+    fn heap(&self) -> usize {
+        self.edges.as_ref().map_or(0, |edges| edges.heap())
     }
 }
 
@@ -136,7 +155,7 @@ impl<V> Rax<V> {
     /// One without keys.
     #[must_use]
     pub const fn new() -> Rax<V> {
-        Rax { root: Node { value: None, edges: Edges::None }, len: 0, nodes: 1, heap: 0 }
+        Rax { root: Node { value: None, edges: None }, len: 0, nodes: 1, heap: 0 }
     }
 
     /// Number of keys.
@@ -172,13 +191,13 @@ impl<V> Rax<V> {
         let (mut node, mut rest) = (&self.root, key);
         loop {
             let Some((&first, tail)) = rest.split_first() else { return node.value.as_ref() };
-            match &node.edges {
-                Edges::None => return None,
-                Edges::Chain(chain) => {
-                    rest = rest.strip_prefix(&*chain.bytes)?;
+            match node.edges.as_deref() {
+                None => return None,
+                Some(Edges::Chain(chain)) => {
+                    rest = rest.strip_prefix(chain.bytes.bytes())?;
                     node = &chain.child;
                 }
-                Edges::Branch(branch) => {
+                Some(Edges::Branch(branch)) => {
                     node = branch.children.get(branch.place(first).ok()?)?;
                     rest = tail;
                 }
@@ -192,13 +211,13 @@ impl<V> Rax<V> {
         let (mut node, mut rest) = (&mut self.root, key);
         loop {
             let Some((&first, tail)) = rest.split_first() else { return node.value.as_mut() };
-            match &mut node.edges {
-                Edges::None => return None,
-                Edges::Chain(chain) => {
-                    rest = rest.strip_prefix(&*chain.bytes)?;
+            match node.edges.as_deref_mut() {
+                None => return None,
+                Some(Edges::Chain(chain)) => {
+                    rest = rest.strip_prefix(chain.bytes.bytes())?;
                     node = &mut chain.child;
                 }
-                Edges::Branch(branch) => {
+                Some(Edges::Branch(branch)) => {
                     let place = branch.place(first).ok()?;
                     node = branch.children.get_mut(place)?;
                     rest = tail;
@@ -218,10 +237,10 @@ impl<V> Rax<V> {
     pub fn last_mut(&mut self) -> Option<&mut V> {
         let mut node = &mut self.root;
         loop {
-            match &mut node.edges {
-                Edges::None => return node.value.as_mut(),
-                Edges::Chain(chain) => node = &mut chain.child,
-                Edges::Branch(branch) => node = branch.children.last_mut()?,
+            match node.edges.as_deref_mut() {
+                None => return node.value.as_mut(),
+                Some(Edges::Chain(chain)) => node = &mut chain.child,
+                Some(Edges::Branch(branch)) => node = branch.children.last_mut()?,
             }
         }
     }
@@ -244,15 +263,12 @@ impl<V> Rax<V> {
 /// The last child first, without recursion: keys from outside can make a tree as deep as there are keys.
 impl<V> Drop for Rax<V> {
     fn drop(&mut self) {
-        if matches!(self.root.edges, Edges::None) {
-            return;
-        }
-        let mut waiting = vec![std::mem::replace(&mut self.root.edges, Edges::None)];
+        let Some(edges) = self.root.edges.take() else { return };
+        let mut waiting = vec![edges];
         while let Some(edges) = waiting.pop() {
-            match edges {
-                Edges::None => {}
-                Edges::Chain(chain) => waiting.push(chain.child.edges),
-                Edges::Branch(branch) => waiting.extend(branch.children.into_iter().map(|child| child.edges)),
+            match *edges {
+                Edges::Chain(chain) => waiting.extend(chain.child.edges),
+                Edges::Branch(branch) => waiting.extend(branch.children.into_iter().filter_map(|child| child.edges)),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Removing keys: what only led to the key goes with it, and chains that nothing keeps apart any more are joined.
 
-use super::{Chain, Edges, Node, Rax};
+use super::{Chain, Edges, Node, Rax, Run};
 
 /// A node on the way to a key.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ impl<V> Rax<V> {
     pub fn remove(&mut self, key: &[u8]) -> Option<V> {
         let above = self.nodes_above(key)?;
         let target = self.at(key, key.len());
-        let is_leaf = matches!(target.edges, Edges::None);
+        let is_leaf = target.edges.is_none();
         let value = target.value.take()?;
         self.len -= 1;
         match (is_leaf, above.parent) {
@@ -53,16 +53,16 @@ impl<V> Rax<V> {
         loop {
             let rest = &key[offset..];
             let Some(&first) = rest.first() else { break };
-            let (by_chain, is_key) = (matches!(node.edges, Edges::Chain(_)), node.is_key());
+            let (by_chain, is_key) = (matches!(node.edges.as_deref(), Some(Edges::Chain(_))), node.is_key());
             above.push(Step { offset, by_chain, is_key });
-            match &node.edges {
-                Edges::None => return None,
-                Edges::Chain(chain) => {
-                    rest.strip_prefix(&*chain.bytes)?;
-                    offset += chain.bytes.len();
+            match node.edges.as_deref() {
+                None => return None,
+                Some(Edges::Chain(chain)) => {
+                    rest.strip_prefix(chain.bytes.bytes())?;
+                    offset += chain.bytes.bytes().len();
                     node = &chain.child;
                 }
-                Edges::Branch(branch) => {
+                Some(Edges::Branch(branch)) => {
                     node = branch.children.get(branch.place(first).ok()?)?;
                     offset += 1;
                 }
@@ -75,17 +75,17 @@ impl<V> Rax<V> {
     fn at(&mut self, key: &[u8], offset: usize) -> &mut Node<V> {
         let (mut node, mut here) = (&mut self.root, 0);
         while here < offset {
-            match &mut node.edges {
-                Edges::Chain(chain) => {
-                    here += chain.bytes.len();
+            match node.edges.as_deref_mut() {
+                Some(Edges::Chain(chain)) => {
+                    here += chain.bytes.bytes().len();
                     node = &mut chain.child;
                 }
-                Edges::Branch(branch) => {
+                Some(Edges::Branch(branch)) => {
                     let Ok(place) = branch.place(key[here]) else { unreachable!("the way was seen") };
                     here += 1;
                     node = &mut branch.children[place];
                 }
-                Edges::None => unreachable!("the way was seen"),
+                None => unreachable!("the way was seen"),
             }
         }
         node
@@ -99,8 +99,8 @@ impl<V> Rax<V> {
         }
         // The chain leads to nothing now.
         let node = self.at(key, parent.offset);
-        let freed = node.edges.heap();
-        node.edges = Edges::None;
+        let freed = node.heap();
+        node.edges = None;
         self.heap -= freed;
         // A node without value and edges goes too, and then it is a branch that leads to it: otherwise there were two
         // chains in a row.
@@ -113,27 +113,20 @@ impl<V> Rax<V> {
     /// Takes the child behind the key's byte out of a branch.
     fn remove_child(&mut self, key: &[u8], at: Step, parent: Option<Step>) {
         let node = self.at(key, at.offset);
-        let Edges::Branch(branch) = &mut node.edges else { unreachable!("the way was seen to branch") };
-        let before = branch.heap();
+        let before = node.heap();
+        let Some(Edges::Branch(branch)) = node.edges.as_deref_mut() else { unreachable!("the way was seen to branch") };
         if let Ok(place) = branch.place(key[at.offset]) {
-            branch.bytes.remove(place);
-            branch.children.remove(place);
+            branch.remove(place);
         }
-        // Room for four times as many is given back; ids come and go at the ends of large branches.
-        if branch.children.capacity() > 8 && branch.children.len() <= branch.children.capacity() / 4 {
-            branch.bytes.shrink_to(branch.bytes.len() * 2);
-            branch.children.shrink_to(branch.children.len() * 2);
-        }
-        let (&[byte], Some(child)) = (&branch.bytes[..], branch.children.first_mut()) else {
-            let after = branch.heap();
+        let (&[byte], Some(child)) = (&*branch.bytes, branch.children.first_mut()) else {
+            let after = node.heap();
             self.heap = self.heap - before + after;
             return;
         };
         // The last edge is a chain.
-        let child = std::mem::replace(child, Node { value: None, edges: Edges::None });
-        let chain = Chain { bytes: [byte].into(), child };
-        let after = chain.heap();
-        node.edges = Edges::Chain(Box::new(chain));
+        let child = std::mem::replace(child, Node { value: None, edges: None });
+        node.edges = Some(Box::new(Edges::Chain(Chain { bytes: Run::of(&[byte]), child })));
+        let after = node.heap();
         self.heap = self.heap - before + after;
         self.join(key, at.offset);
         if let (false, Some(parent)) = (at.is_key, parent)
@@ -146,21 +139,21 @@ impl<V> Rax<V> {
     /// Makes one chain of two, if a chain leads from the node there to one without a value whose edge is a chain.
     fn join(&mut self, key: &[u8], offset: usize) {
         let node = self.at(key, offset);
-        let Edges::Chain(upper) = &mut node.edges else { return };
+        let before = node.heap();
+        let Some(Edges::Chain(upper)) = node.edges.as_deref_mut() else { return };
         if upper.child.is_key() {
             return;
         }
-        let before = upper.heap();
-        match std::mem::replace(&mut upper.child.edges, Edges::None) {
-            Edges::Chain(lower) => {
-                let freed = before + lower.heap();
-                upper.bytes = [&*upper.bytes, &*lower.bytes].concat().into();
+        match upper.child.edges.take().map(|lower| (lower.heap(), *lower)) {
+            Some((freed, Edges::Chain(lower))) => {
+                upper.bytes = Run::of(&[upper.bytes.bytes(), lower.bytes.bytes()].concat());
                 upper.child = lower.child;
-                let after = upper.heap();
-                self.heap = self.heap - freed + after;
+                let after = node.heap();
+                self.heap = self.heap - before - freed + after;
                 self.nodes -= 1;
             }
-            other => upper.child.edges = other,
+            Some((_, other)) => upper.child.edges = Some(Box::new(other)),
+            None => {}
         }
     }
 }

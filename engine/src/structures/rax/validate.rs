@@ -13,15 +13,15 @@ impl<V> Rax<V> {
         while let Some((node, behind_chain)) = waiting.pop() {
             keys += usize::from(node.is_key());
             nodes += 1;
-            heap += node.edges.heap();
-            match &node.edges {
-                Edges::None => assert!(node.is_key() || self.len == 0, "a node that leads nowhere"),
-                Edges::Chain(chain) => {
-                    assert!(!chain.bytes.is_empty(), "a chain without bytes");
+            heap += node.heap();
+            match node.edges.as_deref() {
+                None => assert!(node.is_key() || self.len == 0, "a node that leads nowhere"),
+                Some(Edges::Chain(chain)) => {
+                    assert!(!chain.bytes.bytes().is_empty(), "a chain without bytes");
                     assert!(node.is_key() || !behind_chain, "two chains that should be one");
                     waiting.push((&chain.child, true));
                 }
-                Edges::Branch(branch) => {
+                Some(Edges::Branch(branch)) => {
                     assert!(branch.bytes.len() >= 2, "a branch with {} children", branch.bytes.len());
                     assert_eq!(branch.bytes.len(), branch.children.len(), "bytes and children of a branch");
                     assert!(branch.bytes.is_sorted_by(|one, next| one < next), "children in disorder");

@@ -33,6 +33,9 @@ use crate::structures::listpack::{MAX_BYTES, OVERHEAD_MAX};
 use crate::structures::rax::Rax;
 use node::Node;
 
+/// Bytes that a new node gets at most because the one before it took as many.
+const MOST_EXPECTED: usize = 4096;
+
 /// When a node is full.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
@@ -199,12 +202,17 @@ impl Stream {
         }
         let len = texts.len() / 2;
         if !body.has_open_node(size, elements, limits) {
+            let mut expected = 0;
             if let Some(full) = body.nodes.last_mut() {
                 let before = full.bytes();
                 full.close();
                 body.node_bytes = body.node_bytes - before + full.bytes();
+                // The next one will be much the same. Growing to that size bit by bit would leave a block of every size
+                // behind, each in a page of its own.
+                let len = full.listpack().byte_len();
+                expected = (len + len / 32).min(MOST_EXPECTED);
             }
-            let node = Node::begin(FieldNames { texts: texts.clone(), len });
+            let node = Node::begin(FieldNames { texts: texts.clone(), len }, expected);
             body.node_bytes += node.bytes();
             body.nodes.insert(&id.to_key(), node);
         }

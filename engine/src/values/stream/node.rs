@@ -148,9 +148,9 @@ fn number(value: Value<'_>) -> Option<i64> {
 }
 
 impl Node {
-    /// A node without entries whose first one will have these fields.
-    pub(super) fn begin<'f>(fields: impl ExactSizeIterator<Item = &'f [u8]>) -> Node {
-        let mut list = Listpack::new();
+    /// A node without entries whose first one will have these fields, and that will probably take so many bytes.
+    pub(super) fn begin<'f>(fields: impl ExactSizeIterator<Item = &'f [u8]>, expected: usize) -> Node {
+        let mut list = Listpack::with_room(expected);
         let count = i64::try_from(fields.len()).unwrap_or(i64::MAX);
         [0, 0, count].into_iter().for_each(|number| list.push_back(Value::Int(number)));
         fields.for_each(|field| list.push_back(Value::of(field)));
@@ -370,10 +370,25 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn skip(&mut self, elements: usize) -> Result<(), DecodeError> {
-        for _ in 0..elements {
+        let mut left = elements - self.0.skip_small_numbers(elements);
+        while left > 0 {
             self.element("fewer elements than announced")?;
+            left -= 1;
+            left -= self.0.skip_small_numbers(left);
         }
         Ok(())
+    }
+
+    /// What an entry begins with: its flags and both differences.
+    #[inline]
+    fn head(&mut self) -> Result<[i64; FIXED], DecodeError> {
+        if let Some(numbers) = self.0.three_small_numbers() {
+            let [flags, ms, seq] = numbers;
+            return Ok([i64::from(flags), i64::from(ms), i64::from(seq)]);
+        }
+        let flags = self.number("no flags of an entry")?;
+        let ms = self.number("no milliseconds of an entry")?;
+        Ok([flags, ms, self.number("no sequence number of an entry")?])
     }
 
     fn expect(&mut self, wanted: i64, reason: &'static str) -> Result<(), DecodeError> {
@@ -406,12 +421,10 @@ impl<'a> Reader<'a> {
         while !self.0.is_at_end() {
             let at = self.0.offset();
             let trouble = |reason| Err(DecodeError { offset: at, reason });
-            let flags = self.number("no flags of an entry")?;
+            let [flags, ms, seq] = self.head()?;
             if !(0..=DELETED | SAME_FIELDS).contains(&flags) {
                 return trouble("flags that do not exist");
             }
-            let ms = self.number("no milliseconds of an entry")?;
-            let seq = self.number("no sequence number of an entry")?;
             let elements = if flags & SAME_FIELDS != 0 {
                 self.skip(fields)?;
                 FIXED + fields

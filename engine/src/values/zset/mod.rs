@@ -20,6 +20,7 @@ use super::{Encoding, Measured};
 use crate::config::Config;
 use crate::faults::{self, Fault};
 use crate::number::I64_TEXT_MAX;
+use crate::structures::DecodeError;
 use crate::structures::dict::{Arrivals, HashKey};
 use crate::structures::skiplist::{self, Scored, Skiplist};
 use crate::structures::tagged::Either::{Large, Small};
@@ -63,7 +64,7 @@ pub struct Zset(Tagged<Ziplist, Skiplist>);
 pub(crate) enum NoZset {
     /// An odd number of entries.
     #[error("a member without a score")]
-    Odd,
+    Odd(usize),
     /// A score that is no number.
     #[error("a score that is no number")]
     Score,
@@ -142,11 +143,25 @@ impl Zset {
     /// [`NoZset`] when the entries are not what a sorted set consists of.
     pub(crate) fn from_ziplist(list: Ziplist, limits: &ZsetLimits) -> Result<Zset, NoZset> {
         packed::check(&list)?;
+        Ok(Zset::of_checked(list, limits))
+    }
+
+    /// As [`Zset::from_ziplist`], of the bytes of a ziplist.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are none.
+    pub(crate) fn from_bytes(bytes: &[u8], limits: &ZsetLimits) -> Result<Result<Zset, NoZset>, DecodeError> {
+        let mut checking = packed::Checking::new();
+        let list = Ziplist::from_bytes_showing(bytes, |value| checking.entry(value))?;
+        Ok(checking.finish(&list).map(|()| Zset::of_checked(list, limits)))
+    }
+
+    fn of_checked(list: Ziplist, limits: &ZsetLimits) -> Zset {
         let mut zset = Zset(Tagged::small(list));
         if zset.len() > limits.entries {
             zset.make_skiplist(limits.hash_key);
         }
-        Ok(zset)
+        zset
     }
 
     /// The ziplist, when there is one.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::NoZset;
 use crate::number::{F64_TEXT_MAX, I64_TEXT_MAX, parse_f64, score_text};
 use crate::structures::ziplist::{Position, Value, Ziplist};
-use crate::values::distinct::are_distinct;
+use crate::values::distinct::{Digests, texts_differ};
 
 /// Bytes for which a ziplist has to have room when a member is added: its own and those of its score.
 pub(super) fn room(member: &[u8]) -> usize {
@@ -74,31 +74,71 @@ pub(super) fn remove_at(list: &mut Ziplist, position: Position) {
     }
 }
 
-/// Whether the entries are members and scores in order.
-pub(super) fn check(list: &Ziplist) -> Result<(), NoZset> {
-    if !list.len().is_multiple_of(2) {
-        return Err(NoZset::Odd);
+/// A look at entries, one by one, whether they are members and scores in order.
+pub(super) struct Checking<'a> {
+    entries: usize,
+    /// The one before, when that is a member.
+    member: Option<Value<'a>>,
+    previous: Option<(f64, Value<'a>)>,
+    members: Digests,
+    trouble: Option<NoZset>,
+}
+
+impl<'a> Checking<'a> {
+    /// Before the first.
+    pub(super) fn new() -> Checking<'a> {
+        Checking { entries: 0, member: None, previous: None, members: Digests::new(), trouble: None }
     }
-    let mut digits = [[0; I64_TEXT_MAX]; 2];
-    let mut previous: Option<(f64, Value<'_>)> = None;
-    let mut entries = list.iter();
-    while let (Some(member), Some(score)) = (entries.next(), entries.next()) {
-        let score = score_of(score).filter(|score| !score.is_nan()).ok_or(NoZset::Score)?;
-        if let Some((before, other)) = previous {
-            let [first, second] = &mut digits;
-            let order = before.partial_cmp(&score).unwrap_or(Ordering::Equal);
-            match order.then_with(|| other.text(first).cmp(member.text(second))) {
-                Ordering::Less => {}
-                Ordering::Equal => return Err(NoZset::Twice),
-                Ordering::Greater => return Err(NoZset::Order),
+
+    /// Looks at the next.
+    #[inline]
+    pub(super) fn entry(&mut self, value: Value<'a>) {
+        self.entries += 1;
+        match self.member.take() {
+            None => {
+                self.members.add(value);
+                self.member = Some(value);
+            }
+            Some(member) if self.trouble.is_none() => self.trouble = self.pair(member, value),
+            Some(_) => {}
+        }
+    }
+
+    #[inline]
+    fn pair(&mut self, member: Value<'a>, score: Value<'a>) -> Option<NoZset> {
+        let Some(score) = score_of(score).filter(|score| !score.is_nan()) else { return Some(NoZset::Score) };
+        let (before, other) = self.previous.replace((score, member))?;
+        match before.partial_cmp(&score) {
+            Some(Ordering::Less) => None,
+            Some(Ordering::Greater) => Some(NoZset::Order),
+            Some(Ordering::Equal) | None => {
+                match other.text(&mut [0; I64_TEXT_MAX]).cmp(member.text(&mut [0; I64_TEXT_MAX])) {
+                    Ordering::Less => None,
+                    Ordering::Equal => Some(NoZset::Twice),
+                    Ordering::Greater => Some(NoZset::Order),
+                }
             }
         }
-        previous = Some((score, member));
     }
-    if !are_distinct(list.len() / 2, || list.iter().step_by(2)) {
-        return Err(NoZset::Twice);
+
+    /// What is wrong, when all of the list's entries were seen.
+    pub(super) fn finish(self, list: &Ziplist) -> Result<(), NoZset> {
+        if !self.entries.is_multiple_of(2) {
+            return Err(NoZset::Odd(self.entries));
+        }
+        match self.trouble {
+            Some(trouble) => Err(trouble),
+            None if self.members.differ() || texts_differ(list.iter().step_by(2)) => Ok(()),
+            None => Err(NoZset::Twice),
+        }
     }
-    Ok(())
+}
+
+/// Whether the entries are members and scores in order.
+pub(super) fn check(list: &Ziplist) -> Result<(), NoZset> {
+    let mut checking = Checking::new();
+    list.iter().for_each(|value| checking.entry(value));
+    checking.finish(list)
 }
 
 /// Pairs of a ziplist, from both ends.
