@@ -28,7 +28,7 @@ const HELP: [&str; 24] = [
     "HTSTATS-KEY <key> -- The same of a value that is a hash table.",
     "LOADAOF -- Flush the append-only file and load the dataset from it.",
     "LOG <message> -- Write <message> to the log.",
-    "LUA-ALWAYS-REPLICATE-COMMANDS <0|1> -- Accepted: scripts always replicate commands.",
+    "LUA-ALWAYS-REPLICATE-COMMANDS <0|1> -- Scripts are propagated as what their commands do (1), or as they came (0).",
     "OBJECT <key> -- Show how a key's value is stored.",
     "OOM -- End the process as running out of memory would.",
     "PANIC -- End the process as a panic would.",
