@@ -134,7 +134,7 @@ fn damaged(from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 //= SPEC.md#stream-values
-//# [RDBSTREAM-6] (file) A reader MUST refuse as damage a stream whose listpacks break a rule of "Listpacks" or of "Stream encodings", the use of flag 2 aside, whose ids, those of deleted entries included, do not ascend or exceed the last generated one, or whose entries are not as many as it says.
+//# [RDBSTREAM-6] (file) A reader MUST refuse as damage a stream whose listpacks break a rule of "Listpacks" or of "Stream encodings", the use of flag 2 aside, whose ids, those of deleted entries aside, do not ascend or exceed the last generated one, or whose entries are not as many as it says.
 //= SPEC.md#stream-values
 //# [RDBSTREAM-7] (file) A reader MUST refuse as damage a group or a consumer that stands twice, and pending entries of which not each one belongs to exactly one consumer.
 #[test]

@@ -93,6 +93,10 @@ pub fn node_of_listpack(id: StreamId, bytes: &[u8]) -> Result<Node, Wrong> {
         return Err("the fields of a node do not end in 0");
     }
     let mut node = Node::default();
+    // Of the entries that are left: XSETID may set the last id back behind those, and what is added then is below deleted
+    // ones, or has the id of one.
+    let (mut last, mut dead) = (None, 0);
+    let mut first = true;
     while !elements.0.as_slice().is_empty() {
         let before = elements.0.len();
         let flags = elements.integer()?;
@@ -117,15 +121,26 @@ pub fn node_of_listpack(id: StreamId, bytes: &[u8]) -> Result<Node, Wrong> {
         if pairs.is_empty() {
             return Err("an entry has no fields");
         }
-        if node.entries.last_key_value().map_or(entry_id != id, |(last, _)| entry_id <= *last) {
+        let deleted = flags & DELETED != 0;
+        let ascends = entry_id >= id && last.is_none_or(|last| entry_id > last);
+        if std::mem::take(&mut first) && entry_id != id || !deleted && !ascends {
             return Err("the ids of a node do not ascend from its own");
         }
-        node.entries.insert(entry_id, Item { deleted: flags & DELETED != 0, pairs });
+        if deleted {
+            dead += 1;
+            // No server writes one below its node's id; nobody asks for it, and it must not become the node's first.
+            if entry_id >= id {
+                node.entries.entry(entry_id).or_insert(Item { deleted, pairs });
+            }
+        } else {
+            last = Some(entry_id);
+            node.entries.insert(entry_id, Item { deleted, pairs });
+        }
     }
     if !node.fields().eq(&fields) {
         return Err("a node begins with other fields than its first entry has");
     }
-    if node.len() != left || node.entries.len() - node.len() != deleted {
+    if node.len() != left || dead != deleted {
         return Err("a node has another number of entries than it says");
     }
     if node.is_empty() { Err("a node has no entries") } else { Ok(node) }
@@ -138,7 +153,7 @@ pub(super) fn nodes(nodes: Vec<(StreamId, Node)>, last_id: StreamId) -> Result<B
         if last.is_some_and(|last| *id <= last) {
             return Err("the ids of the nodes do not ascend");
         }
-        last = node.entries.last_key_value().map(|(&id, _)| id);
+        last = node.entries.iter().rfind(|(_, item)| !item.deleted).map(|(&id, _)| id);
     }
     if last.is_some_and(|last| last > last_id) {
         return Err("an entry is above the last generated id");
