@@ -578,12 +578,12 @@ proptest! {
 #[test]
 fn every_policy_evicts_and_refuses_while_it_keeps_its_promises() {
     for policy in POLICIES {
-        let (evicted, refused) = eviction_keeps_its_promises(7, policy, 4000);
+        let (evicted, refused) = eviction_keeps_its_promises(8, policy, 4000);
         println!("{policy}: {evicted} evicted, {refused} refused");
         assert!(evicted > 40, "{policy}: only {evicted} keys were evicted");
         assert!(refused > 0, "{policy}: nothing was refused");
     }
-    let (evicted, refused) = eviction_keeps_its_promises(7, "noeviction", 4000);
+    let (evicted, refused) = eviction_keeps_its_promises(8, "noeviction", 4000);
     assert!(evicted == 0 && refused > 100, "noeviction: {evicted} evicted, {refused} refused");
 }
 

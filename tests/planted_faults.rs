@@ -67,11 +67,11 @@ fn seed(fault: Fault) -> u64 {
     match fault {
         // The first run finds it among strings so long that running its script often is beyond the budget.
         Fault::TransactionOverlooksDeadlines => 3,
-        // These are found late in the first run, and from where they are found the way down is barred.
-        Fault::ClientKillReachesItself | Fault::ClientUnblockIsAnError => 3,
+        // It is found late in the first runs, and from where it is found the way down is barred.
+        Fault::ClientKillReachesItself => 6,
         // Shrinking ends early where the first run finds it: each step less draws other members.
         Fault::SpopKeepsEncoding => 2,
-        Fault::PropagationExpiryComesLate | Fault::NotifySmoveTellsOfNothing => 2,
+        Fault::NotifySmoveTellsOfNothing => 2,
         _ => 1,
     }
 }

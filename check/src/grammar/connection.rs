@@ -1,6 +1,8 @@
 //! What clients say about their own connection, and of each other.
 
-use super::Argument::{Address, ClientId, ClientName, OneOf, Optional, Options, Password, Value, Word};
+use super::Argument::{
+    Address, ClientId, ClientName, OneOf, Optional, Options, Password, PauseMilliseconds, Value, Word,
+};
 use super::Family::Connection;
 use super::Grammar;
 
@@ -18,6 +20,7 @@ pub(super) const COMMANDS: &[Grammar] = &[
             &[Word("ID")],
             &[Word("UNBLOCK"), ClientId, OneOf(&[&[], &[Word("TIMEOUT")], &[Word("ERROR")]])],
             &[Word("UNBLOCK"), ClientId, OneOf(&[&[], &[Word("TIMEOUT")], &[Word("ERROR")]])],
+            &[Word("PAUSE"), PauseMilliseconds],
             &[Word("KILL"), Word("ID"), ClientId],
             &[
                 Word("LIST"),
