@@ -8,6 +8,10 @@ use crate::plan::Change;
 use crate::reply::{Bytes, Reply};
 use crate::span::{Outcome, Span};
 
+/// How far a server's clock of seconds may be behind the one that the checker reads: Linux moves the former with the
+/// timer's ticks, which are 10 ms apart at most.
+const COARSE_CLOCK_MS: i64 = 10;
+
 /// Something to be learned from the answer to a command that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
@@ -90,7 +94,7 @@ impl Model {
             }
             Observation::Saved => {
                 if succeeded || outcome.replies.is_empty() {
-                    self.server.last_save_s = Some(span.earliest_ms.div_euclid(1000));
+                    self.server.last_save_s = Some((span.earliest_ms - COARSE_CLOCK_MS).div_euclid(1000));
                 }
             }
             Observation::Info => {
