@@ -291,10 +291,6 @@ impl World for Slow {
         self.now_us += us;
     }
 
-    fn poll_while_busy(&mut self) -> Busy {
-        Busy::Continue
-    }
-
     fn process_fact(&self, _field: &str) -> Option<String> {
         None
     }
@@ -394,10 +390,6 @@ impl World for Interrupted {
     }
 
     fn sleep_us(&mut self, _us: u64) {}
-
-    fn poll_while_busy(&mut self) -> Busy {
-        Busy::Continue
-    }
 
     fn serve_others(&mut self, engine: &mut Engine) -> Busy {
         let Some(other) = self.other.take() else { return Busy::Continue };

@@ -37,8 +37,6 @@ pub trait World {
     fn used_memory(&self, account: &dyn Fn() -> usize) -> usize;
     /// Sleeps (DEBUG SLEEP); a simulated world only moves its clocks.
     fn sleep_us(&mut self, us: u64);
-    /// Called now and then by operations that keep the engine busy for long.
-    fn poll_while_busy(&mut self) -> Busy;
     /// Called now and then while a script runs for longer than `lua-time-limit`. The driver hands to `engine`, which is the
     /// one that runs the script, what others sent and executes what that leaves; [`Event::BatchEnd`] has their answers
     /// announced. The script's own client ([`Engine::runs_script_of`]) is left alone, and no [`Event::Tick`] is told.
@@ -97,9 +95,6 @@ impl World for Still {
     fn sleep_us(&mut self, us: u64) {
         self.now_us = self.now_us.saturating_add(us);
         self.unix_us = self.unix_us.saturating_add_unsigned(us);
-    }
-    fn poll_while_busy(&mut self) -> Busy {
-        Busy::Continue
     }
     fn process_fact(&self, _field: &str) -> Option<String> {
         None

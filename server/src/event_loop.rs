@@ -537,10 +537,6 @@ impl World for EventLoop {
         self.world.sleep_us(us);
     }
 
-    fn poll_while_busy(&mut self) -> Busy {
-        self.world.poll_while_busy()
-    }
-
     fn serve_others(&mut self, engine: &mut Engine) -> Busy {
         let mut events = Events::with_capacity(EVENTS);
         // The script may be run by what an effect's answer set going: the effects behind that one wait until it is over.

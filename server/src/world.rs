@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, Timespec, clock_gettime};
-use tally_engine::{Busy, PeerFailure, PeerId, World};
+use tally_engine::{PeerFailure, PeerId, World};
 
 use crate::memory;
 use crate::peers::Peers;
@@ -93,10 +93,6 @@ impl World for SystemWorld {
 
     fn sleep_us(&mut self, us: u64) {
         thread::sleep(Duration::from_micros(us));
-    }
-
-    fn poll_while_busy(&mut self) -> Busy {
-        Busy::Continue
     }
 
     fn release_memory(&mut self) {

@@ -105,10 +105,6 @@ impl World for VirtualWorld {
         self.unix_us = self.unix_us.saturating_add_unsigned(us);
     }
 
-    fn poll_while_busy(&mut self) -> Busy {
-        Busy::Continue
-    }
-
     fn process_fact(&self, _field: &str) -> Option<String> {
         None
     }

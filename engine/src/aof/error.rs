@@ -50,7 +50,4 @@ pub enum AofErrorKind {
     /// The preamble is damaged.
     #[error("preamble: {0}")]
     Preamble(RdbError),
-    /// The driver asked to stop.
-    #[error("loading was stopped")]
-    Stopped,
 }

@@ -18,7 +18,7 @@ use crate::rdb::load::{LoadedAs, SnapshotLoad};
 use crate::rdb::{LoadReport, RdbError};
 use crate::resp::OwnedArgs;
 use crate::state::Server;
-use crate::world::{Busy, World};
+use crate::world::World;
 
 /// A step ends after so many commands, or with the one that reaches so many bytes: meanwhile nobody is served.
 const STEP: u64 = 10_000;
@@ -49,11 +49,6 @@ impl Engine {
         let mut load = AofLoad::begin(&mut self.server, source);
         loop {
             match load.step(&mut self.server, world) {
-                Ok(true) if world.poll_while_busy() == Busy::Stop => {
-                    let stopped = AofError { offset: load.offset(), kind: AofErrorKind::Stopped };
-                    load.abandon(&mut self.server);
-                    return Err(stopped);
-                }
                 Ok(true) => {}
                 Ok(false) => return Ok(load.finish(&mut self.server)),
                 Err(error) => {

@@ -5,7 +5,7 @@ use super::expire::Cycle;
 use crate::config::Config;
 use crate::state::Server;
 use crate::structures::key_entry::Payload;
-use crate::world::{Busy, Still, World};
+use crate::world::{Still, World};
 
 /// Each look at the monotonic clock costs `step_us`.
 struct Stepping {
@@ -27,9 +27,6 @@ impl World for Stepping {
     }
     fn sleep_us(&mut self, us: u64) {
         self.now_us += us;
-    }
-    fn poll_while_busy(&mut self) -> Busy {
-        Busy::Continue
     }
     fn process_fact(&self, _field: &str) -> Option<String> {
         None

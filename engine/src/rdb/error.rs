@@ -132,9 +132,6 @@ pub enum RdbErrorKind {
     /// A value that holds nothing, as no key does.
     #[error("a value without elements")]
     Empty,
-    /// The driver asked to stop.
-    #[error("loading was stopped")]
-    Stopped,
 }
 
 impl fmt::Display for RdbError {

@@ -17,7 +17,7 @@ use crate::state::Server;
 use crate::structures::dict::{Arrivals, Arrived};
 use crate::structures::key_entry::{KeyEntry, Payload, new_entry};
 use crate::structures::key_table::{Detached, is_over};
-use crate::world::{Busy, World};
+use crate::world::World;
 
 /// A step ends with the record that reaches so many bytes: meanwhile nobody is served.
 const STEP: u64 = 2 * 1024 * 1024;
@@ -53,11 +53,7 @@ impl Engine {
     pub fn load_rdb(&mut self, world: &mut dyn World, source: &mut dyn Read) -> Result<LoadReport, RdbError> {
         self.read_clock(world);
         let mut load = SnapshotLoad::begin(&self.server, source, LoadedAs::Dump)?;
-        while load.step(&mut self.server)? {
-            if world.poll_while_busy() == Busy::Stop {
-                return Err(RdbError { offset: load.offset(), opcode: None, kind: RdbErrorKind::Stopped });
-            }
-        }
+        while load.step(&mut self.server)? {}
         let (report, _) = load.finish(&mut self.server);
         self.server.dirty = 0;
         Ok(report)

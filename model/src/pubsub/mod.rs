@@ -187,6 +187,7 @@ impl Model {
             self.send(client, manner, Allowed::Exactly(message));
         }
     }
+
     /// What one who has these subscriptions receives of a message. [PUBLISH-3] [PUBLISH-4]
     pub(crate) fn messages<'m>(
         &'m self,
