@@ -59,6 +59,28 @@ fn finish(conversation: &mut Conversation, loading: &mut Loading<&[u8]>) {
     while engine.load_step(world, loading).unwrap() {}
 }
 
+/// A table that is made as large as a file says is not moved again and again while its keys come.
+#[test]
+fn tables_get_the_size_that_a_dump_or_a_preamble_announces() {
+    let mut writer = Writer::new(rdb::VERSION, Forms { compress_from: None, ..Forms::default() });
+    writer.select_db(0);
+    writer.resize_db(1000, 0);
+    // A file is believed only as many keys as it has bytes for.
+    writer.key(b"long", &[b'x'; 100_000]);
+    let dump = writer.finish();
+    let preamble = [&dump[..], &append_only(1)].concat();
+    for (file, aof, keys) in [(&dump, false, 1), (&preamble, true, 2)] {
+        let mut conversation = Conversation::new();
+        let Conversation { engine, world, .. } = &mut conversation;
+        let mut loading = engine.begin_loading(world, &file[..], aof, file.len() as u64).unwrap();
+        finish(&mut conversation, &mut loading);
+        let table = conversation.exchange_as(1, &[b"DEBUG", b"HTSTATS", b"0"]);
+        let table = String::from_utf8(table).unwrap();
+        assert!(table.contains("table size: 1024\n"), "aof {aof}: {table}");
+        assert!(table.contains(&format!("number of elements: {keys}\n")), "aof {aof}: {table}");
+    }
+}
+
 //= SPEC.md#loading-at-start
 //# [LOADING-1] (wire) While a server loads its file at start it MUST accept connections and answer a command that lacks the flag `loading` by `-LOADING Redis is loading the dataset in memory`.
 //= SPEC.md#loading-at-start

@@ -9,7 +9,7 @@ pub(crate) mod link;
 mod live;
 
 pub use chunked::Chunked;
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Neighbour};
 pub use link::{LiveError, Place, Url};
 pub use live::Live;
 

@@ -195,6 +195,14 @@ pub enum Fault {
     SaveAnswersEarly,
     /// Changes that came during a background save count as saved when it ends.
     SaveForgetsChanges,
+    /// MIGRATE with COPY removes what it copied.
+    MigrateCopyRemoves,
+    /// A key that the target refuses is removed if it is one of several.
+    MigrateRemovesRefused,
+    /// A connection that is kept is taken to have selected the database that was asked for, whether or not that went well.
+    MigrateTrustsFailedSelect,
+    /// MIGRATE connects once more although the first connection has answered for a key.
+    MigrateStartsAnewInTheMiddle,
 }
 
 /// Every fault that answers, files or what is handed on show.
@@ -298,6 +306,14 @@ pub const DURABILITY: &[Fault] = &[
     Fault::AofRunsOpenTransactions,
     Fault::SaveAnswersEarly,
     Fault::SaveForgetsChanges,
+];
+
+/// Those of handing keys over, which only another server shows.
+pub const MOVING: &[Fault] = &[
+    Fault::MigrateCopyRemoves,
+    Fault::MigrateRemovesRefused,
+    Fault::MigrateTrustsFailedSelect,
+    Fault::MigrateStartsAnewInTheMiddle,
 ];
 
 #[cfg(feature = "planted-faults")]

@@ -58,7 +58,7 @@ impl Engine {
         self.read_clock(world);
         let server = &mut self.server;
         let kind = if aof {
-            Kind::Aof(Box::new(AofLoad::begin(server, source)))
+            Kind::Aof(Box::new(AofLoad::begin(server, source).of_length(length)))
         } else {
             Kind::Dump(Box::new(SnapshotLoad::begin(server, source, LoadedAs::Dump)?.of_length(length)))
         };

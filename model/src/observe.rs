@@ -1,5 +1,7 @@
 //! What the model learns from an accepted answer: numbers and settings that only the server knows.
 
+use std::collections::BTreeSet;
+
 use crate::clause::Clause;
 use crate::client::{ClientId, Killed, Touched};
 use crate::keyspace::Slot;
@@ -115,7 +117,8 @@ impl Model {
                 if !gone && keys.len() == 1 {
                     return;
                 }
-                for key in keys {
+                // A key may be named twice. [MIGRATE-21]
+                for key in keys.into_iter().collect::<BTreeSet<_>>() {
                     let perhaps = match self.keyspace.slot(db, &key) {
                         Some(Slot::Known(entry)) if !gone => Some(Slot::Open(vec![Some(entry.clone()), None])),
                         _ => None,

@@ -14,6 +14,7 @@ pub mod hyperloglog;
 pub mod intset;
 pub mod listpack;
 pub mod lzf;
+pub mod migration;
 pub mod number;
 pub mod popcount;
 pub mod quicklist;

@@ -6,13 +6,17 @@
 //! Wall-clock time stands still unless a script lets it pass, which makes each command's [`Span`] a point. The monotonic
 //! clock moves one microsecond per look, so that budgets of time run out.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::rc::Rc;
 use std::sync::Once;
 
 use tally_engine::config::Config;
-use tally_engine::{Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, SnapshotMode, World};
+use tally_engine::{
+    Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, PeerFailure, PeerId, SnapshotMode, World,
+};
 use tally_model::{Reply, Span};
 
 use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
@@ -63,12 +67,50 @@ struct Interruption {
     leaves: bool,
 }
 
+/// Another server, and the way to it: what MIGRATE reaches. Whoever waits in vain has the time pass that it waited.
+pub trait Neighbour: Debug {
+    /// A connection is made, or not.
+    ///
+    /// # Errors
+    /// Why not.
+    fn connect(&mut self, host: &[u8], port: u16) -> Result<PeerId, PeerFailure>;
+    /// Takes bytes.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    fn send(&mut self, peer: PeerId, bytes: &[u8]) -> Result<(), PeerFailure>;
+    /// Answers, one byte at least.
+    ///
+    /// # Errors
+    /// When the connection is gone, or nothing comes.
+    fn receive(&mut self, peer: PeerId, room: &mut [u8]) -> Result<usize, PeerFailure>;
+    /// The connection ends.
+    fn close(&mut self, peer: PeerId);
+}
+
 /// The engine's surroundings.
 #[derive(Clone, Debug)]
 struct VirtualWorld {
     monotonic_us: u64,
     unix_us: i64,
     interruption: Option<Interruption>,
+    neighbour: Option<Rc<RefCell<dyn Neighbour>>>,
+}
+
+impl VirtualWorld {
+    /// Asks the neighbour; nobody listens where there is none.
+    fn ask_neighbour<T>(
+        &mut self,
+        timeout_ms: u64,
+        question: impl FnOnce(&mut dyn Neighbour) -> Result<T, PeerFailure>,
+    ) -> Result<T, PeerFailure> {
+        let Some(neighbour) = &self.neighbour else { return Err(PeerFailure::Broken) };
+        let answer = question(&mut *neighbour.borrow_mut());
+        if matches!(answer, Err(PeerFailure::TimedOut)) {
+            self.sleep_us(timeout_ms.saturating_mul(1000));
+        }
+        answer
+    }
 }
 
 impl World for VirtualWorld {
@@ -107,6 +149,24 @@ impl World for VirtualWorld {
 
     fn process_fact(&self, _field: &str) -> Option<String> {
         None
+    }
+
+    fn connect_peer(&mut self, host: &[u8], port: u16, timeout_ms: u64) -> Result<PeerId, PeerFailure> {
+        self.ask_neighbour(timeout_ms, |neighbour| neighbour.connect(host, port))
+    }
+
+    fn send_to_peer(&mut self, peer: PeerId, bytes: &[u8], timeout_ms: u64) -> Result<(), PeerFailure> {
+        self.ask_neighbour(timeout_ms, |neighbour| neighbour.send(peer, bytes))
+    }
+
+    fn receive_from_peer(&mut self, peer: PeerId, room: &mut [u8], timeout_ms: u64) -> Result<usize, PeerFailure> {
+        self.ask_neighbour(timeout_ms, |neighbour| neighbour.receive(peer, room))
+    }
+
+    fn close_peer(&mut self, peer: PeerId) {
+        if let Some(neighbour) = &self.neighbour {
+            neighbour.borrow_mut().close(peer);
+        }
     }
 }
 
@@ -182,7 +242,7 @@ impl Embedded {
     pub fn new() -> Self {
         Self {
             engine: Engine::new(Config::default(), 0),
-            world: VirtualWorld { monotonic_us: 0, unix_us: BEGINNING_MS * 1000, interruption: None },
+            world: VirtualWorld { monotonic_us: 0, unix_us: BEGINNING_MS * 1000, interruption: None, neighbour: None },
             disk: Disk::default(),
             links: Vec::new(),
             unfinished: false,
@@ -197,6 +257,11 @@ impl Embedded {
     /// The engine, for checks that no client can make.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Whom MIGRATE reaches until the next reset, by whatever name.
+    pub fn set_neighbour(&mut self, neighbour: Rc<RefCell<dyn Neighbour>>) {
+        self.world.neighbour = Some(neighbour);
     }
 
     /// Sends, as [`Target::send`] does, and makes a script that this sets going run for longer than `lua-time-limit`: meanwhile

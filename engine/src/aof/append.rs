@@ -335,15 +335,18 @@ impl AppendFile {
         effects.push(Effect::Log { level: LogLevel::Warning, text });
         match step {
             Some(Step::Open) => return Next::Die,
-            // The steps after a failed write are answered too, but they prove nothing.
-            _ if self.always => return Next::Die,
             Some(Step::Write) => {
                 self.failure = Some(why.text.clone());
                 if written > 0 && !faults::is(Fault::AofKeepsShortWrites) {
                     let cut = FileEffect::Truncate(FileId::Aof, self.size);
                     self.push(Step::CutBack { written }, cut, effects);
                 }
+                // The steps after a failed write are answered too, but they prove nothing.
+                if self.always {
+                    return Next::Die;
+                }
             }
+            _ if self.always => return Next::Die,
             Some(Step::CutBack { written }) => {
                 // What is there stays there, and the rest is written after it.
                 self.writing.drain(..written.min(self.writing.len()));
@@ -468,6 +471,29 @@ mod tests {
             }
             assert_eq!(file.failed(0, &no_space(), &mut effects), Next::Die);
         }
+    }
+
+    //= SPEC.md#aof-durability
+    //# [DURABLE-5] (file) A write that falls short MUST be undone by cutting the file back to the end of the last whole batch, or where that fails be completed later from the byte where it stopped.
+    #[test]
+    fn always_cuts_a_short_write_back_before_it_dies() {
+        let mut file = opened();
+        set(&mut file, 0);
+        let mut effects = Vec::new();
+        file.flush(at(0, AppendFsync::Always), &mut effects);
+        assert_eq!(file.failed(5, &no_space(), &mut effects), Next::Die);
+        assert_eq!(effects.last(), Some(&Effect::File(FileEffect::Truncate(FileId::Aof, 0))));
+        // What is answered until the process has ended lets no reply go, and begins no write.
+        let steps = effects.len();
+        for _ in 0..2 {
+            let next = file.done(&mut effects);
+            assert_ne!(next, Next::Release);
+            if next == Next::Flush {
+                file.flush(at(1, AppendFsync::Always), &mut effects);
+            }
+        }
+        assert!(file.holds_replies());
+        assert_eq!(effects.len(), steps);
     }
 
     //= SPEC.md#aof-durability

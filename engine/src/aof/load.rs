@@ -65,6 +65,8 @@ pub(crate) struct AofLoad<R> {
     stage: Stage<R>,
     /// The dataset before.
     kept: Keyspace,
+    /// Bytes of the file where that is known: hints of its preamble can be believed as far.
+    length: u64,
     report: AofReport,
 }
 
@@ -87,7 +89,13 @@ impl<R: Read> AofLoad<R> {
         kept.exchange(&mut server.keyspace);
         server.loading = true;
         let report = AofReport { preamble: None, commands: 0, bytes: 0, cut: false };
-        Self { stage: Stage::Begin(BufReader::with_capacity(BUFFER, source)), kept, report }
+        Self { stage: Stage::Begin(BufReader::with_capacity(BUFFER, source)), kept, length: 0, report }
+    }
+
+    /// Tells how many bytes the source has.
+    pub(crate) fn of_length(mut self, length: u64) -> Self {
+        self.length = length;
+        self
     }
 
     /// Bytes read so far.
@@ -109,7 +117,7 @@ impl<R: Read> AofLoad<R> {
                 let Stage::Begin(source) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(false) };
                 self.stage = if first == Some(b'R') {
                     let load = SnapshotLoad::begin(server, source, LoadedAs::Preamble).map_err(preamble_failed)?;
-                    Stage::Preamble(Box::new(load))
+                    Stage::Preamble(Box::new(load.of_length(self.length)))
                 } else {
                     Stage::Commands(Box::new(Runner::new(server, Cursor::default().chain(source), 0)))
                 };
@@ -129,8 +137,9 @@ impl<R: Read> AofLoad<R> {
             Stage::Commands(runner) => match runner.some_steps(server, world, &mut self.report) {
                 Err(AofError { kind: AofErrorKind::Truncated { end }, .. }) if server.config.aof_load_truncated => {
                     let bytes = self.report.bytes;
-                    let text =
-                        format!("The append-only file ends inside a command; it is cut from {end} to {bytes} bytes");
+                    let text = format!(
+                        "The append-only file ends inside a command or transaction; it is cut from {end} to {bytes} bytes"
+                    );
                     server.log(LogLevel::Warning, text);
                     self.report.cut = !faults::is(Fault::AofGoesOnBehindTear);
                     Ok(false)

@@ -11,6 +11,7 @@
 //! connection, and saves the keys from going where nobody wanted them (E-172).
 
 use super::{Context, Refusal, SILENT};
+use crate::faults::{self, Fault};
 use crate::migration::Link;
 use crate::number::{I64_TEXT_MAX, format_i64, parse_i64};
 use crate::propagation::Targets;
@@ -175,7 +176,7 @@ pub(crate) fn migrate(cx: &mut Context<'_>, args: &Args<'_>) -> Result<(), Refus
     };
     let mut outcome = Outcome::default();
     let ended = hand_over(cx, &task, &mut outcome);
-    if !options.copy {
+    if !options.copy || faults::is(Fault::MigrateCopyRemoves) {
         remove(cx, &outcome.taken);
     }
     match (outcome.error, ended) {
@@ -208,7 +209,8 @@ fn hand_over<'a>(cx: &mut Context<'_>, task: &Task<'a>, outcome: &mut Outcome<'a
             Ok(()) => Ok(()),
             Err(broken) => {
                 cx.world.close_peer(talk.link.peer);
-                if again && talk.answered == 0 && outcome.error.is_none() && broken.is_worth_another() {
+                let untold = talk.answered == 0 || faults::is(Fault::MigrateStartsAnewInTheMiddle);
+                if again && untold && outcome.error.is_none() && broken.is_worth_another() {
                     again = false;
                     continue;
                 }
@@ -222,7 +224,8 @@ fn hand_over<'a>(cx: &mut Context<'_>, task: &Task<'a>, outcome: &mut Outcome<'a
         if outcome.foreign || talk.read < talk.received.len() {
             cx.world.close_peer(talk.link.peer);
         } else {
-            talk.link.db = outcome.error.is_none().then_some(task.db);
+            let selected = outcome.error.is_none() || faults::is(Fault::MigrateTrustsFailedSelect);
+            talk.link.db = selected.then_some(task.db);
             cx.server.migration.keep(talk.link, cx.server.clock.unix_s(), cx.world);
         }
         return ended;
@@ -265,7 +268,8 @@ impl Talk {
         for key in sent {
             let line = self.line(cx, task.timeout_ms)?;
             self.answered += 1;
-            if outcome.accepts(&line) {
+            let refused_of_several = faults::is(Fault::MigrateRemovesRefused) && task.keys.len() > 1;
+            if outcome.accepts(&line) || refused_of_several {
                 outcome.taken.push(key);
             }
         }

@@ -1,0 +1,641 @@
+//! MIGRATE from one engine to another over a way that may break anywhere: each of the two behaves as its model says, and
+//! no key is lost.
+//!
+//! ```text
+//!   source and its model ── Road: what is said, what arrives, what gets back ── target and its model
+//! ```
+//! The model of the source does not know what the target answers; here it is known, so what MIGRATE has to send, answer,
+//! remove and hand on is told exactly, from what the road let through.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use tally_engine::{PeerFailure, PeerId};
+use tally_model::{ClientId, Model, Outcome, Profile, Reply};
+
+use crate::choice::Choice;
+use crate::request::{Request, encode_array};
+use crate::target::{Connection, Embedded, HandedOn, Neighbour, Received, Setup, Target, Wait};
+
+/// Steps of a run.
+const STEPS: u32 = 60;
+const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+/// Databases of the target that keys are sent to; the last two it has not.
+const DATABASES: [i64; 5] = [0, 0, 1, 16, -1];
+const TIMEOUT_MS: u64 = 50;
+/// Longer than connections are kept without use, with the second that the clock may be behind.
+const LONG_MS: u64 = 12_000;
+
+/// What runs of this property went through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moves {
+    /// Keys that the target took.
+    pub taken: u64,
+    /// Calls that the target refused something of.
+    pub refused: u64,
+    /// Calls that failed for the way's sake.
+    pub broken: u64,
+    /// Calls that connected a second time.
+    pub repeated: u64,
+    /// Calls on a connection that was kept.
+    pub kept: u64,
+}
+
+/// An engine and its model.
+#[derive(Debug)]
+struct Held {
+    server: Server,
+    model: Model,
+}
+
+/// Only for the sake of `Debug`, which an engine's target has not.
+struct Server(Embedded);
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("an engine")
+    }
+}
+
+impl Held {
+    fn start(seed: u64) -> Result<Held, String> {
+        let mut server = Embedded::new();
+        let config = vec![("appendonly".to_owned(), "yes".to_owned())];
+        server.reset(&Setup { seed, config, record_propagation: true }).map_err(|error| error.to_string())?;
+        Ok(Held { server: Server(server), model: Model::new(Profile::strict()) })
+    }
+
+    fn open(&mut self) -> Result<Connection, String> {
+        let connection = self.server.0.open().map_err(|error| error.to_string())?;
+        self.model.connect(ClientId(connection.0), self.server.0.peer(connection));
+        Ok(connection)
+    }
+
+    fn close(&mut self, connection: Connection) {
+        self.server.0.close(connection);
+        self.model.disconnect(ClientId(connection.0));
+    }
+
+    /// Sends a command, and holds its reply against the model.
+    fn ask(&mut self, connection: Connection, words: &[&[u8]]) -> Result<Reply, String> {
+        let span = self.server.0.span();
+        let mut bytes = Vec::new();
+        encode_array(words, &mut bytes);
+        let received =
+            self.server.0.send(connection, &bytes).and_then(|()| self.server.0.receive(connection, Wait::Reply));
+        let reply = match received {
+            Ok(Received::Reply(reply)) => reply,
+            other => return Err(format!("{} is answered by {other:?}", Request::from(words))),
+        };
+        let judged = self.model.step(ClientId(connection.0), words, &Outcome::reply(&reply), span);
+        judged.map_err(|deviation| format!("{}: {deviation:?}", Request::from(words)))?;
+        Ok(reply)
+    }
+
+    /// Everything that is in a database, held against the model.
+    fn audit(&mut self, connection: Connection, db: &str) -> Result<(), String> {
+        self.ask(connection, &[b"SELECT", db.as_bytes()])?;
+        self.ask(connection, &[b"DBSIZE"])?;
+        for key in KEYS {
+            for question in ["TYPE", "PTTL", "DUMP"] {
+                self.ask(connection, &[question.as_bytes(), key.as_bytes()])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How the way is when a connection is made, or used again.
+#[derive(Clone, Copy, Debug)]
+enum Conduct {
+    /// There is none.
+    Refuses,
+    NoAddress,
+    ConnectsTooLate,
+    /// It holds for that many commands to be executed and that many answers to come back; from then on it is closed or,
+    /// if silent, nothing comes any more.
+    Holds {
+        executes: u32,
+        answers: u32,
+        silent: bool,
+    },
+    /// It was closed meanwhile, which shows when something is sent.
+    Gone,
+}
+
+impl Conduct {
+    fn draw(choice: &mut impl Choice, new: bool) -> Conduct {
+        match choice.below(12) {
+            0 if new => Conduct::Refuses,
+            1 if new => Conduct::NoAddress,
+            2 if new => Conduct::ConnectsTooLate,
+            3 => Conduct::Gone,
+            4..6 => {
+                let executes = choice.below(6);
+                Conduct::Holds { executes, answers: choice.below(executes + 1), silent: choice.ratio(1, 3) }
+            }
+            _ => Conduct::Holds { executes: u32::MAX, answers: u32::MAX, silent: false },
+        }
+    }
+}
+
+/// A connection between the two.
+#[derive(Debug)]
+struct Line {
+    connection: Connection,
+    conduct: Conduct,
+    /// Bytes of requests that are not whole.
+    coming: Vec<u8>,
+    going: VecDeque<u8>,
+    closed: bool,
+    /// The database that the last call, if it succeeded, selected.
+    db: Option<i64>,
+}
+
+/// A command that reached the target, and its answer if that got back.
+#[derive(Debug)]
+struct Said {
+    line: usize,
+    words: Vec<Vec<u8>>,
+    answer: Option<Reply>,
+}
+
+/// What was wanted when the way failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Failure {
+    Connecting(PeerFailure),
+    Sending,
+    Receiving(PeerFailure),
+}
+
+/// The way to the target.
+#[derive(Debug)]
+struct Road {
+    target: Held,
+    lines: Vec<Line>,
+    /// For the connections that are made next.
+    conducts: VecDeque<Conduct>,
+    chance: ChaCha8Rng,
+    said: Vec<Said>,
+    failures: Vec<Failure>,
+    /// How often it was tried to connect.
+    connects: usize,
+    /// What the target did wrong.
+    wrong: Option<String>,
+}
+
+/// Takes the first whole request from the bytes.
+fn take_request(bytes: &mut Vec<u8>) -> Option<Vec<Vec<u8>>> {
+    let mut at = 0;
+    let number = |bytes: &[u8], at: &mut usize| {
+        let end = *at + bytes.get(*at..)?.iter().position(|&byte| byte == b'\r')?;
+        let value = std::str::from_utf8(bytes.get(*at + 1..end)?).ok()?.parse::<usize>().ok()?;
+        *at = end + 2;
+        Some(value)
+    };
+    let count = number(bytes, &mut at)?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let length = number(bytes, &mut at)?;
+        words.push(bytes.get(at..at.checked_add(length)?)?.to_vec());
+        at += length + 2;
+    }
+    (at <= bytes.len()).then(|| bytes.drain(..at))?;
+    Some(words)
+}
+
+impl Road {
+    fn line(&mut self, peer: PeerId) -> Result<usize, PeerFailure> {
+        let place = usize::try_from(peer.0).ok().filter(|&place| place < self.lines.len());
+        place.filter(|&place| !self.lines[place].closed).ok_or(PeerFailure::Broken)
+    }
+
+    /// The target executes what has arrived whole, as long as the line holds.
+    fn arrive(&mut self, place: usize) {
+        while let Some(words) = take_request(&mut self.lines[place].coming) {
+            let line = &mut self.lines[place];
+            let Conduct::Holds { executes, answers, .. } = &mut line.conduct else { return };
+            if *executes == 0 {
+                return;
+            }
+            *executes = executes.saturating_sub(1);
+            let gets_back = *answers > 0;
+            *answers = answers.saturating_sub(1);
+            let slices: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            let answer = match self.target.ask(line.connection, &slices) {
+                Ok(answer) => answer,
+                Err(wrong) => {
+                    self.wrong.get_or_insert(wrong);
+                    return;
+                }
+            };
+            if gets_back {
+                let (sign, text) = match &answer {
+                    Reply::Status(text) => (b'+', text),
+                    Reply::Error(text) => (b'-', text),
+                    other => {
+                        self.wrong.get_or_insert(format!("{} is answered by {other:?}", Request::from(&slices[..])));
+                        return;
+                    }
+                };
+                line.going.push_back(sign);
+                line.going.extend(text.iter().chain(b"\r\n"));
+            }
+            self.said.push(Said { line: place, words, answer: Some(answer).filter(|_| gets_back) });
+        }
+    }
+}
+
+impl Neighbour for Road {
+    fn connect(&mut self, _host: &[u8], _port: u16) -> Result<PeerId, PeerFailure> {
+        self.connects += 1;
+        let conduct = self.conducts.pop_front().unwrap_or(Conduct::Refuses);
+        let failure = match conduct {
+            Conduct::Refuses => PeerFailure::Broken,
+            Conduct::NoAddress => PeerFailure::Unreachable("Name or service not known".to_owned()),
+            Conduct::ConnectsTooLate => PeerFailure::TimedOut,
+            Conduct::Gone | Conduct::Holds { .. } => match self.target.open() {
+                Ok(connection) => {
+                    let (coming, going) = (Vec::new(), VecDeque::new());
+                    self.lines.push(Line { connection, conduct, coming, going, closed: false, db: None });
+                    return Ok(PeerId(self.lines.len() as u64 - 1));
+                }
+                Err(wrong) => {
+                    self.wrong.get_or_insert(wrong);
+                    PeerFailure::Broken
+                }
+            },
+        };
+        self.failures.push(Failure::Connecting(failure.clone()));
+        Err(failure)
+    }
+
+    fn send(&mut self, peer: PeerId, bytes: &[u8]) -> Result<(), PeerFailure> {
+        let place = self.line(peer)?;
+        if matches!(self.lines[place].conduct, Conduct::Gone) && self.chance.ratio(1, 2) {
+            self.failures.push(Failure::Sending);
+            return Err(PeerFailure::Broken);
+        }
+        self.lines[place].coming.extend_from_slice(bytes);
+        self.arrive(place);
+        Ok(())
+    }
+
+    fn receive(&mut self, peer: PeerId, room: &mut [u8]) -> Result<usize, PeerFailure> {
+        let place = self.line(peer)?;
+        let line = &mut self.lines[place];
+        // In pieces, as it comes.
+        let most = line.going.len().min(room.len()).min(1 + self.chance.below(40) as usize);
+        if most == 0 {
+            let silent = matches!(line.conduct, Conduct::Holds { silent: true, .. });
+            let failure = if silent { PeerFailure::TimedOut } else { PeerFailure::Broken };
+            self.failures.push(Failure::Receiving(failure.clone()));
+            return Err(failure);
+        }
+        for (place, byte) in room.iter_mut().zip(line.going.drain(..most)) {
+            *place = byte;
+        }
+        Ok(most)
+    }
+
+    fn close(&mut self, peer: PeerId) {
+        if let Ok(place) = self.line(peer) {
+            self.lines[place].closed = true;
+            self.target.close(self.lines[place].connection);
+        }
+    }
+}
+
+/// A call of MIGRATE.
+#[derive(Debug)]
+struct Call {
+    keys: Vec<&'static str>,
+    /// Named by KEYS, which also one key may be.
+    by_option: bool,
+    db: i64,
+    copy: bool,
+    replace: bool,
+    password: Option<&'static str>,
+}
+
+impl Call {
+    fn draw(choice: &mut impl Choice) -> Call {
+        let by_option = choice.ratio(2, 3);
+        let count = if by_option { 1 + choice.below(5) } else { 1 };
+        Call {
+            keys: (0..count).map(|_| KEYS[choice.below(KEYS.len() as u32) as usize]).collect(),
+            by_option,
+            db: DATABASES[choice.below(DATABASES.len() as u32) as usize],
+            copy: choice.ratio(1, 3),
+            replace: choice.ratio(1, 2),
+            password: choice.ratio(1, 4).then(|| if choice.ratio(3, 4) { "secret" } else { "wrong" }),
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let key = if self.by_option { "" } else { self.keys[0] };
+        let mut words: Vec<String> =
+            ["MIGRATE", "neighbour", "6379", key, &self.db.to_string(), &TIMEOUT_MS.to_string()]
+                .map(str::to_owned)
+                .into();
+        let mut push = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
+        if self.copy {
+            push(&["COPY"]);
+        }
+        if self.replace {
+            push(&["REPLACE"]);
+        }
+        if let Some(password) = self.password {
+            push(&["AUTH", password]);
+        }
+        if self.by_option {
+            push(&["KEYS"]);
+            push(&self.keys);
+        }
+        words
+    }
+
+    /// What tells the target who asks and where the keys belong. [MIGRATE-9]
+    fn introduction(&self, selected: Option<i64>) -> Vec<Vec<Vec<u8>>> {
+        let auth = self.password.map(|password| vec![b"AUTH".to_vec(), password.into()]);
+        let select = (selected != Some(self.db)).then(|| vec![b"SELECT".to_vec(), self.db.to_string().into()]);
+        auth.into_iter().chain(select).collect()
+    }
+}
+
+/// The two servers and whoever asks the source.
+struct Run {
+    source: Held,
+    client: Connection,
+    road: Rc<RefCell<Road>>,
+    /// Asks the target.
+    observer: Connection,
+}
+
+impl Run {
+    fn start(seed: u64) -> Result<Run, String> {
+        let (mut source, mut target) = (Held::start(seed)?, Held::start(seed ^ 1)?);
+        let (client, observer) = (source.open()?, target.open()?);
+        let road = Rc::new(RefCell::new(Road {
+            target,
+            lines: Vec::new(),
+            conducts: VecDeque::new(),
+            chance: ChaCha8Rng::seed_from_u64(seed ^ 2),
+            said: Vec::new(),
+            failures: Vec::new(),
+            connects: 0,
+            wrong: None,
+        }));
+        source.server.0.set_neighbour(Rc::clone(&road) as Rc<RefCell<dyn Neighbour>>);
+        Ok(Run { source, client, road, observer })
+    }
+
+    fn write(&mut self, choice: &mut impl Choice) -> Result<(), String> {
+        let key = KEYS[choice.below(KEYS.len() as u32) as usize];
+        let number = choice.int(-300..=300).to_string();
+        let long = "v".repeat(choice.below(200) as usize);
+        let line: &[&str] = match choice.below(9) {
+            0 => &["SET", key, &long],
+            1 => &["SET", key, &number, "PX", "500"],
+            2 => &["RPUSH", key, "one", &number, &long],
+            3 => &["SADD", key, &number, "1", "2"],
+            4 => &["ZADD", key, &number, "m", "1.5", "n"],
+            5 => &["HSET", key, "f", &long],
+            6 => &["XADD", key, "*", "f", &number],
+            7 => &["PEXPIRE", key, "3000"],
+            _ => &["DEL", key],
+        };
+        let words: Vec<&[u8]> = line.iter().map(|word| word.as_bytes()).collect();
+        if choice.ratio(1, 6) {
+            self.road.borrow_mut().target.ask(self.observer, &words)?;
+        } else {
+            self.source.ask(self.client, &words)?;
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), String> {
+        let failed = |error: crate::target::TargetError| error.to_string();
+        self.source.server.0.pass(ms).map_err(failed)?;
+        self.keep_time()?;
+        let mut road = self.road.borrow_mut();
+        // [MIGRATE-17]
+        if ms >= LONG_MS && road.lines.iter().any(|line| !line.closed) {
+            return Err("a connection is kept that nobody uses".to_owned());
+        }
+        road.wrong.take().map_or(Ok(()), Err)
+    }
+
+    /// The target's clock follows that of the source.
+    fn keep_time(&mut self) -> Result<(), String> {
+        let mut road = self.road.borrow_mut();
+        let target = &mut road.target.server.0;
+        let behind = self.source.server.0.now_ms() - target.now_ms();
+        target.pass(u64::try_from(behind).unwrap_or(0)).map_err(|error| error.to_string())
+    }
+
+    /// A call, and everything that it has to lead to.
+    fn migrate(&mut self, choice: &mut impl Choice, moves: &mut Moves) -> Result<(), String> {
+        let call = Call::draw(choice);
+        // What is there, and as what it has to be sent. [MIGRATE-4] [MIGRATE-10] [MIGRATE-21]
+        let mut restores = Vec::new();
+        for key in &call.keys {
+            let dumped = self.source.ask(self.client, &[b"DUMP", key.as_bytes()])?;
+            let left = self.source.ask(self.client, &[b"PTTL", key.as_bytes()])?;
+            if let (Reply::Bulk(payload), Reply::Integer(left)) = (dumped, left) {
+                let ttl = if left < 0 { 0 } else { left.max(1) };
+                let mut words = vec![b"RESTORE".to_vec(), key.as_bytes().to_vec(), ttl.to_string().into(), payload];
+                words.extend(call.replace.then(|| b"REPLACE".to_vec()));
+                restores.push(words);
+            }
+        }
+        self.source.server.0.take_handed_on();
+        let kept = {
+            let mut road = self.road.borrow_mut();
+            (road.connects, road.conducts) = (0, (0..2).map(|_| Conduct::draw(choice, true)).collect());
+            road.said.clear();
+            road.failures.clear();
+            let kept = road.lines.iter().position(|line| !line.closed);
+            if let Some(place) = kept {
+                road.lines[place].conduct = Conduct::draw(choice, false);
+            }
+            (kept, road.lines.len())
+        };
+        let words = call.words();
+        let slices: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+        let answer = self.source.ask(self.client, &slices)?;
+        let handed_on = self.source.server.0.take_handed_on();
+        let taken = self.judge(&call, &restores, kept, &answer, moves)?;
+        self.judge_source(&call, &restores, &taken, &handed_on)?;
+        self.keep_time()
+    }
+
+    /// Judges what was said and answered; the keys that the target took.
+    fn judge(
+        &mut self,
+        call: &Call,
+        restores: &[Vec<Vec<u8>>],
+        (kept, before): (Option<usize>, usize),
+        answer: &Reply,
+        moves: &mut Moves,
+    ) -> Result<Vec<Vec<u8>>, String> {
+        let mut road = self.road.borrow_mut();
+        if let Some(wrong) = road.wrong.take() {
+            return Err(format!("the target: {wrong}"));
+        }
+        if restores.is_empty() {
+            let idle = road.connects == 0 && road.said.is_empty();
+            let right = idle && *answer == Reply::status("NOKEY");
+            return if right { Ok(Vec::new()) } else { Err(format!("for no key: {answer:?}")) };
+        }
+        // The kept connection, or one that was made for this; the second one was. [MIGRATE-15]
+        let attempts = road.connects + usize::from(kept.is_some());
+        let failed = attempts.checked_sub(1).and_then(|last| road.failures.get(last));
+        let first = kept.unwrap_or(before);
+        let answered = |said: &&Said| said.line == first && said.answer.is_some();
+        let told = road
+            .said
+            .iter()
+            .filter(answered)
+            .any(|said| said.words[0] == b"RESTORE" || matches!(said.answer, Some(Reply::Error(_))));
+        let broke = matches!(road.failures.first(), Some(Failure::Sending | Failure::Receiving(PeerFailure::Broken)));
+        let expected = if broke && !told { 2 } else { 1 };
+        if attempts != expected {
+            return Err(format!("{attempts} connections, not {expected}; {:?}", road.failures));
+        }
+        // Each line hears what it has to, in order, up to where it broke. [MIGRATE-9] [MIGRATE-11]
+        let last = if road.lines.len() > before { road.lines.len() - 1 } else { first };
+        for place in kept.into_iter().chain(before..road.lines.len()) {
+            let heard: Vec<&Said> = road.said.iter().filter(|said| said.line == place).collect();
+            let introduction = call.introduction(road.lines[place].db);
+            let refused =
+                heard.iter().take(introduction.len()).any(|said| matches!(said.answer, Some(Reply::Error(_))));
+            let expected: Vec<&Vec<Vec<u8>>> =
+                introduction.iter().chain(restores.iter().filter(|_| !refused)).collect();
+            let whole = failed.is_some() || place != last || heard.len() == expected.len();
+            let begins = heard.len() <= expected.len();
+            if !(whole && begins && heard.iter().zip(&expected).all(|(said, words)| said.words == **words)) {
+                return Err(format!("line {place} hears {heard:?}"));
+            }
+        }
+        let taken = road.said.iter().filter(|said| said.words[0] == b"RESTORE");
+        let taken = taken.filter(|said| matches!(said.answer, Some(Reply::Status(_))));
+        let taken: Vec<Vec<u8>> = taken.map(|said| said.words[1].clone()).collect();
+        let error = road.said.iter().find_map(|said| match &said.answer {
+            Some(Reply::Error(line)) => Some(line.clone()),
+            _ => None,
+        });
+        // [MIGRATE-6] [MIGRATE-7] [MIGRATE-8] [MIGRATE-13] [MIGRATE-14] [MIGRATE-16]
+        let expected = match (&error, failed) {
+            (Some(line), _) => Reply::Error([b"ERR Target instance replied with error: ", line.as_slice()].concat()),
+            (None, Some(failure)) => Reply::Error(
+                match failure {
+                    Failure::Connecting(PeerFailure::Unreachable(why)) => {
+                        format!("ERR Can't connect to target node: {why}")
+                    }
+                    Failure::Connecting(PeerFailure::TimedOut) => {
+                        "IOERR error or timeout connecting to the client".to_owned()
+                    }
+                    Failure::Connecting(PeerFailure::Broken) | Failure::Sending => {
+                        "IOERR error or timeout writing to target instance".to_owned()
+                    }
+                    Failure::Receiving(_) => "IOERR error or timeout reading to target instance".to_owned(),
+                }
+                .into_bytes(),
+            ),
+            (None, None) if taken.len() == restores.len() => Reply::ok(),
+            (None, None) => {
+                return Err(format!("{} keys of {} are taken, and why is not told", taken.len(), restores.len()));
+            }
+        };
+        if *answer != expected {
+            return Err(format!("answers {answer:?}, not {expected:?}"));
+        }
+        let broken = failed.is_some();
+        let open: Vec<usize> = (0..road.lines.len()).filter(|&place| !road.lines[place].closed).collect();
+        // [MIGRATE-17]
+        if open.len() != usize::from(!broken) {
+            return Err(format!("{} connections are open, {:?}", open.len(), road.failures));
+        }
+        for place in open {
+            road.lines[place].db = error.is_none().then_some(call.db);
+        }
+        moves.taken += taken.len() as u64;
+        moves.refused += u64::from(error.is_some());
+        moves.broken += u64::from(broken);
+        moves.repeated += u64::from(attempts == 2);
+        moves.kept += u64::from(kept.is_some());
+        Ok(taken)
+    }
+
+    /// What the source keeps and hands on. [MIGRATE-12] [MIGRATE-20]
+    fn judge_source(
+        &mut self,
+        call: &Call,
+        restores: &[Vec<Vec<u8>>],
+        taken: &[Vec<u8>],
+        handed_on: &[HandedOn],
+    ) -> Result<(), String> {
+        let mut removed: Vec<Vec<u8>> = Vec::new();
+        for key in taken.iter().filter(|_| !call.copy) {
+            if !removed.contains(key) {
+                removed.push(key.clone());
+            }
+        }
+        let mut command = vec![b"DEL".to_vec()];
+        command.extend(removed.iter().cloned());
+        let expected: &[Vec<Vec<u8>>] = if removed.is_empty() { &[] } else { &[command] };
+        let right = |to: fn(&HandedOn) -> bool| {
+            handed_on.iter().filter(|command| to(command)).map(|command| &command.arguments).eq(expected)
+        };
+        if !(right(|command| command.aof) && right(|command| command.replicas)) {
+            return Err(format!("hands on {handed_on:?}"));
+        }
+        for words in restores {
+            let stays = self.source.ask(self.client, &[b"EXISTS", &words[1]])?;
+            if stays != Reply::Integer(i64::from(!removed.contains(&words[1]))) {
+                return Err(format!("{} is there {stays:?} times", Request::from(&[words[1].as_slice()][..])));
+            }
+        }
+        Ok(())
+    }
+
+    fn conclude(mut self) -> Result<(), String> {
+        self.source.audit(self.client, "0")?;
+        self.source.server.0.validate()?;
+        let mut road = self.road.borrow_mut();
+        for db in ["0", "1"] {
+            road.target.audit(self.observer, db)?;
+        }
+        road.target.server.0.validate()
+    }
+}
+
+/// Keys go from one engine to another as the specification says, whatever happens on the way.
+///
+/// # Errors
+/// What went otherwise, and the seed.
+pub fn keys_are_handed_over(seed: u64, moves: &mut Moves) -> Result<(), String> {
+    let choice = &mut ChaCha8Rng::seed_from_u64(seed);
+    let mut step = 0;
+    let mut run = || {
+        let mut run = Run::start(seed)?;
+        if choice.ratio(1, 3) {
+            let command: [&[u8]; 4] = [b"CONFIG", b"SET", b"requirepass", b"secret"];
+            run.road.borrow_mut().target.ask(run.observer, &command)?;
+        }
+        while step < STEPS {
+            step += 1;
+            match choice.below(8) {
+                0..4 => run.write(choice)?,
+                4 => run.pass(if choice.ratio(1, 8) { LONG_MS } else { u64::from(choice.below(900)) })?,
+                _ => run.migrate(choice, moves)?,
+            }
+        }
+        run.conclude()
+    };
+    run().map_err(|wrong| format!("seed {seed}, step {step}: {wrong}"))
+}
