@@ -12,7 +12,7 @@ use tally_engine::aof::{self, AofErrorKind, Scan};
 /// Checks an append-only file and says what is in it, or where it is damaged.
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 the file is whole, or was cut; 1 it is damaged and was left as it is; 2 it could not be read or cut."
+    after_help = "Exit codes: 0 the file is whole, or was cut; 1 it is damaged, or holds commands that make no sense there, and was left as it is; 2 it could not be read or cut."
 )]
 pub(crate) struct Aof {
     /// The file, for example appendonly.aof.
@@ -58,9 +58,20 @@ impl Aof {
         for (name, count) in names {
             println!("  {name:<12} {count}");
         }
+        for (offset, strange) in &scan.strange {
+            println!("{name}: offset {offset}: {strange}");
+        }
+        if scan.strange.len() == aof::MOST_STRANGE {
+            println!("{name}: and perhaps more of that sort");
+        }
         let Some(damage) = &scan.damage else {
-            println!("{name}: whole");
-            return Ok(ExitCode::SUCCESS);
+            if scan.strange.is_empty() {
+                println!("{name}: whole");
+                return Ok(ExitCode::SUCCESS);
+            }
+            // To cut there would lose what follows, which may well be wanted.
+            println!("{name}: every command is whole, but the file is not as a server writes it");
+            return Ok(ExitCode::from(1));
         };
         println!("{name}: DAMAGED at {damage}");
         println!("{name}: whole until {}, {} bytes follow", scan.whole_until, length - scan.whole_until);

@@ -231,6 +231,29 @@ fn damage_of_an_append_only_file_is_named_with_the_offset_of_its_command() {
     assert_eq!(check_aof(b"", false).0, Some(0));
 }
 
+/// redis-check-aof finds the first two as well, and cuts the file there, with everything behind.
+#[test]
+fn commands_that_make_no_sense_where_they_stand_are_told_and_nothing_is_cut() {
+    let multi = "*1\r\n$5\r\nMULTI\r\n";
+    let exec = "*1\r\n$4\r\nEXEC\r\n";
+    let begin = COMMANDS.len();
+    for (tail, offset, reason) in [
+        (exec.to_owned(), begin, "EXEC without MULTI"),
+        (format!("{multi}{multi}{exec}"), begin + multi.len(), "MULTI inside a transaction"),
+        ("*1\r\n$5\r\nPIN\x1bG\r\n".to_owned(), begin, "unknown command 'PIN\\x1bG'"),
+    ] {
+        let bytes = format!("{COMMANDS}{tail}{COMMANDS}").into_bytes();
+        let (code, text, left) = check_aof(&bytes, true);
+        assert_eq!((code, left), (Some(1), bytes), "{text}");
+        assert!(text.contains(&format!("offset {offset}: {reason}")), "{text}\nshould say: {reason}");
+    }
+    let (code, text, _) = check_aof(format!("{COMMANDS}{multi}{exec}").as_bytes(), false);
+    assert_eq!(code, Some(0), "{text}");
+    // A file full of them is not told of line by line.
+    let (code, text, _) = check_aof(exec.repeat(1000).as_bytes(), false);
+    assert_eq!((code, text.matches("EXEC without MULTI").count()), (Some(1), 10), "{text}");
+}
+
 //= SPEC.md#aof-file
 //# [AOF-7] (file) A transaction without its EXEC at the end of the file MUST be treated as if the file ended before its MULTI.
 #[test]

@@ -9,10 +9,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use tally_engine::{Config, Engine, LogLevel};
+use tally_engine::aof::AofErrorKind;
+use tally_engine::{Config, Engine, LoadError, LogLevel};
 
 use crate::effects::{existing, path};
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, LoadFailure};
 use crate::listen::Listener;
 use crate::settings::{self, SettingsError};
 use crate::world::SystemWorld;
@@ -237,7 +238,17 @@ fn load(server: &mut EventLoop, engine: &mut Engine) -> Result<(), Fatal> {
             Ok(())
         }
         Err(error) => {
-            Err(Fatal::Error(format!("Fatal error loading the DB from {}: {error}. Exiting.", name.display())))
+            let name = name.display();
+            // [AOF-6]
+            let way_out = match &error {
+                LoadFailure::File(LoadError::Aof(error)) if matches!(error.kind, AofErrorKind::Truncated { .. }) => {
+                    format!(
+                        " With `aof-load-truncated yes`, or after `tally aof {name} --fix`, it is loaded up to there."
+                    )
+                }
+                _ => String::new(),
+            };
+            Err(Fatal::Error(format!("Fatal error loading the DB from {name}: {error}.{way_out} Exiting.")))
         }
     }
 }
