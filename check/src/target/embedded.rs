@@ -472,7 +472,8 @@ impl Target for Embedded {
     }
 
     fn may_have_sent(&self) -> bool {
-        self.unfinished || self.links.iter().any(|link| !link.told && (link.closed || !link.reader.pending().is_empty()))
+        self.unfinished
+            || self.links.iter().any(|link| !link.told && (link.closed || !link.reader.pending().is_empty()))
     }
 
     fn close(&mut self, connection: Connection) {

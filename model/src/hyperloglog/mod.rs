@@ -213,9 +213,7 @@ fn estimate(registers: &[u8]) -> u64 {
 fn raised(registers: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     const BLOCK: usize = 64;
     let blocks = registers.chunks(BLOCK).enumerate().filter(|(_, block)| *block != [0; BLOCK]);
-    blocks.flat_map(|(number, block)| {
-        (number * BLOCK..).zip(block.iter().copied()).filter(|(_, value)| *value > 0)
-    })
+    blocks.flat_map(|(number, block)| (number * BLOCK..).zip(block.iter().copied()).filter(|(_, value)| *value > 0))
 }
 
 /// The correction for registers that are still zero: x + the sum over k of x^(2^k) 2^(k-1).

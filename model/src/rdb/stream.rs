@@ -63,9 +63,9 @@ pub fn most_bytes_of_node(node: &Node) -> usize {
     const ENDS: usize = 7;
     const NUMBERS_OF_NODE: usize = 4;
     const NUMBERS_OF_ENTRY: usize = 5;
-    let texts = node.fields().map(Vec::len).chain(node.entries.values().flat_map(|item| {
-        item.pairs.iter().flat_map(|(field, value)| [field.len(), value.len()])
-    }));
+    let texts = node.fields().map(Vec::len).chain(
+        node.entries.values().flat_map(|item| item.pairs.iter().flat_map(|(field, value)| [field.len(), value.len()])),
+    );
     let of_texts: usize = texts.map(|length| ELEMENT + length).sum();
     ENDS + ELEMENT * (NUMBERS_OF_NODE + NUMBERS_OF_ENTRY * node.entries.len()) + of_texts
 }
