@@ -149,7 +149,7 @@ pub fn run_restored(
 type Directives = Vec<(String, String)>;
 
 fn split_config(config: &Directives) -> (Directives, Directives) {
-    config.iter().cloned().partition(|(name, _)| name == "appendonly")
+    config.iter().cloned().partition(|(name, _)| Setup::is_of_the_start(name))
 }
 
 fn setup(script: &Script) -> Setup {
@@ -190,7 +190,7 @@ impl Episode<'_, '_> {
             let request = ["CONFIG", "SET", name, value].iter().collect();
             self.send(1, &[Sent { request, inline: false }])?;
         }
-        if self.swarm.script_turns > 0 {
+        if self.swarm.script_turns > 0 && !self.session.target.propagates_whole_scripts() {
             self.turn_scripts(1, true)?;
         }
         let Some(payload) = payload else { return Ok(()) };
