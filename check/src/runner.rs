@@ -138,7 +138,7 @@ pub fn run_restored(
     session.coverage.add_witnessed(&session.model);
     let discovery = outcome.err().map(|finding| {
         let mut script = Script { steps: journal.steps(), ..script };
-        cut(&mut script, finding.command);
+        script.end_with_batch_of(finding.command);
         Discovery { finding, script, episode }
     });
     journal.end();
@@ -155,21 +155,6 @@ fn split_config(config: &Directives) -> (Directives, Directives) {
 fn setup(script: &Script) -> Setup {
     let records = script.config.iter().any(|(name, value)| name == "appendonly" && value == "yes");
     Setup { seed: script.seed, config: script.config.clone(), record_propagation: records }
-}
-
-/// Ends the script with the command of that number.
-pub(crate) fn cut(script: &mut Script, command: usize) {
-    let mut seen = 0;
-    for (index, step) in script.steps.iter_mut().enumerate() {
-        if let Step::Command { pipelined, .. } = step {
-            if seen == command {
-                *pipelined = false;
-                script.steps.truncate(index + 1);
-                return;
-            }
-            seen += 1;
-        }
-    }
 }
 
 struct Episode<'a, 'p> {

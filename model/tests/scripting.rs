@@ -509,7 +509,7 @@ fn scripts_that_were_refused_something_are_propagated_as_what_they_did() {
 fn a_script_propagated_as_it_came_is_said_to_raise_what_it_raised() {
     let model = &mut whole_scripts();
     let script = "redis.call('set', 'a', '1') error('x')";
-    ended(model, script, "@user_script:1: x ");
+    ended(model, script, "@user_script:1: user_script:1: x ");
     let raised = model.take_propagated().raises.unwrap();
     assert!(raised.ends_with(b"): @user_script:1: user_script:1: x "), "{}", String::from_utf8_lossy(&raised));
     answers(model, "redis.call('set', 'a', '1') return redis.error_reply('E x')", &error("E x"));
