@@ -19,6 +19,8 @@ use tally_model::reply::Reply;
 struct Streams {
     aof: Vec<Vec<Vec<u8>>>,
     replicas: Vec<Vec<Vec<u8>>>,
+    /// Consumers without pending entries, of which the recorded server does not tell. (E-115)
+    untold: usize,
 }
 
 /// The recorded server wrote to database 9 before each case.
@@ -30,6 +32,10 @@ impl Streams {
         let mut streams = Self::default();
         let (mut aof_db, mut replicas_db) = (DB_BEFORE, DB_BEFORE);
         for propagated in conversation.engine.take_propagated() {
+            if propagated.arguments[0] == b"XREADGROUP" {
+                streams.untold += 1;
+                continue;
+            }
             for (wanted, stream, db) in [
                 (propagated.targets.aof, &mut streams.aof, &mut aof_db),
                 (propagated.targets.replicas, &mut streams.replicas, &mut replicas_db),
@@ -121,11 +127,6 @@ fn erratum_of(case: &Value) -> Option<&'static str> {
     }
 }
 
-/// XREADGROUP as it came tells of a consumer without pending entries, of which the recorded server does not tell. (E-115)
-fn tells_of_a_consumer(command: &[Vec<u8>]) -> bool {
-    command.first().is_some_and(|name| name == b"XREADGROUP")
-}
-
 //= SPEC.md#propagation
 //# [PROPAGATION-1] (file) A command that changed the data set, or could have, as its row of the table below says, MUST be written to the AOF and sent to replicas, and no other command be.
 //= SPEC.md#propagation
@@ -200,15 +201,15 @@ fn the_recorded_cases_are_handed_on_as_recorded() {
             reader.push(&conversation.take_output(one["conn"].as_u64().unwrap()));
             assert_eq!(reader.next_reply().unwrap(), Some(typed(&one["reply"])), "{name}");
         }
-        let mut streams = Streams::take(&mut conversation);
-        untold += streams.aof.iter().filter(|command| tells_of_a_consumer(command)).count();
-        streams.aof.retain(|command| !tells_of_a_consumer(command));
-        streams.replicas.retain(|command| !tells_of_a_consumer(command));
+        let streams = Streams::take(&mut conversation);
+        untold += streams.untold;
         assert_eq!(streams.aof, with_our_choice(commands(&case["aof"]), &chosen), "{name}: to the AOF");
         assert_eq!(streams.replicas, with_our_choice(commands(&case["replica"]), &chosen), "{name}: to replicas");
         replayed += 1;
     }
-    println!("{replayed} cases replayed, {left_out} left out, {untold} consumers more told of (E-115), errata: {errata:?}");
+    println!(
+        "{replayed} cases replayed, {left_out} left out, {untold} consumers more told of (E-115), errata: {errata:?}"
+    );
     assert!(replayed > 250, "{replayed} cases");
     assert_eq!(errata, BTreeMap::from([("E-115", 1), ("E-13", 1), ("E-6", 1)]));
     // One that reads an empty history, and one that is delivered entries with NOACK.

@@ -304,7 +304,10 @@ mod tests {
             assert_eq!(until(command), script(&[("a", true), ("b", true), ("c", false)]));
         }
         assert_eq!(until(3).steps, whole.steps[..5]);
-        assert_eq!(until(4), script(&[("a", true), ("b", true), ("c", false), ("time", false), ("d", false), ("e", false)]));
+        assert_eq!(
+            until(4),
+            script(&[("a", true), ("b", true), ("c", false), ("time", false), ("d", false), ("e", false)])
+        );
         assert_eq!(until(5), whole);
     }
 

@@ -15,7 +15,7 @@ use std::sync::Once;
 
 use tally_engine::config::Config;
 use tally_engine::{Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, SnapshotMode, World};
-use tally_model::{Reply, Span};
+use tally_model::Span;
 
 use super::{Capabilities, Connection, HandedOn, HandedOnErrors, Received, Setup, Target, TargetError, Wait};
 use crate::reply_reader::ReplyReader;

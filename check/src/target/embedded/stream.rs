@@ -71,7 +71,8 @@ impl Stream {
         if error == due {
             return Ok(());
         }
-        let said = |line: Option<&Vec<u8>>| line.map_or("no error".into(), |line| String::from_utf8_lossy(line).into_owned());
+        let said =
+            |line: Option<&Vec<u8>>| line.map_or("no error".into(), |line| String::from_utf8_lossy(line).into_owned());
         let (command, due, error) = (Quoted(self.command(number)), said(due), said(error));
         Err(TargetError::Connection(format!("{command}, handed on to replicas, answers {error} in place of {due}")))
     }
