@@ -180,6 +180,8 @@ impl Check {
     }
 
     pub(crate) fn run(self) -> ExitCode {
+        // The embedded engine's world has a count of its own.
+        tally_server::memory::stop_counting();
         if let (true, Some(url)) = (self.racing, &self.url) {
             return self.race(url).unwrap_or_else(|reason| {
                 eprintln!("tally check: {reason}");

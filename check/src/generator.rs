@@ -293,7 +293,9 @@ impl Swarm {
         let mut terms = terms::Terms::new(self, view, wrong_in, choice.ratio(1, 8));
         terms.word(choice, grammar.name, into);
         terms.sequence(choice, grammar.arguments, into);
-        if let (true, Some(del)) = (terms.too_long, grammar::find(b"del")) {
+        if terms.too_long
+            && let Some(del) = grammar::find(b"del")
+        {
             let key = into.argument(grammar.keys(into).next().unwrap_or(1)).to_vec();
             into.clear();
             into.push(b"DEL");

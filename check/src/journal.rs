@@ -71,10 +71,10 @@ impl Journal {
     }
 
     fn arguments(&mut self, request: &Request) {
-        for argument in request.arguments() {
-            self.bytes.extend_from_slice(argument);
-            self.ends.push(self.bytes.len());
-        }
+        let (bytes, ends) = request.flat();
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.ends.extend(ends.iter().map(|end| start + end));
     }
 
     /// The steps of a script.

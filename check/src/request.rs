@@ -51,6 +51,7 @@ impl Request {
     }
 
     /// Argument `index`; empty when there is none.
+    #[inline]
     pub fn argument(&self, index: usize) -> &[u8] {
         let Some(&end) = self.ends.get(index) else { return &[] };
         let start = match index {
@@ -66,13 +67,21 @@ impl Request {
     }
 
     /// Is the command's name, or the argument at `index`, this word in any letter case?
+    #[inline]
     pub fn is(&self, index: usize, word: &str) -> bool {
-        self.argument(index).eq_ignore_ascii_case(word.as_bytes())
+        let argument = self.argument(index);
+        // Asked dozens of times for every command, and mostly the length tells.
+        argument.len() == word.len() && argument.eq_ignore_ascii_case(word.as_bytes())
     }
 
     /// All arguments, the name first.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         (0..self.len()).map(|index| self.argument(index))
+    }
+
+    /// All arguments' bytes one behind the other, and where each ends there.
+    pub(crate) fn flat(&self) -> (&[u8], &[usize]) {
+        (&self.bytes, &self.ends)
     }
 
     /// Number of payload bytes.

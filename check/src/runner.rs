@@ -553,7 +553,7 @@ impl View for ModelView<'_, '_> {
     }
 
     fn kind(&self, place: usize, key: &[u8]) -> Option<Kind> {
-        self.kinds.of(place, || self.session.model.likely(self.db, key).map(|(kind, _)| kind))
+        self.kinds.of(place, || self.session.model.likely_kind(self.db, key))
     }
 
     fn stream(&self, key: &[u8]) -> Option<&tally_model::stream::StreamValue> {

@@ -225,7 +225,7 @@ impl<'a> Session<'a> {
             for (index, sent) in now.iter().enumerate() {
                 let request = &sent.request;
                 let command = self.commands;
-                let listens = self.mode(slot) == Mode::Subscribed;
+                let listens = self.model.is_subscribed(client.id) && self.mode(slot) == Mode::Subscribed;
                 let answers = self.answers(client, wait, index + 1 == now.len(), listens);
                 let closed = answers.map_err(|error| {
                     if let TargetError::Crashed(_) = error {

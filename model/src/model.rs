@@ -151,6 +151,11 @@ impl Model {
         self.likely_entry(db, key).map(|entry| (entry.value.kind(), entry.value.len()))
     }
 
+    /// As [`Model::likely`], but only the type: a stream's length has to be counted.
+    pub fn likely_kind(&self, db: usize, key: &[u8]) -> Option<Kind> {
+        self.likely_entry(db, key).map(|entry| entry.value.kind())
+    }
+
     fn likely_entry(&self, db: usize, key: &[u8]) -> Option<&Entry> {
         match self.keyspace.slot(db, key)? {
             Slot::Known(entry) => Some(entry),

@@ -77,9 +77,9 @@ pub(crate) fn is_line(status: &[u8]) -> bool {
     is_time && rest.starts_with(b" [")
 }
 
-/// A word in double quotes. [MONITOR-3]
-fn in_quotes(word: &[u8]) -> String {
-    let mut text = String::from("\"");
+/// Appends a word in double quotes. [MONITOR-3]
+fn append_quoted(word: &[u8], text: &mut String) {
+    text.push('"');
     for &byte in word {
         match byte {
             b'\\' | b'"' => {
@@ -96,7 +96,6 @@ fn in_quotes(word: &[u8]) -> String {
         }
     }
     text.push('"');
-    text
 }
 
 impl Model {
@@ -110,7 +109,11 @@ impl Model {
         let address = self.clients.get(&client).and_then(|client| client.peer.address.clone());
         // [EVAL-26]
         let address = if client == SCRIPTS { Some(b"lua".to_vec()) } else { address };
-        let words = line.iter().map(|word| format!(" {}", in_quotes(word))).collect();
+        let mut words = String::new();
+        for word in line {
+            words.push(' ');
+            append_quoted(word, &mut words);
+        }
         Allowed::Judged(Arc::new(Line { db: self.selected_db(client), address, words, span }))
     }
 
@@ -136,10 +139,10 @@ impl Model {
         if hidden {
             return;
         }
+        let shown = self.monitor_line(client, line, span);
         for monitor in monitors {
-            let shown = self.monitor_line(client, line, span);
             let manner = Manner { clause: Clause::MONITOR_7, early: false, optional: doubtful || perhaps };
-            self.send(monitor, manner, shown);
+            self.send(monitor, manner, shown.clone());
         }
     }
 }

@@ -8,11 +8,11 @@
 //! at most [`BATCH`] bytes for each other thread.
 //!
 //! Invariant: every byte added by an allocation is subtracted when the same allocation is freed, because the layout
-//! given to `dealloc` is the one given to `alloc`.
+//! given to `dealloc` is the one given to `alloc`; until [`stop_counting`], if that is called.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
 use libmimalloc_sys as mi;
 
@@ -20,6 +20,8 @@ use libmimalloc_sys as mi;
 const BATCH: isize = 8 * 1024;
 
 static USED: AtomicIsize = AtomicIsize::new(0);
+
+static COUNTS: AtomicBool = AtomicBool::new(true);
 
 thread_local! {
     /// What this thread allocated (or, negative, freed) and [`USED`] does not know yet.
@@ -32,6 +34,11 @@ pub fn used_bytes() -> usize {
     usize::try_from(USED.load(Ordering::Relaxed) + untold).unwrap_or(0)
 }
 
+/// From here on nothing is counted: for a process that serves nobody, and asks for no count.
+pub fn stop_counting() {
+    COUNTS.store(false, Ordering::Relaxed);
+}
+
 /// Asks the allocator to give pages back that it does not need.
 pub fn trim() {
     // SAFETY: the call has no preconditions and may be made at any time.
@@ -42,6 +49,14 @@ pub fn trim() {
 
 /// mimalloc with a counter; the binary declares it as its `#[global_allocator]`.
 pub struct CountingAllocator;
+
+/// A block became `new` bytes long, which were `old` ones.
+#[inline]
+fn note(old: usize, new: usize) {
+    if COUNTS.load(Ordering::Relaxed) {
+        count(footprint(new) - footprint(old));
+    }
+}
 
 #[inline]
 fn count(change: isize) {
@@ -60,11 +75,12 @@ fn count(change: isize) {
     }
 }
 
-/// What mimalloc sets aside for a request: multiples of 16 bytes up to 128 (8 for the least), then four classes to
-/// each power of two.
+/// What mimalloc sets aside for a request, and nothing for none: multiples of 16 bytes up to 128 (8 for the least), then
+/// four classes to each power of two.
 const fn footprint(size: usize) -> isize {
     let class = match size {
-        0..=8 => 8,
+        0 => 0,
+        1..=8 => 8,
         9..=128 => (size + 15) & !15,
         _ => {
             let step = 1usize << (usize::BITS - 1 - (size - 1).leading_zeros() - 2);
@@ -88,14 +104,14 @@ unsafe impl GlobalAlloc for CountingAllocator {
             if align <= NATURAL_ALIGNMENT { mi::mi_malloc(size) } else { mi::mi_malloc_aligned(size, align) }
         };
         if !pointer.is_null() {
-            count(footprint(size));
+            note(0, size);
         }
         pointer.cast()
     }
 
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-footprint(layout.size()));
+        note(layout.size(), 0);
         // SAFETY: the pointer came from one of the calls here and was not freed, as the caller warrants.
         unsafe { mi::mi_free(pointer.cast()) }
     }
@@ -108,7 +124,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             if align <= NATURAL_ALIGNMENT { mi::mi_zalloc(size) } else { mi::mi_zalloc_aligned(size, align) }
         };
         if !pointer.is_null() {
-            count(footprint(size));
+            note(0, size);
         }
         pointer.cast()
     }
@@ -125,7 +141,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             }
         };
         if !moved.is_null() {
-            count(footprint(new_size) - footprint(layout.size()));
+            note(layout.size(), new_size);
         }
         moved.cast()
     }

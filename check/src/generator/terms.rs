@@ -54,7 +54,11 @@ impl<V: View> Terms<'_, V> {
     pub(super) fn word(&mut self, choice: &mut impl Choice, word: &str, into: &mut Request) {
         let shout = self.shout != choice.ratio(1, 32);
         into.push_with(|bytes| {
-            bytes.extend(word.bytes().map(|byte| if shout { byte.to_ascii_uppercase() } else { byte }));
+            let start = bytes.len();
+            bytes.extend_from_slice(word.as_bytes());
+            if shout {
+                bytes[start..].make_ascii_uppercase();
+            }
         });
     }
 

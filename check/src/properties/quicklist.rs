@@ -62,17 +62,29 @@ pub fn operations(bytes: &[u8]) -> (Options, Vec<Operation>) {
     (options, rest.chunks(4).map(decode).collect())
 }
 
+/// Lists of so many bytes are looked through after every step, longer ones more rarely: to look through all of
+/// a long one each time would take a fuzzer seconds for one input.
+const LOOKED_THROUGH: usize = 1 << 16;
+/// Elements of which each is also read by its place; of more, every so many-th is.
+const READ_BY_PLACE: usize = 128;
+
 /// A quicklist holds what a vector holds, and its nodes are as its options say, at every step.
 pub fn a_quicklist_is_a_sequence(options: Options, operations: &[Operation]) {
     let mut list = Quicklist::new(options);
     let mut wanted: Vec<Vec<u8>> = Vec::new();
+    let mut steps = 0;
     for operation in operations {
         apply(&mut list, &mut wanted, operation);
-        list.validate();
+        steps += 1;
+        if steps > list.uncompressed_bytes() / LOOKED_THROUGH {
+            list.validate();
+            steps = 0;
+        }
         assert_eq!(list.len(), wanted.len());
         assert_eq!(list.is_empty(), wanted.is_empty());
         assert_eq!(list.node_count(), list.nodes().len());
     }
+    list.validate();
     same(&list, &wanted);
     // The serialized form: its nodes, one after the other.
     let mut again = Quicklist::new(options);
@@ -172,7 +184,7 @@ fn same(list: &Quicklist, wanted: &[Vec<u8>]) {
     let mut held = Vec::new();
     list.visit(0, usize::MAX, |element| held.push(element.to_vec()));
     assert_eq!(held, wanted);
-    for (index, text) in wanted.iter().enumerate() {
+    for (index, text) in wanted.iter().enumerate().step_by(1 + wanted.len() / READ_BY_PLACE) {
         assert_eq!(list.read(index, |element| element.to_vec()).as_ref(), Some(text));
     }
     assert_eq!(list.read(wanted.len(), |element| element.to_vec()), None);

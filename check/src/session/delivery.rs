@@ -181,6 +181,10 @@ impl Session<'_> {
             if !owed && (sender == Some(slot) || live && !self.may_receive(client.id)) {
                 continue;
             }
+            // Nothing came here, nothing is owed, and nobody waits too long.
+            if !owed && !live && !self.target.may_have_sent() && !self.model.is_blocked(client.id) {
+                continue;
+            }
             // On a live server one connection is waited for until everything is executed; then the others have theirs.
             let wait = if settled { Wait::Poll } else { Wait::Settled };
             settled = true;

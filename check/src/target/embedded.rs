@@ -133,6 +133,8 @@ struct Link {
     client: ClientId,
     reader: ReplyReader,
     closed: bool,
+    /// Whoever holds the connection knows that it is closed.
+    told: bool,
 }
 
 /// The embedded engine.
@@ -421,7 +423,7 @@ impl Target for Embedded {
         let peer = tally_engine::Peer { address, descriptor, local: true, unix_socket: false };
         self.drive(|this| {
             let client = this.engine.connect(&mut this.world, peer);
-            this.links.push(Link { client, reader: ReplyReader::default(), closed: false });
+            this.links.push(Link { client, reader: ReplyReader::default(), closed: false, told: false });
         })?;
         Ok(Connection(index))
     }
@@ -448,17 +450,22 @@ impl Target for Embedded {
         let link = self.link(connection)?;
         match link.reader.next_reply()? {
             Some(reply) => Ok(Received::Reply(reply)),
-            None if link.closed => Ok(Received::Closed),
+            None if link.closed => {
+                link.told = true;
+                Ok(Received::Closed)
+            }
             None => Ok(Received::Nothing),
         }
     }
 
     fn may_have_sent(&self) -> bool {
-        self.unfinished || self.links.iter().any(|link| link.closed || !link.reader.pending().is_empty())
+        self.unfinished
+            || self.links.iter().any(|link| !link.told && (link.closed || !link.reader.pending().is_empty()))
     }
 
     fn close(&mut self, connection: Connection) {
         let Ok(link) = self.link(connection) else { return };
+        link.told = true;
         if !link.closed {
             link.closed = true;
             let client = link.client;

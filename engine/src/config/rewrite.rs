@@ -54,8 +54,10 @@ impl Config {
         match &directive.kind {
             Kind::Text(field) => {
                 let value = (field.get)(self);
-                // An empty password is no password, and Redis has no way to write that but leaving the line out.
-                if value.is_empty() { Vec::new() } else { vec![(is_default, line(&quote::quoted(value)))] }
+                // An empty password is no password, and Redis has no way to write that but leaving the line out; an empty
+                // name of a file, which is none by default, is written.
+                let is_none = value.is_empty() && (field.get)(defaults).is_empty();
+                if is_none { Vec::new() } else { vec![(is_default, line(&quote::quoted(value)))] }
             }
             Kind::Size { field, .. } => vec![(is_default, line(size_with_unit(*(field.get)(self)).as_bytes()))],
             Kind::Number { .. } | Kind::Switch(_) | Kind::Choice { .. } | Kind::Permissions => {
@@ -198,6 +200,8 @@ mod tests {
         config.set(b"save", b"1 2 3 4").unwrap();
         config.set(b"repl-backlog-size", b"3mb").unwrap();
         config.set(b"appendfsync", b"always").unwrap();
+        // No client can set it, but a file can.
+        config.appendfilename = Vec::new();
         let text = config.rewritten(b"");
         assert_eq!(Config::parse(&text).unwrap(), config);
         assert_eq!(config.rewritten(&text), text);

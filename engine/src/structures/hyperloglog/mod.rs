@@ -47,6 +47,8 @@ const INDEX_BITS: u32 = 14;
 pub const COUNTED_BITS: u32 = u64::BITS - INDEX_BITS;
 /// Bits of a register.
 pub const REGISTER_BITS: usize = 6;
+/// Registers that are looked at together where most are zero, as in a union of sparse strings.
+const BLOCK: usize = 32;
 /// Bytes before the registers.
 pub const HEADER_LEN: usize = 16;
 /// Bytes of a dense string.
@@ -58,6 +60,7 @@ const CARDINALITY: std::ops::Range<usize> = 8..HEADER_LEN;
 /// In the last byte of the cardinality: it has to be computed anew.
 const STALE: u8 = 0x80;
 
+const _: () = assert!(REGISTERS.is_multiple_of(BLOCK), "blocks leave no register over");
 const _: () = assert!(COUNTED_BITS + 1 < 1 << REGISTER_BITS, "a register holds every count");
 
 /// Why a string with a HyperLogLog's header is none.
@@ -249,8 +252,11 @@ impl<'a> HllMut<'a> {
             HllRef { bytes: self.bytes, form: self.form() }.validate()?;
         }
         let mut cursor = Cursor::default();
-        for (index, &value) in registers.0.iter().enumerate().filter(|(_, value)| **value > 0) {
-            self.raise_from(&mut cursor, index, value, sparse_max)?;
+        let (blocks, _) = registers.0.as_chunks::<BLOCK>();
+        for (block, values) in blocks.iter().enumerate().filter(|(_, values)| **values != [0; BLOCK]) {
+            for (index, &value) in (block * BLOCK..).zip(values).filter(|(_, value)| **value > 0) {
+                self.raise_from(&mut cursor, index, value, sparse_max)?;
+            }
         }
         self.invalidate();
         Ok(())
@@ -328,8 +334,15 @@ impl Registers {
     #[must_use]
     pub fn estimate(&self) -> u64 {
         let mut histogram = Histogram::default();
-        for &value in self.0.iter() {
-            histogram.add(value, 1);
+        let (blocks, _) = self.0.as_chunks::<BLOCK>();
+        for values in blocks {
+            if *values == [0; BLOCK] {
+                histogram.add(0, BLOCK as u32);
+            } else {
+                for &value in values {
+                    histogram.add(value, 1);
+                }
+            }
         }
         histogram.cardinality()
     }
