@@ -80,6 +80,8 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn run(commands: &[&[&str]], errors: &[(usize, &str)]) -> Result<(), String> {
