@@ -44,6 +44,9 @@ pub(crate) struct Check {
     /// Also send what is known to kill or exhaust this profile.
     #[arg(long)]
     lethal: bool,
+    /// Makes memory short in every episode, so that keys are evicted all the time.
+    #[arg(long, conflicts_with_all = ["racing", "url"])]
+    short_of_memory: bool,
     /// Lets clients race over connections of their own, instead of one command after the other: what happened must be
     /// explained by some order that is consistent with time.
     #[arg(long, requires = "url", conflicts_with = "families")]
@@ -209,7 +212,12 @@ impl Check {
             target,
             plan: Plan {
                 seed: self.seed,
-                limits: Limits { families: self.families.clone(), real_time, ..Limits::default() },
+                limits: Limits {
+                    families: self.families.clone(),
+                    real_time,
+                    short_of_memory: self.short_of_memory,
+                    ..Limits::default()
+                },
                 profile: self.judging.profile(real_time),
                 lethal: self.lethal,
             },

@@ -180,6 +180,37 @@ fn scripts_that_would_do_something_else_are_kept_as_what_they_did() {
     assert_eq!(commands, expected);
 }
 
+// A real server hands these scripts on as they came. (E-147)
+//= SPEC.md#eval
+//# [EVAL-37] (file) A script one of whose commands was refused because memory is short or the server takes no writes MUST be propagated as EVAL-28 and EVAL-29 say in place of EVAL-31.
+#[test]
+fn scripts_that_were_refused_something_are_kept_as_what_they_did() {
+    let folder = folder();
+    let server = on_file(folder.path(), &[], &["--lua-replicate-commands", "no", "--appendfsync", "always"]);
+    let lines = [
+        "SET|a|1",
+        "CONFIG|SET|maxmemory|1",
+        "EVAL|redis.pcall('set', 'x', '1') return redis.call('del', 'a')|0",
+        "CONFIG|SET|maxmemory|0",
+        "EVAL|redis.pcall('set', 'y', '1') return redis.call('del', 'a')|0",
+        "DEBUG|LOADAOF",
+        "EXISTS|x",
+        "EXISTS|y",
+    ];
+    let (answers, file) = kept(&server, folder.path(), &lines);
+    assert_eq!(answers[2], "int(1)", "{answers:?}");
+    assert_eq!(&answers[5..], ["ok", "int(0)", "int(1)"], "{answers:?}");
+    let expected = [
+        "SELECT 0",
+        "SET a 1",
+        "MULTI",
+        "del a",
+        "EXEC",
+        "EVAL redis.pcall('set', 'y', '1') return redis.call('del', 'a') 0",
+    ];
+    assert_eq!(commands_of(&file), expected);
+}
+
 // A real server sorts nothing here. (E-145)
 //= SPEC.md#eval
 //# [EVAL-36] (file) EVAL and EVALSHA that come from the AOF or from the primary MUST be run as while `lua-replicate-commands` is `no`.

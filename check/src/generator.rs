@@ -208,6 +208,10 @@ impl Swarm {
         // What a live server does by itself is not to be changed.
         let turns = runs_scripts && !limits.real_time && choice.ratio(1, 3);
         let script_turns = if turns { [1, 16][choice.below(2) as usize] } else { 0 };
+        // Where it is turned seldom it is the directive that begins it.
+        if script_turns == 1 || runs_scripts && limits.real_time && choice.ratio(1, 6) {
+            config.push(("lua-replicate-commands".to_owned(), "no".to_owned()));
+        }
         Self {
             commands,
             clients,

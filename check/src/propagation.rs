@@ -10,7 +10,7 @@ use std::fmt;
 use tally_model::{Model, Propagated, Span};
 
 use crate::request::Request;
-use crate::target::HandedOn;
+use crate::target::{HandedOn, HandedOnErrors};
 
 type Command = (usize, Vec<Vec<u8>>);
 
@@ -76,6 +76,9 @@ pub struct Ledger {
     came: Vec<HandedOn>,
     /// Keys whose deletion came before the model asked for it.
     early: BTreeSet<(usize, Vec<u8>)>,
+    /// How many commands were handed on to replicas before `came`.
+    sent_before: usize,
+    errors: HandedOnErrors,
 }
 
 impl Ledger {
@@ -111,6 +114,7 @@ impl Ledger {
         }
         let due = std::mem::take(&mut self.due);
         let came = std::mem::take(&mut self.came);
+        self.note_errors(&due, &came);
         if due.iter().any(|due| due.propagated.unspecified) {
             // What expired or was evicted is not deleted a second time when that shows.
             let deleted = came.iter().filter_map(|command| deletes(&(command.db, command.arguments.as_slice())));
@@ -205,6 +209,36 @@ impl Ledger {
 }
 
 impl Ledger {
+    /// The errors that replicas answer, because the target did: scripts that are propagated as they came may end with one.
+    /// [EVAL-31]
+    pub fn errors(&self) -> &HandedOnErrors {
+        &self.errors
+    }
+
+    fn note_errors(&mut self, due: &[Due], came: &[HandedOn]) {
+        let before = self.sent_before;
+        self.sent_before += came.iter().filter(|command| command.replicas).count();
+        if due.iter().all(|due| due.propagated.raises.is_none()) {
+            return;
+        }
+        let mut sent = came.iter().filter(|command| command.replicas).enumerate();
+        for Due { propagated, .. } in due {
+            for command in &propagated.replicas {
+                let is_it = |came: &HandedOn| match &propagated.raises {
+                    // Whether it came with its text or its name is among what nobody can tell.
+                    Some(_) if propagated.unspecified => runs_the_same(&came.arguments, command),
+                    _ => is_same(&(came.db, &came.arguments), &(propagated.db, command)),
+                };
+                let mut rest = sent.clone();
+                // What did not come is found by `compare`, or open.
+                if let Some((number, _)) = rest.find(|(_, came)| is_it(came)) {
+                    sent = rest;
+                    self.errors.extend(propagated.raises.iter().map(|line| (before + number, line.clone())));
+                }
+            }
+        }
+    }
+
     /// SWAPDB moves keys whose deletion came early, unseen by clients, to another database.
     fn follow_swap(&mut self, command: &Seen<'_>) {
         let [name, one, other] = command.1 else { return };
@@ -228,6 +262,14 @@ fn is_same(received: &Seen<'_>, expected: &Seen<'_>) -> bool {
         }
         (arguments, expected_arguments) => arguments == expected_arguments && received.0 == expected.0,
     }
+}
+
+/// Do both run a script with the same keys and arguments, be it by its text or by its name?
+fn runs_the_same(one: &[Vec<u8>], other: &[Vec<u8>]) -> bool {
+    let runs = |command: &[Vec<u8>]| {
+        command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"eval") || name.eq_ignore_ascii_case(b"evalsha"))
+    };
+    runs(one) && runs(other) && one.get(2..) == other.get(2..)
 }
 
 /// The key that a command deletes, if it is what expiry hands on.

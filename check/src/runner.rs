@@ -138,7 +138,7 @@ pub fn run_restored(
     session.coverage.add_witnessed(&session.model);
     let discovery = outcome.err().map(|finding| {
         let mut script = Script { steps: journal.steps(), ..script };
-        cut(&mut script, finding.command);
+        script.end_with_batch_of(finding.command);
         Discovery { finding, script, episode }
     });
     journal.end();
@@ -149,27 +149,12 @@ pub fn run_restored(
 type Directives = Vec<(String, String)>;
 
 fn split_config(config: &Directives) -> (Directives, Directives) {
-    config.iter().cloned().partition(|(name, _)| name == "appendonly")
+    config.iter().cloned().partition(|(name, _)| Setup::is_of_the_start(name))
 }
 
 fn setup(script: &Script) -> Setup {
     let records = script.config.iter().any(|(name, value)| name == "appendonly" && value == "yes");
     Setup { seed: script.seed, config: script.config.clone(), record_propagation: records }
-}
-
-/// Ends the script with the command of that number.
-pub(crate) fn cut(script: &mut Script, command: usize) {
-    let mut seen = 0;
-    for (index, step) in script.steps.iter_mut().enumerate() {
-        if let Step::Command { pipelined, .. } = step {
-            if seen == command {
-                *pipelined = false;
-                script.steps.truncate(index + 1);
-                return;
-            }
-            seen += 1;
-        }
-    }
 }
 
 struct Episode<'a, 'p> {
@@ -190,7 +175,7 @@ impl Episode<'_, '_> {
             let request = ["CONFIG", "SET", name, value].iter().collect();
             self.send(1, &[Sent { request, inline: false }])?;
         }
-        if self.swarm.script_turns > 0 {
+        if self.swarm.script_turns > 0 && !self.session.target.propagates_whole_scripts() {
             self.turn_scripts(1, true)?;
         }
         let Some(payload) = payload else { return Ok(()) };

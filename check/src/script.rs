@@ -84,6 +84,19 @@ impl Script {
     pub fn commands(&self) -> usize {
         self.steps.iter().filter(|step| matches!(step, Step::Command { .. })).count()
     }
+
+    /// Ends the script with the batch of the command of that number, from 0: what came with it counts as memory in use, and
+    /// so decides what is evicted.
+    pub(crate) fn end_with_batch_of(&mut self, command: usize) {
+        let commands = self.steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Command { .. }));
+        let Some(index) = commands.map(|(index, _)| index).nth(command) else { return };
+        let is_followed = |step: &&Step| matches!(step, Step::Command { pipelined: true, .. });
+        let rest = self.steps.iter().skip(index).take_while(is_followed).count();
+        self.steps.truncate(index + rest + 1);
+        if let Some(Step::Command { pipelined, .. }) = self.steps.last_mut() {
+            *pipelined = false;
+        }
+    }
 }
 
 /// Where a script's text is wrong.
@@ -271,6 +284,32 @@ impl fmt::Display for Script {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_script_ends_with_the_batch_of_a_command() {
+        let script = |lines: &[(&str, bool)]| {
+            let step = |&(word, pipelined): &(&str, bool)| match word {
+                "time" => Step::Pass(1),
+                word => Step::Command { client: 1, request: [word].iter().collect(), pipelined, inline: false },
+            };
+            Script { steps: lines.iter().map(step).collect(), ..Script::default() }
+        };
+        let whole = script(&[("a", true), ("b", true), ("c", false), ("time", false), ("d", false), ("e", true)]);
+        let until = |command: usize| {
+            let mut script = whole.clone();
+            script.end_with_batch_of(command);
+            script
+        };
+        for command in 0..3 {
+            assert_eq!(until(command), script(&[("a", true), ("b", true), ("c", false)]));
+        }
+        assert_eq!(until(3).steps, whole.steps[..5]);
+        assert_eq!(
+            until(4),
+            script(&[("a", true), ("b", true), ("c", false), ("time", false), ("d", false), ("e", false)])
+        );
+        assert_eq!(until(5), whole);
+    }
 
     #[test]
     fn a_script_reads_as_it_was_written() {

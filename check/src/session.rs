@@ -96,6 +96,9 @@ impl<'a> Session<'a> {
         let mut model = Model::new(Profile { streams, ..profile });
         let ledger = target.can().propagation.then(Ledger::default);
         model.record_propagation(ledger.is_some());
+        if target.propagates_whole_scripts() {
+            model.propagate_whole_scripts();
+        }
         let sees_encodings = target.can().encodings;
         let mut deliveries = Deliveries::default();
         if target.can().live {

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use crate::grammar::index::{command_index, grammar_at};
 use crate::request::{Request, append_integer};
-use crate::runner::cut;
 use crate::script::{Script, Slot, Step};
 use crate::session::{Finding, Fingerprint};
 
@@ -62,7 +61,7 @@ pub fn shrink(
         run,
     };
     let mut whole = script.clone();
-    cut(&mut whole, finding.command);
+    whole.end_with_batch_of(finding.command);
     let reproduced = shrinker.begins(whole);
     if reproduced {
         shrinker.slice();
@@ -141,7 +140,7 @@ impl Shrinker<'_> {
                 continue;
             }
             self.best = candidate;
-            cut(&mut self.best, finding.command);
+            self.best.end_with_batch_of(finding.command);
             self.finding = finding;
             return true;
         }

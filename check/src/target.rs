@@ -13,6 +13,8 @@ pub use embedded::{Embedded, Neighbour};
 pub use link::{LiveError, Place, Url};
 pub use live::Live;
 
+use std::collections::BTreeMap;
+
 use tally_model::{Peer, Reply, Span, StreamHabits};
 
 use crate::reply_reader::ReplyError;
@@ -67,6 +69,10 @@ pub struct HandedOn {
     pub arguments: Vec<Vec<u8>>,
 }
 
+/// The errors that commands answer wherever they are handed on to, by the commands' numbers, from 0, among those that were
+/// handed on to replicas.
+pub type HandedOnErrors = BTreeMap<usize, Vec<u8>>;
+
 /// What a fresh start should look like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setup {
@@ -76,6 +82,18 @@ pub struct Setup {
     pub config: Vec<(String, String)>,
     /// Note what is handed on to the AOF and to replicas, for [`Target::take_handed_on`].
     pub record_propagation: bool,
+}
+
+impl Setup {
+    /// Is the directive among them, with that value?
+    pub(crate) fn has(&self, name: &str, value: &str) -> bool {
+        self.config.iter().rev().find(|(of, _)| of == name).is_some_and(|(_, is)| is == value)
+    }
+
+    /// Can no client set the directive, or is a target to start with it?
+    pub(crate) fn is_of_the_start(name: &str) -> bool {
+        matches!(name, "appendonly" | "lua-replicate-commands")
+    }
 }
 
 /// What a target can do beyond answering.
@@ -166,6 +184,11 @@ pub trait Target {
         StreamHabits::default()
     }
 
+    /// Did it start so that scripts are propagated as they came (`lua-replicate-commands no`)?
+    fn propagates_whole_scripts(&self) -> bool {
+        false
+    }
+
     /// Checks what no client can see; says what does not hold.
     fn validate(&self) -> Result<(), String> {
         Ok(())
@@ -180,10 +203,12 @@ pub trait Target {
     }
 
     /// A second target that has executed everything which this one handed on to replicas; none where that is not recorded.
+    /// Only those commands that `errors` names may answer an error, and have to answer that one.
     ///
     /// # Errors
-    /// When a command of the stream is answered by an error.
-    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+    /// When a command of the stream answers otherwise.
+    fn replica(&self, errors: &HandedOnErrors) -> Result<Option<Box<dyn Target>>, TargetError> {
+        let _ = errors;
         Ok(None)
     }
 }
@@ -240,6 +265,10 @@ macro_rules! forwarded {
                 (**self).stream_habits()
             }
 
+            fn propagates_whole_scripts(&self) -> bool {
+                (**self).propagates_whole_scripts()
+            }
+
             fn take_handed_on(&mut self) -> Vec<HandedOn> {
                 (**self).take_handed_on()
             }
@@ -256,8 +285,8 @@ macro_rules! forwarded {
                 (**self).restarted_from_aof()
             }
 
-            fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
-                (**self).replica()
+            fn replica(&self, errors: &HandedOnErrors) -> Result<Option<Box<dyn Target>>, TargetError> {
+                (**self).replica(errors)
             }
         })*
     };

@@ -93,6 +93,12 @@ impl Model {
         }
     }
 
+    /// Scripts are propagated as they came from the start, as a configuration file or the command line may have it with
+    /// `lua-replicate-commands no`. [EVAL-31]
+    pub fn propagate_whole_scripts(&mut self) {
+        self.server.replicates_effects = false;
+    }
+
     /// A connection was opened.
     pub fn connect(&mut self, client: ClientId, peer: Peer) {
         self.clients.insert(client, Client::new(peer));

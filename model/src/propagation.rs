@@ -21,6 +21,9 @@ pub struct Propagated {
     pub replicas: Vec<Vec<Bytes>>,
     /// The specification leaves open whether anything is written.
     pub unspecified: bool,
+    /// The error that the command answers, which is a script propagated as it came: it ends with the same one wherever it is
+    /// run again. [EVAL-31]
+    pub raises: Option<Bytes>,
     /// The pieces that follow this one, in order; none of them has further ones itself.
     pub further: Vec<Propagated>,
 }

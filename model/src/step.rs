@@ -485,7 +485,7 @@ impl Model {
             aof,
             replicas,
             unspecified,
-            further: Vec::new(),
+            ..Propagated::default()
         };
         self.witness(Clause::PROPAGATION_1);
         if verbatim_clause {

@@ -378,7 +378,7 @@ const NOT_YET: &str = "You can set the replication behavior only after turning o
 /// A model of a server that propagates scripts as they came.
 fn whole_scripts() -> Model {
     let mut model = model();
-    send(&mut model, ME, &words("DEBUG LUA-ALWAYS-REPLICATE-COMMANDS 0"), &Reply::ok());
+    model.propagate_whole_scripts();
     model
 }
 
@@ -486,6 +486,36 @@ fn scripts_are_propagated_as_they_came_where_that_is_configured() {
 
     send(model, ME, &words("DEBUG LUA-ALWAYS-REPLICATE-COMMANDS 2"), &Reply::ok());
     assert_eq!(handed_on(model, "redis.call('set', 'a', '1') return 1", &one), both(&["MULTI", "set a 1", "EXEC"]));
+    send(model, ME, &words("DEBUG LUA-ALWAYS-REPLICATE-COMMANDS 0"), &Reply::ok());
+    assert_eq!(handed_on(model, writes, &one), itself(writes));
+}
+
+//= SPEC.md#eval
+//# [EVAL-37] (file) A script one of whose commands was refused because memory is short or the server takes no writes MUST be propagated as EVAL-28 and EVAL-29 say in place of EVAL-31.
+#[test]
+fn scripts_that_were_refused_something_are_propagated_as_what_they_did() {
+    let model = &mut whole_scripts();
+    send(model, ME, &words("SET a 1"), &Reply::ok());
+    send(model, ME, &words("CONFIG SET maxmemory 1"), &Reply::ok());
+    let refused = error("@user_script: 1: -OOM command not allowed when used memory > 'maxmemory'.  ");
+    let script = "local refused = redis.pcall('set', 'x', '1') redis.call('del', 'a') return refused";
+    let did = ["MULTI", "del a", "EXEC"].map(str::to_owned).to_vec();
+    assert_eq!(handed_on(model, script, &refused), (did.clone(), did));
+}
+
+//= SPEC.md#eval
+//# [EVAL-31] (file) While `lua-replicate-commands` is `no`, as a configuration file sets it and DEBUG LUA-ALWAYS-REPLICATE-COMMANDS with 0 (and with another number `yes`), a script that has not called `redis.replicate_commands` before its first command flagged `write` MUST be propagated as it came, once and if it changed anything, in place of what its commands propagate.
+#[test]
+fn a_script_propagated_as_it_came_is_said_to_raise_what_it_raised() {
+    let model = &mut whole_scripts();
+    let script = "redis.call('set', 'a', '1') error('x')";
+    ended(model, script, "@user_script:1: user_script:1: x ");
+    let raised = model.take_propagated().raises.unwrap();
+    assert!(raised.ends_with(b"): @user_script:1: user_script:1: x "), "{}", String::from_utf8_lossy(&raised));
+    answers(model, "redis.call('set', 'a', '1') return redis.error_reply('E x')", &error("E x"));
+    assert_eq!(model.take_propagated().raises.as_deref(), Some(b"E x".as_slice()));
+    answers(model, "redis.call('set', 'a', '1') return 1", &Reply::Integer(1));
+    assert_eq!(model.take_propagated().raises, None);
 }
 
 //= SPEC.md#evalsha

@@ -259,6 +259,8 @@ impl Session {
             "object",
             "touch",
             "pfdebug",
+            "xread",
+            "xreadgroup",
         ];
         if scattered.contains(&name) || WHOLE_KEYSPACE.contains(&name) {
             return rest;
@@ -354,8 +356,6 @@ pub(crate) fn erratum(family: &str, number: usize, line: &Value) -> Option<&'sta
         ("hashes", 4879) => return Some("E-50"),
         // The last run is cut off.
         ("hll", 862) => return Some("E-71"),
-        // The destination that E-92 is about was removed there without a word, and here with one.
-        ("notify", 5476) => return Some("E-92"),
         _ => {}
     }
     let words: Vec<String> = line["cmd"]
@@ -368,14 +368,14 @@ pub(crate) fn erratum(family: &str, number: usize, line: &Value) -> Option<&'sta
     match &words[..] {
         ["expire" | "pexpire" | "expireat", _, "9223372036854775807"] => Some("E-2"),
         ["decrby", _, "-9223372036854775808"] => Some("E-3"),
-        ["sinterstore", ..] if family == "notify" => Some("E-92"),
+        ["sinterstore", ..] if family == "notify" && line["reply"]["i"] == 0 => Some("E-92"),
         ["keys", pattern] | ["scan", .., "match", pattern] if pattern.starts_with("**") => Some("E-10"),
         ["bitfield", rest @ ..] if rest.contains(&"i64") => Some("E-8"),
         ["bitfield", rest @ ..] if rest.contains(&"sat") => Some("E-9"),
         ["georadiusbymember" | "georadiusbymember_ro", ..] => Some("E-43"),
         ["georadius" | "georadius_ro", ..] => Some("E-63"),
         // The pattern of one asterisk does not match the empty name.
-        ["publish", "", ..] | ["pubsub", "channels", _] => Some("E-10"),
+        ["publish", "", ..] | ["pubsub", "channels", "*"] => Some("E-10"),
         _ => None,
     }
 }

@@ -12,7 +12,7 @@ use crate::profile::{self, Version};
 use crate::request::Request;
 use crate::runner::run_script;
 use crate::script::{Script, Step};
-use crate::target::Embedded;
+use crate::target::{Embedded, Setup};
 
 /// Steps of a script where the limits name no number of commands.
 const MOST_COMMANDS: usize = 100;
@@ -22,7 +22,7 @@ fn script(choice: &mut impl Choice, limits: &Limits) -> Script {
     let swarm = Swarm::draw(choice, limits);
     let mut script = Script { seed: 1, chunked: swarm.chunked, ..Script::default() };
     for (name, value) in &swarm.config {
-        if name == "appendonly" {
+        if Setup::is_of_the_start(name) {
             script.config.push((name.clone(), value.clone()));
         } else {
             script.steps.push(Step::command(1, ["CONFIG", "SET", name, value].iter().collect()));

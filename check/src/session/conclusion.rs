@@ -56,7 +56,10 @@ impl Session<'_> {
         }
         let wrong = |error: TargetError| self.at_end(Wrong::File(error.to_string()));
         let restarted = self.target.restarted_from_aof().map_err(wrong)?;
-        let replica = self.target.replica().map_err(wrong)?;
+        let replica = match &self.ledger {
+            Some(ledger) => self.target.replica(ledger.errors()).map_err(wrong)?,
+            None => None,
+        };
         for (second, how) in [(restarted, "after loading the AOF"), (replica, "on a replica")] {
             if let Some(mut second) = second {
                 self.holds_the_same(&mut *second, how)?;

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use tally_model::{Peer, Span, StreamHabits};
 
-use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
+use super::{Capabilities, Connection, HandedOn, HandedOnErrors, Received, Setup, Target, TargetError, Wait};
 use crate::choice::Choice;
 
 /// Cuts every request into pieces, each of which the target reads on its own.
@@ -80,6 +80,10 @@ impl<T: Target> Target for Chunked<T> {
         self.inner.stream_habits()
     }
 
+    fn propagates_whole_scripts(&self) -> bool {
+        self.inner.propagates_whole_scripts()
+    }
+
     fn take_handed_on(&mut self) -> Vec<HandedOn> {
         self.inner.take_handed_on()
     }
@@ -96,7 +100,7 @@ impl<T: Target> Target for Chunked<T> {
         self.inner.restarted_from_aof()
     }
 
-    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
-        self.inner.replica()
+    fn replica(&self, errors: &HandedOnErrors) -> Result<Option<Box<dyn Target>>, TargetError> {
+        self.inner.replica(errors)
     }
 }

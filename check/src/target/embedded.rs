@@ -6,6 +6,8 @@
 //! Wall-clock time stands still unless a script lets it pass, which makes each command's [`Span`] a point. The monotonic
 //! clock moves one microsecond per look, so that budgets of time run out.
 
+mod stream;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -17,12 +19,12 @@ use tally_engine::config::Config;
 use tally_engine::{
     Busy, ClientId, Effect, Engine, Event, FileEffect, FileId, IoFailure, PeerFailure, PeerId, SnapshotMode, World,
 };
-use tally_model::{Reply, Span};
+use tally_model::Span;
 
-use super::{Capabilities, Connection, HandedOn, Received, Setup, Target, TargetError, Wait};
+use super::{Capabilities, Connection, HandedOn, HandedOnErrors, Received, Setup, Target, TargetError, Wait};
 use crate::reply_reader::ReplyReader;
-use crate::request::{Quoted, encode_array};
 use crate::simulator::rewrite_child::SimulatedChild;
+use stream::Stream;
 
 /// When virtual time begins: 2023-11-14 22:13:20 UTC.
 const BEGINNING_MS: i64 = 1_700_000_000_000;
@@ -195,25 +197,6 @@ struct Link {
     told: bool,
 }
 
-/// Commands as a replica receives them.
-#[derive(Debug, Default)]
-struct Stream {
-    bytes: Vec<u8>,
-    /// Of each command where it ends in `bytes`, its time, from which durations count, its database, and whether it runs
-    /// a script.
-    commands: Vec<(usize, i64, usize, bool)>,
-}
-
-impl Stream {
-    fn push(&mut self, unix_us: i64, db: usize, arguments: &[Vec<u8>]) {
-        encode_array(arguments, &mut self.bytes);
-        let is_script = arguments
-            .first()
-            .is_some_and(|name| name.eq_ignore_ascii_case(b"eval") || name.eq_ignore_ascii_case(b"evalsha"));
-        self.commands.push((self.bytes.len(), unix_us, db, is_script));
-    }
-}
-
 /// The embedded engine.
 pub struct Embedded {
     engine: Engine,
@@ -225,6 +208,8 @@ pub struct Embedded {
     /// Effects being executed; kept for its memory.
     effects: Vec<Effect>,
     records: bool,
+    /// It was to start with `lua-replicate-commands no`.
+    whole_scripts: bool,
     /// What was handed on and not yet taken.
     handed_on: Vec<HandedOn>,
     /// What was handed on to replicas since the beginning.
@@ -250,6 +235,7 @@ impl Embedded {
             unfinished: false,
             effects: Vec::new(),
             records: false,
+            whole_scripts: false,
             handed_on: Vec::new(),
             stream: Stream::default(),
             dead: None,
@@ -489,6 +475,7 @@ impl Target for Embedded {
         *self = Self { engine: Engine::new(config, setup.seed), effects, ..Self::new() };
         self.effects.clear();
         self.records = setup.record_propagation;
+        self.whole_scripts = setup.has("lua-replicate-commands", "no");
         if self.records {
             self.engine.record_propagation();
         }
@@ -583,6 +570,10 @@ impl Target for Embedded {
         Capabilities { virtual_time: true, live: false, propagation: self.records, encodings: true }
     }
 
+    fn propagates_whole_scripts(&self) -> bool {
+        self.whole_scripts
+    }
+
     fn take_handed_on(&mut self) -> Vec<HandedOn> {
         std::mem::take(&mut self.handed_on)
     }
@@ -617,7 +608,7 @@ impl Target for Embedded {
         }
     }
 
-    fn replica(&self) -> Result<Option<Box<dyn Target>>, TargetError> {
+    fn replica(&self, errors: &HandedOnErrors) -> Result<Option<Box<dyn Target>>, TargetError> {
         if !self.records {
             return Ok(None);
         }
@@ -629,29 +620,7 @@ impl Target for Embedded {
         config.maxmemory = 0;
         let mut second = Self { engine: Engine::new(config, 0), ..Self::new() };
         second.drive(|this| this.engine.start(&mut this.world))?;
-        let connection = second.open()?;
-        let (mut start, mut selected) = (0, 0);
-        for &(end, unix_us, db, is_script) in &self.stream.commands {
-            second.world.unix_us = unix_us;
-            if db != selected {
-                selected = db;
-                let mut select = Vec::new();
-                encode_array(&["SELECT", &db.to_string()], &mut select);
-                second.send(connection, &select)?;
-            }
-            let command = &self.stream.bytes[start..end];
-            start = end;
-            second.send(connection, command)?;
-            while let Received::Reply(reply) = second.receive(connection, Wait::Poll)? {
-                // A script that failed after a change was handed on as a whole and fails here too, behind the same change.
-                if let Reply::Error(line) = reply
-                    && !is_script
-                {
-                    let (command, line) = (Quoted(command), String::from_utf8_lossy(&line));
-                    return Err(TargetError::Connection(format!("{command}, handed on to replicas, answers {line}")));
-                }
-            }
-        }
+        self.stream.run_on(&mut second, errors)?;
         second.world = self.world.clone();
         Ok(Some(Box::new(second)))
     }

@@ -52,8 +52,10 @@ pub struct Live {
     control: Link,
     /// What [`SETTINGS`] were before.
     settings: Vec<(&'static str, Vec<u8>)>,
-    /// Scripts were propagated as they came (`lua-replicate-commands no`), which CONFIG does not tell.
+    /// Scripts were propagated as they came (`lua-replicate-commands no`) when we came, which CONFIG does not tell.
     propagated_scripts: bool,
+    /// And they are since the last reset.
+    whole_scripts: bool,
     /// The server was empty, or may be flushed: without this nothing of it is ever changed.
     ours: bool,
     /// Server's clock minus ours, milliseconds.
@@ -74,6 +76,7 @@ impl Live {
             control,
             settings: Vec::new(),
             propagated_scripts: false,
+            whole_scripts: false,
             ours: false,
             clock_offset_ms: 0,
             sent_ms: 0,
@@ -239,20 +242,21 @@ impl Target for Live {
         for words in [
             &["FLUSHALL"][..],
             &["DEBUG", "SET-ACTIVE-EXPIRE", "1"],
-            &["DEBUG", "LUA-ALWAYS-REPLICATE-COMMANDS", "1"],
             &["CONFIG", "RESETSTAT"],
             &["SLOWLOG", "RESET"],
             &["LATENCY", "RESET"],
         ] {
             self.ask(words)?;
         }
+        // No client can set the directive, but this has the same effect, where it is not forbidden.
+        let whole = setup.has("lua-replicate-commands", "no");
+        let turned = self.ask(&["DEBUG", "LUA-ALWAYS-REPLICATE-COMMANDS", if whole { "0" } else { "1" }])?;
+        self.whole_scripts = if matches!(turned, Reply::Error(_)) { self.propagated_scripts } else { whole };
         for (name, value) in SETTINGS {
             self.ask(&["CONFIG", "SET", name, value])?;
         }
-        for (name, value) in &setup.config {
-            if name != "appendonly" {
-                self.ask(&["CONFIG", "SET", name, value])?;
-            }
+        for (name, value) in setup.config.iter().filter(|(name, _)| !Setup::is_of_the_start(name)) {
+            self.ask(&["CONFIG", "SET", name, value])?;
         }
         Ok(())
     }
@@ -354,6 +358,10 @@ impl Target for Live {
 
     fn stream_habits(&self) -> StreamHabits {
         self.stream_habits
+    }
+
+    fn propagates_whole_scripts(&self) -> bool {
+        self.whole_scripts
     }
 }
 

@@ -94,12 +94,14 @@ impl Running<'_, '_> {
                 return Err(Failure::Complaint(text.as_bytes().to_vec()));
             }
             if let Some(text) = commands::writes_refused(self.cx.server) {
+                state.rewritten.set(true);
                 // Redis quotes the whole line of the reply.
                 return Err(Failure::Complaint([b"-", text.text(), b"\r\n"].concat()));
             }
         }
         // A script that has written goes on to its end: half of it would be worse than too much of it.
         if self.out_of_memory && command.has(table::DENYOOM) && !state.wrote.get() {
+            state.rewritten.set(true);
             let text = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
             return Err(Failure::Complaint(text.as_bytes().to_vec()));
         }

@@ -17,7 +17,8 @@ pub(super) struct ScriptState {
     pub(super) took_chance: Cell<bool>,
     /// The script's effects are handed on, and not the script.
     pub(super) replicates_effects: Cell<bool>,
-    /// A command handed on something else than it came as, so that the script done again could do something else.
+    /// A command handed on something else than it came as, or was refused for what is so on this server only, so that the
+    /// script done again could do something else. [EVAL-35] [EVAL-37]
     pub(super) rewritten: Cell<bool>,
     /// To whom the effects are handed on.
     pub(super) targets: Cell<Targets>,

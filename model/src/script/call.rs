@@ -115,7 +115,7 @@ impl Meaning<'_> {
             return false;
         }
         self.model.witness(Clause::EVICTION_21);
-        match self.out_of_memory {
+        let lacks = match self.out_of_memory {
             Some(known) => known,
             None => {
                 let refused = Reply::Error(REFUSED.as_bytes().to_vec());
@@ -123,7 +123,9 @@ impl Meaning<'_> {
                 self.out_of_memory = Some(is);
                 is
             }
-        }
+        };
+        self.repl.refused |= lacks;
+        lacks
     }
 
     /// Executes a command that may be executed.

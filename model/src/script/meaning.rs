@@ -46,6 +46,8 @@ pub(super) struct Replication {
     pub(super) took_chance: bool,
     /// A command was propagated as other commands than it came. [EVAL-35]
     pub(super) rewritten: bool,
+    /// A command was refused for lack of memory. [EVAL-37]
+    pub(super) refused: bool,
 }
 
 /// A script that runs.
@@ -94,6 +96,7 @@ impl<'m> Meaning<'m> {
             by_effects: model.server.replicates_effects,
             took_chance: false,
             rewritten: false,
+            refused: false,
         };
         Self {
             model,

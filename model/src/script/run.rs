@@ -213,7 +213,10 @@ impl Model {
             pieces.push(marker(b"EXEC", model.selected_db(client)));
         }
         // [EVAL-31] [EVAL-35]
-        let whole = !repl.by_effects && !repl.rewritten;
+        let whole = !repl.by_effects && !repl.rewritten && !repl.refused;
+        if repl.refused && !repl.by_effects {
+            model.witness(Clause::EVAL_37);
+        }
         model.executing = queued;
         model.clients.remove(&SCRIPTS);
         Some(Ok(Ran {
@@ -352,7 +355,8 @@ impl Model {
         if models().any(|model| model.server.slowlog != self.server.slowlog) {
             self.server.slowlog.lose_track();
         }
-        self.propagated = Propagated { unspecified: true, ..Propagated::default() };
+        // How they ended their answer told, which was the same in all ways.
+        self.propagated = Propagated { unspecified: true, ..std::mem::take(&mut self.propagated) };
     }
 
     fn script_deviation(allowed: Allowed, outcome: &Outcome<'_>) -> Box<Deviation> {
@@ -395,7 +399,11 @@ impl Model {
             client.last_command = Some(name);
         }
         if ran.whole {
-            let piece = self.whole_script(self.selected_db(client), command, &ran.pieces);
+            let mut piece = self.whole_script(self.selected_db(client), command, &ran.pieces);
+            piece.raises = exactly(&ran.allowed).and_then(|reply| match reply {
+                Reply::Error(line) => Some(line),
+                _ => None,
+            });
             self.gather(vec![piece]);
             return ran.verdict;
         }

@@ -78,6 +78,13 @@ impl Model {
         }
         let stream = |does: bool| if does { vec![runs.clone()] } else { loads.iter().cloned().collect() };
         let expired = pieces.iter().flat_map(|piece| piece.expired.clone()).collect();
-        Propagated { expired, db, aof: stream(changes), replicas: stream(is_sent), unspecified, further: Vec::new() }
+        Propagated {
+            expired,
+            db,
+            aof: stream(changes),
+            replicas: stream(is_sent),
+            unspecified,
+            ..Propagated::default()
+        }
     }
 }
