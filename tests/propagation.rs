@@ -33,7 +33,7 @@ impl Streams {
         let (mut aof_db, mut replicas_db) = (DB_BEFORE, DB_BEFORE);
         for propagated in conversation.engine.take_propagated() {
             if propagated.arguments[0] == b"XREADGROUP" {
-                streams.untold += 1;
+                streams.untold += usize::from(propagated.targets.aof);
                 continue;
             }
             for (wanted, stream, db) in [
