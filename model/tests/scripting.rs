@@ -516,6 +516,14 @@ fn a_script_propagated_as_it_came_is_said_to_raise_what_it_raised() {
     assert_eq!(model.take_propagated().raises.as_deref(), Some(b"E x".as_slice()));
     answers(model, "redis.call('set', 'a', '1') return 1", &Reply::Integer(1));
     assert_eq!(model.take_propagated().raises, None);
+    // That changes nothing, and so is only loaded where it is handed on.
+    let script = "return redis.error_reply('E x')";
+    let load = ["SCRIPT", "LOAD", script].map(|word| word.as_bytes().to_vec());
+    send(model, ME, &load, &bulk(&digest(script)));
+    model.take_propagated();
+    send(model, ME, &evalsha(script), &error("E x"));
+    let loaded = model.take_propagated();
+    assert_eq!((loaded.replicas, loaded.raises), (vec![load.to_vec()], None));
 }
 
 //= SPEC.md#evalsha

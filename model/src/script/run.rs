@@ -399,11 +399,11 @@ impl Model {
             client.last_command = Some(name);
         }
         if ran.whole {
-            let mut piece = self.whole_script(self.selected_db(client), command, &ran.pieces);
-            piece.raises = exactly(&ran.allowed).and_then(|reply| match reply {
+            let error = exactly(&ran.allowed).and_then(|reply| match reply {
                 Reply::Error(line) => Some(line),
                 _ => None,
             });
+            let piece = self.whole_script(self.selected_db(client), command, &ran.pieces, error);
             self.gather(vec![piece]);
             return ran.verdict;
         }

@@ -50,8 +50,14 @@ impl PropagatedScripts {
 }
 
 impl Model {
-    /// A script as it came, in place of what its commands propagate. [EVAL-31] [EVALSHA-3]
-    pub(super) fn whole_script(&mut self, db: usize, command: &[&[u8]], pieces: &[Propagated]) -> Propagated {
+    /// A script as it came, in place of what its commands propagate, and the error that it ended with. [EVAL-31] [EVALSHA-3]
+    pub(super) fn whole_script(
+        &mut self,
+        db: usize,
+        command: &[&[u8]],
+        pieces: &[Propagated],
+        error: Option<Bytes>,
+    ) -> Propagated {
         self.witness(Clause::EVAL_31);
         // MULTI and EXEC around what its commands propagate are none of these.
         let is_marker =
@@ -84,7 +90,9 @@ impl Model {
             aof: stream(changes),
             replicas: stream(is_sent),
             unspecified,
-            ..Propagated::default()
+            // Where it is only loaded nothing raises it.
+            raises: error.filter(|_| is_sent),
+            further: Vec::new(),
         }
     }
 }
