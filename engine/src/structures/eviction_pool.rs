@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Invariants, verified by [`EvictionPool::validate`]: the places in use are ordered by score, and no key of a database
-//! is in two of them.
+//! is in two of them; the buffers of the others are empty.
 
 /// Candidates that are remembered.
 pub const POOL: usize = 16;
@@ -57,6 +57,9 @@ impl EvictionPool {
 
     /// Forgets all candidates.
     pub fn clear(&mut self) {
+        for place in &mut self.places[..self.used] {
+            place.key.clear();
+        }
         self.used = 0;
     }
 
@@ -124,5 +127,29 @@ impl EvictionPool {
             let twin = |other: &Candidate| other.db == candidate.db && other.key == candidate.key;
             assert!(!candidates[..place].iter().any(twin), "{candidate:?} is in twice");
         }
+        assert!(self.places[self.used..].iter().all(|place| place.key.is_empty()), "a key is left in a buffer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spare_buffer_is_empty_after_any_change() {
+        let mut pool = EvictionPool::default();
+        for number in 0..2 * POOL as u64 {
+            pool.offer(number % 5, 0, format!("key{number}").as_bytes());
+            pool.validate();
+        }
+        let best = pool.take_best().map(|candidate| candidate.key);
+        assert!(best.is_some());
+        for key in best {
+            pool.give_back(key);
+            pool.validate();
+        }
+        pool.clear();
+        pool.validate();
+        assert!(pool.spare_buffer().is_empty());
     }
 }
