@@ -10,7 +10,7 @@ use tally_check::profile::Version;
 use tally_check::properties::{commands, scripts};
 use tally_check::report::redis_cli;
 use tally_check::runner::{Plan, explore, run_script};
-use tally_check::script::{Script, Step};
+use tally_check::script::{Script, Step, parse};
 use tally_check::shrink::{Budget, shrink};
 use tally_check::target::Embedded;
 use tally_model::Clause;
@@ -77,6 +77,21 @@ fn an_engine_that_is_short_of_memory_finds_nothing() {
             assert!(count > 100, "{clause:?} was met {count} times");
         }
     }
+}
+
+/// What need not have come of an eviction was taken for what has to come of the next one.
+#[test]
+fn each_eviction_of_a_key_is_told_by_itself() {
+    let text = "1> CONFIG SET notify-keyspace-events KEA\n1> CONFIG SET maxmemory-policy allkeys-lru\n\
+        2> PSUBSCRIBE __keyevent@*\n1> CONFIG SET maxmemory 1000032\n1> SET k 0\n2> PSUBSCRIBE *\n1> SET k 0\n\
+        1> LTRIM k 0 0\n";
+    let script = parse(text).unwrap().script;
+    let (mut target, mut coverage) = (Embedded::new(), Coverage::default());
+    let profile = Version::REDIS_5_0.model(false, false);
+    if let Err(finding) = run_script(&mut target, &script, profile, &mut coverage, &mut |_, _| {}) {
+        panic!("{script}\n{finding}");
+    }
+    assert!(coverage.clauses.contains_key(&Clause::EVICTION_11), "nothing was evicted");
 }
 
 /// All scripts of two commands over two keys and three values, without malformed arguments: a proof for the small scope.
