@@ -79,19 +79,31 @@ fn an_engine_that_is_short_of_memory_finds_nothing() {
     }
 }
 
-/// What need not have come of an eviction was taken for what has to come of the next one.
-#[test]
-fn each_eviction_of_a_key_is_told_by_itself() {
-    let text = "1> CONFIG SET notify-keyspace-events KEA\n1> CONFIG SET maxmemory-policy allkeys-lru\n\
-        2> PSUBSCRIBE __keyevent@*\n1> CONFIG SET maxmemory 1000032\n1> SET k 0\n2> PSUBSCRIBE *\n1> SET k 0\n\
-        1> LTRIM k 0 0\n";
+fn script_holds(text: &str) -> Coverage {
     let script = parse(text).unwrap().script;
     let (mut target, mut coverage) = (Embedded::new(), Coverage::default());
     let profile = Version::REDIS_5_0.model(false, false);
     if let Err(finding) = run_script(&mut target, &script, profile, &mut coverage, &mut |_, _| {}) {
         panic!("{script}\n{finding}");
     }
-    assert!(coverage.clauses.contains_key(&Clause::EVICTION_11), "nothing was evicted");
+    coverage
+}
+
+/// What need not have come of an eviction was taken for what has to come of the next one.
+#[test]
+fn each_eviction_of_a_key_is_told_by_itself() {
+    let text = "1> CONFIG SET notify-keyspace-events KEA\n1> CONFIG SET maxmemory-policy allkeys-lru\n\
+        2> PSUBSCRIBE __keyevent@*\n1> CONFIG SET maxmemory 1000032\n1> SET k 0\n2> PSUBSCRIBE *\n1> SET k 0\n\
+        1> LTRIM k 0 0\n";
+    assert!(script_holds(text).clauses.contains_key(&Clause::EVICTION_11), "nothing was evicted");
+}
+
+/// The model looked the key up for what an erratum makes of the command.
+#[test]
+fn a_count_that_is_refused_leaves_an_expired_key() {
+    let restore = r#"1> RESTORE k 1 "\x00\xc2\xc1\xe2\xdd\x06\t\x00\xde\x80h\x90v\xde\xaeg" ABSTTL"#;
+    let coverage = script_holds(&format!("{restore}\n1> SRANDMEMBER k -2147483648\n1> DBSIZE\n"));
+    assert!(coverage.clauses.contains_key(&Clause::SRANDMEMBER_5));
 }
 
 /// All scripts of two commands over two keys and three values, without malformed arguments: a proof for the small scope.

@@ -250,11 +250,11 @@ pub(crate) fn srandmember(call: &Call<'_>) -> Result<Plan, Refusal> {
     let count = call.integer(2)?;
     if count < -MOST_REPETITIONS {
         let refusal = Plan::from(Refusal::new(Clause::SRANDMEMBER_5, "ERR value is out of range"));
-        // Real servers try, which only a missing key survives.
-        let erratum = match call.find_set(key) {
-            Ok(None) => Allowed::Exactly(Reply::Array(Vec::new())),
-            Ok(Some(_)) => return Ok(refusal),
-            Err(wrong_type) => Allowed::Error(wrong_type.line),
+        // Real servers try, which only a missing key survives. Looked at, not up: whoever refuses leaves an expired key.
+        let erratum = match call.look(key).map(|entry| &entry.value) {
+            None => Allowed::Exactly(Reply::Array(Vec::new())),
+            Some(Value::Set(_)) => return Ok(refusal),
+            Some(_) => Allowed::Error(Call::wrong_type().line),
         };
         return Ok(refusal.or_erratum(Erratum::E_42, erratum, Vec::new()));
     }
