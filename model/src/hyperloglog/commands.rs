@@ -1,6 +1,6 @@
 //! PFADD, PFCOUNT, PFMERGE, PFDEBUG and PFSELFTEST.
 
-use super::{Corrupted, HyperLogLog, REGISTERS, estimate, place, raised, sparse};
+use super::{Corrupted, HyperLogLog, REGISTERS, estimate, place, sparse};
 use crate::allowed::Allowed;
 use crate::call::Call;
 use crate::clause::Clause;
@@ -83,7 +83,7 @@ fn merged(call: &Call<'_>, keys: &[&[u8]]) -> Result<(Vec<u8>, bool), Refusal> {
     for key in keys {
         let Some(value) = find(call, key)? else { continue };
         dense |= !value.is_sparse();
-        for (most, &register) in greatest.iter_mut().zip(&value.registers().map_err(corrupted)?) {
+        for (most, register) in greatest.iter_mut().zip(value.registers().map_err(corrupted)?) {
             *most = register.max(*most);
         }
     }
@@ -126,7 +126,7 @@ pub(crate) fn pfmerge(call: &Call<'_>) -> Result<Plan, Refusal> {
         value = value.to_dense().map_err(corrupted)?;
     }
     let most_bytes = call.model.server.thresholds().hll_sparse_bytes;
-    for (register, most) in raised(&registers) {
+    for (register, &most) in registers.iter().enumerate().filter(|(_, most)| **most > 0) {
         value.raise(register, most, most_bytes).map_err(corrupted)?;
     }
     value.make_stale();

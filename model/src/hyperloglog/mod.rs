@@ -193,10 +193,9 @@ fn estimate(registers: &[u8]) -> u64 {
     const ALPHA: f64 = 0.721_347_520_444_481_7;
     let all = REGISTERS as f64;
     let mut counts = [0_u32; 64];
-    for (_, value) in raised(registers) {
-        counts[usize::from(value) % 64] += 1;
+    for &register in registers {
+        counts[usize::from(register) % 64] += 1;
     }
-    counts[0] = REGISTERS as u32 - counts.iter().sum::<u32>();
     let counts = counts.map(f64::from);
     let greatest = COUNTED_BITS as usize + 1;
     let mut sum = all * tau((all - counts[greatest]) / all);
@@ -207,13 +206,6 @@ fn estimate(registers: &[u8]) -> u64 {
     let estimate = (ALPHA * all * all / sum).round();
     // The conversion ends at the greatest integer.
     (estimate as i64).unsigned_abs()
-}
-
-/// The registers that are not zero, and their values. Most of them are in most cases, and are passed over in blocks.
-fn raised(registers: &[u8]) -> impl Iterator<Item = (usize, u8)> {
-    const BLOCK: usize = 64;
-    let blocks = registers.chunks(BLOCK).enumerate().filter(|(_, block)| *block != [0; BLOCK]);
-    blocks.flat_map(|(number, block)| (number * BLOCK..).zip(block.iter().copied()).filter(|(_, value)| *value > 0))
 }
 
 /// The correction for registers that are still zero: x + the sum over k of x^(2^k) 2^(k-1).

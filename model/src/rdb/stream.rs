@@ -56,20 +56,6 @@ pub fn listpack_of_node(id: StreamId, node: &Node) -> Bytes {
     listpack::write(&elements)
 }
 
-/// Bytes that the listpack of a node does not exceed.
-pub fn most_bytes_of_node(node: &Node) -> usize {
-    /// The bytes of an element without a string's own, and of a whole number, at the most.
-    const ELEMENT: usize = 11;
-    const ENDS: usize = 7;
-    const NUMBERS_OF_NODE: usize = 4;
-    const NUMBERS_OF_ENTRY: usize = 5;
-    let texts = node.fields().map(Vec::len).chain(
-        node.entries.values().flat_map(|item| item.pairs.iter().flat_map(|(field, value)| [field.len(), value.len()])),
-    );
-    let of_texts: usize = texts.map(|length| ELEMENT + length).sum();
-    ENDS + ELEMENT * (NUMBERS_OF_NODE + NUMBERS_OF_ENTRY * node.entries.len()) + of_texts
-}
-
 /// Elements of a listpack, taken one after the other.
 struct Elements<'a>(std::slice::Iter<'a, Bytes>);
 

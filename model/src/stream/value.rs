@@ -181,19 +181,13 @@ impl StreamValue {
     /// [STREAMENC-2] (E-117)
     pub fn begins_node(&self, pairs: &Pairs, limits: &Thresholds, one_more: bool) -> bool {
         let Some((&id, last)) = self.nodes.iter().next_back() else { return true };
+        let bytes = rdb::stream::listpack_of_node(id, last).len();
         let entries = last.len();
-        let added: usize = pairs.iter().map(|(field, value)| field.len() + value.len()).sum();
-        // A node is written only where its size may decide.
-        let most_bytes = rdb::stream::most_bytes_of_node(last);
-        let bytes = if most_bytes + added < limits.stream_node_bytes {
-            most_bytes
-        } else {
-            rdb::stream::listpack_of_node(id, last).len()
-        };
         if one_more {
             return bytes > limits.stream_node_bytes
                 || limits.stream_node_entries > 0 && entries > limits.stream_node_entries;
         }
+        let added: usize = pairs.iter().map(|(field, value)| field.len() + value.len()).sum();
         bytes + added >= limits.stream_node_bytes
             || limits.stream_node_entries > 0 && entries >= limits.stream_node_entries
     }
