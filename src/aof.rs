@@ -8,6 +8,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use tally_engine::aof::{self, AofErrorKind, Scan};
+use tally_engine::commands::table;
+
+/// Commands that make no sense where they stand are told of, so many at most.
+const MOST_STRANGE: usize = 10;
+/// The bytes of an unknown name that are shown.
+const SHOWN_NAME: usize = 64;
 
 /// Checks an append-only file and says what is in it, or where it is damaged.
 #[derive(Args)]
@@ -41,8 +47,13 @@ impl Aof {
         let file = File::open(&self.file)?;
         let length = file.metadata()?.len();
         let mut names: BTreeMap<String, u64> = BTreeMap::new();
-        let scan = aof::scan(file, |_, command| {
+        let (mut strange, mut is_open) = (Vec::new(), false);
+        let scan = aof::scan(file, |offset, command| {
             let name = command.as_args()[0].to_ascii_uppercase();
+            let nonsense = nonsense(&name, &mut is_open);
+            if strange.len() < MOST_STRANGE {
+                strange.extend(nonsense.map(|why| (offset, why)));
+            }
             // A damaged file may hold any number of names; those of commands are short.
             if names.len() < 1000 || names.contains_key(&*String::from_utf8_lossy(&name)) {
                 *names.entry(name.escape_ascii().to_string()).or_default() += 1;
@@ -58,14 +69,14 @@ impl Aof {
         for (name, count) in names {
             println!("  {name:<12} {count}");
         }
-        for (offset, strange) in &scan.strange {
-            println!("{name}: offset {offset}: {strange}");
+        for (offset, why) in &strange {
+            println!("{name}: offset {offset}: {why}");
         }
-        if scan.strange.len() == aof::MOST_STRANGE {
+        if strange.len() == MOST_STRANGE {
             println!("{name}: and perhaps more of that sort");
         }
         let Some(damage) = &scan.damage else {
-            if scan.strange.is_empty() {
+            if strange.is_empty() {
                 println!("{name}: whole");
                 return Ok(ExitCode::SUCCESS);
             }
@@ -95,6 +106,22 @@ impl Aof {
         file.sync_all()?;
         println!("{name}: cut from {length} to {} bytes", scan.whole_until);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Why a whole command, its name in capitals, makes no sense where it stands: in a transaction if one is open.
+fn nonsense(name: &[u8], is_open: &mut bool) -> Option<String> {
+    match name {
+        b"EXEC" => (!std::mem::replace(is_open, false)).then(|| "EXEC without MULTI, which is passed over".to_owned()),
+        b"MULTI" => {
+            std::mem::replace(is_open, true).then(|| "MULTI inside a transaction, which is passed over".to_owned())
+        }
+        _ if table::find(name).is_some() => None,
+        // [AOF-8]
+        _ => {
+            let shown = name.get(..SHOWN_NAME).unwrap_or(name).escape_ascii();
+            Some(format!("unknown command '{shown}', for which a server refuses the file"))
+        }
     }
 }
 

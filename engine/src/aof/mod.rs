@@ -20,4 +20,4 @@ pub(crate) mod rewriting;
 
 pub use error::{AofError, AofErrorKind};
 pub use load::AofReport;
-pub use read::{MOST_STRANGE, Reader, Scan, Strange, scan};
+pub use read::{Reader, Scan, scan};

@@ -9,7 +9,6 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::{AofError, AofErrorKind};
-use crate::commands::table;
 use crate::rdb;
 use crate::resp::OwnedArgs;
 
@@ -224,33 +223,11 @@ pub struct Scan {
     pub whole_until: u64,
     /// Why it goes no further, if it does not end there.
     pub damage: Option<AofError>,
-    /// The first commands that are whole but can do nothing there, [`MOST_STRANGE`] at most.
-    pub strange: Vec<(u64, Strange)>,
 }
-
-/// Why a whole command can do nothing where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Strange {
-    /// EXEC without MULTI; it is passed over.
-    #[error("EXEC without MULTI, which is passed over")]
-    Exec,
-    /// MULTI behind MULTI; it is passed over.
-    #[error("MULTI inside a transaction, which is passed over")]
-    Multi,
-    /// The table does not have it: a server refuses the file. [AOF-8]
-    #[error("unknown command '{0}', for which a server refuses the file")]
-    Unknown(String),
-}
-
-/// How many strange commands are told of.
-pub const MOST_STRANGE: usize = 10;
-
-/// The bytes of an unknown name that are shown.
-const SHOWN_NAME: usize = 64;
 
 /// Walks over a file; `each` sees every whole command with its offset.
 pub fn scan<R: Read>(source: R, each: impl FnMut(u64, &OwnedArgs)) -> Scan {
-    let mut found = Scan { preamble_keys: None, commands: 0, whole_until: 0, damage: None, strange: Vec::new() };
+    let mut found = Scan { preamble_keys: None, commands: 0, whole_until: 0, damage: None };
     let mut source = BufReader::with_capacity(BUFFER, source);
     match source.fill_buf().map(|bytes| bytes.first().copied()) {
         Ok(Some(b'R')) => {}
@@ -295,21 +272,7 @@ fn scan_commands<R: BufRead>(mut reader: Reader<R>, mut found: Scan, mut each: i
             }
         }
         let start = reader.start();
-        let arguments = command.as_args();
-        let name = &arguments[0];
-        let strange = match () {
-            () if name.eq_ignore_ascii_case(b"exec") => transactions.open().is_none().then_some(Strange::Exec),
-            () if name.eq_ignore_ascii_case(b"multi") => transactions.open().map(|_| Strange::Multi),
-            () if table::find(name).is_some() => None,
-            () => {
-                let shown = name.get(..SHOWN_NAME).unwrap_or(name);
-                Some(Strange::Unknown(shown.escape_ascii().to_string()))
-            }
-        };
-        if found.strange.len() < MOST_STRANGE {
-            found.strange.extend(strange.map(|strange| (start, strange)));
-        }
-        match transactions.step(name, start) {
+        match transactions.step(&command.as_args()[0], start) {
             Role::Queued => queued += 1,
             Role::Alone | Role::Exec => {
                 found.commands += queued + 1;
