@@ -7,18 +7,21 @@
 //! The model of the source does not know what the target answers; here it is known, so what MIGRATE has to send, answer,
 //! remove and hand on is told exactly, from what the road let through.
 
+mod road;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
-use tally_engine::{PeerFailure, PeerId};
-use tally_model::{ClientId, Model, Outcome, Profile, Reply};
+use tally_engine::PeerFailure;
+use tally_model::Reply;
 
 use crate::choice::Choice;
-use crate::request::{Request, encode_array};
-use crate::target::{Connection, Embedded, HandedOn, Neighbour, Received, Setup, Target, Wait};
+use crate::request::Request;
+use crate::target::{Connection, HandedOn, Neighbour, Target};
+use road::{Conduct, Failure, Held, Road, Said, shown};
 
 /// Steps of a run.
 const STEPS: u32 = 60;
@@ -42,276 +45,6 @@ pub struct Moves {
     pub repeated: u64,
     /// Calls on a connection that was kept.
     pub kept: u64,
-}
-
-/// An engine and its model.
-#[derive(Debug)]
-struct Held {
-    server: Server,
-    model: Model,
-}
-
-/// Only for the sake of `Debug`, which an engine's target has not.
-struct Server(Embedded);
-
-impl std::fmt::Debug for Server {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("an engine")
-    }
-}
-
-impl Held {
-    fn start(seed: u64) -> Result<Held, String> {
-        let mut server = Embedded::new();
-        let config = vec![("appendonly".to_owned(), "yes".to_owned())];
-        server.reset(&Setup { seed, config, record_propagation: true }).map_err(|error| error.to_string())?;
-        Ok(Held { server: Server(server), model: Model::new(Profile::strict()) })
-    }
-
-    fn open(&mut self) -> Result<Connection, String> {
-        let connection = self.server.0.open().map_err(|error| error.to_string())?;
-        self.model.connect(ClientId(connection.0), self.server.0.peer(connection));
-        Ok(connection)
-    }
-
-    fn close(&mut self, connection: Connection) {
-        self.server.0.close(connection);
-        self.model.disconnect(ClientId(connection.0));
-    }
-
-    /// Sends a command, and holds its reply against the model.
-    fn ask(&mut self, connection: Connection, words: &[&[u8]]) -> Result<Reply, String> {
-        let span = self.server.0.span();
-        let mut bytes = Vec::new();
-        encode_array(words, &mut bytes);
-        let received =
-            self.server.0.send(connection, &bytes).and_then(|()| self.server.0.receive(connection, Wait::Reply));
-        let reply = match received {
-            Ok(Received::Reply(reply)) => reply,
-            other => return Err(format!("{} is answered by {other:?}", Request::from(words))),
-        };
-        let judged = self.model.step(ClientId(connection.0), words, &Outcome::reply(&reply), span);
-        judged.map_err(|deviation| format!("{}: {deviation:?}", Request::from(words)))?;
-        Ok(reply)
-    }
-
-    /// Everything that is in a database, held against the model.
-    fn audit(&mut self, connection: Connection, db: &str) -> Result<(), String> {
-        self.ask(connection, &[b"SELECT", db.as_bytes()])?;
-        self.ask(connection, &[b"DBSIZE"])?;
-        for key in KEYS {
-            for question in ["TYPE", "PTTL", "DUMP"] {
-                self.ask(connection, &[question.as_bytes(), key.as_bytes()])?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How the way is when a connection is made, or used again.
-#[derive(Clone, Copy, Debug)]
-enum Conduct {
-    /// There is none.
-    Refuses,
-    NoAddress,
-    ConnectsTooLate,
-    /// It holds for that many commands to be executed and that many answers to come back; from then on it is closed or,
-    /// if silent, nothing comes any more.
-    Holds {
-        executes: u32,
-        answers: u32,
-        silent: bool,
-    },
-    /// It was closed meanwhile, which shows when something is sent.
-    Gone,
-}
-
-impl Conduct {
-    fn draw(choice: &mut impl Choice, new: bool) -> Conduct {
-        match choice.below(12) {
-            0 if new => Conduct::Refuses,
-            1 if new => Conduct::NoAddress,
-            2 if new => Conduct::ConnectsTooLate,
-            3 => Conduct::Gone,
-            4..6 => {
-                let executes = choice.below(6);
-                Conduct::Holds { executes, answers: choice.below(executes + 1), silent: choice.ratio(1, 3) }
-            }
-            _ => Conduct::Holds { executes: u32::MAX, answers: u32::MAX, silent: false },
-        }
-    }
-}
-
-/// A connection between the two.
-#[derive(Debug)]
-struct Line {
-    connection: Connection,
-    conduct: Conduct,
-    /// Bytes of requests that are not whole.
-    coming: Vec<u8>,
-    going: VecDeque<u8>,
-    closed: bool,
-    /// The database that the last call, if it succeeded, selected.
-    db: Option<i64>,
-}
-
-/// A command that reached the target, and its answer if that got back.
-#[derive(Debug)]
-struct Said {
-    line: usize,
-    words: Vec<Vec<u8>>,
-    answer: Option<Reply>,
-}
-
-/// What was wanted when the way failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Failure {
-    Connecting(PeerFailure),
-    Sending,
-    Receiving(PeerFailure),
-}
-
-/// The way to the target.
-#[derive(Debug)]
-struct Road {
-    target: Held,
-    lines: Vec<Line>,
-    /// For the connections that are made next.
-    conducts: VecDeque<Conduct>,
-    chance: ChaCha8Rng,
-    said: Vec<Said>,
-    failures: Vec<Failure>,
-    /// How often it was tried to connect.
-    connects: usize,
-    /// What the target did wrong.
-    wrong: Option<String>,
-}
-
-fn shown(words: &[Vec<u8>]) -> String {
-    let slices: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-    Request::from(&slices[..]).to_string()
-}
-
-/// Takes the first whole request from the bytes.
-fn take_request(bytes: &mut Vec<u8>) -> Option<Vec<Vec<u8>>> {
-    let mut at = 0;
-    let number = |bytes: &[u8], at: &mut usize| {
-        let end = *at + bytes.get(*at..)?.iter().position(|&byte| byte == b'\r')?;
-        let value = std::str::from_utf8(bytes.get(*at + 1..end)?).ok()?.parse::<usize>().ok()?;
-        *at = end + 2;
-        Some(value)
-    };
-    let count = number(bytes, &mut at)?;
-    let mut words = Vec::new();
-    for _ in 0..count {
-        let length = number(bytes, &mut at)?;
-        words.push(bytes.get(at..at.checked_add(length)?)?.to_vec());
-        at += length + 2;
-    }
-    (at <= bytes.len()).then(|| bytes.drain(..at))?;
-    Some(words)
-}
-
-impl Road {
-    fn line(&mut self, peer: PeerId) -> Result<usize, PeerFailure> {
-        let place = usize::try_from(peer.0).ok().filter(|&place| place < self.lines.len());
-        place.filter(|&place| !self.lines[place].closed).ok_or(PeerFailure::Broken)
-    }
-
-    /// The target executes what has arrived whole, as long as the line holds.
-    fn arrive(&mut self, place: usize) {
-        while let Some(words) = take_request(&mut self.lines[place].coming) {
-            let line = &mut self.lines[place];
-            let Conduct::Holds { executes, answers, .. } = &mut line.conduct else { return };
-            if *executes == 0 {
-                return;
-            }
-            *executes = executes.saturating_sub(1);
-            let gets_back = *answers > 0;
-            *answers = answers.saturating_sub(1);
-            let slices: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-            let answer = match self.target.ask(line.connection, &slices) {
-                Ok(answer) => answer,
-                Err(wrong) => {
-                    self.wrong.get_or_insert(wrong);
-                    return;
-                }
-            };
-            if gets_back {
-                let (sign, text) = match &answer {
-                    Reply::Status(text) => (b'+', text),
-                    Reply::Error(text) => (b'-', text),
-                    other => {
-                        self.wrong.get_or_insert(format!("{} is answered by {other:?}", Request::from(&slices[..])));
-                        return;
-                    }
-                };
-                line.going.push_back(sign);
-                line.going.extend(text.iter().chain(b"\r\n"));
-            }
-            self.said.push(Said { line: place, words, answer: Some(answer).filter(|_| gets_back) });
-        }
-    }
-}
-
-impl Neighbour for Road {
-    fn connect(&mut self, _host: &[u8], _port: u16) -> Result<PeerId, PeerFailure> {
-        self.connects += 1;
-        let conduct = self.conducts.pop_front().unwrap_or(Conduct::Refuses);
-        let failure = match conduct {
-            Conduct::Refuses => PeerFailure::Broken,
-            Conduct::NoAddress => PeerFailure::Unreachable("Name or service not known".to_owned()),
-            Conduct::ConnectsTooLate => PeerFailure::TimedOut,
-            Conduct::Gone | Conduct::Holds { .. } => match self.target.open() {
-                Ok(connection) => {
-                    let (coming, going) = (Vec::new(), VecDeque::new());
-                    self.lines.push(Line { connection, conduct, coming, going, closed: false, db: None });
-                    return Ok(PeerId(self.lines.len() as u64 - 1));
-                }
-                Err(wrong) => {
-                    self.wrong.get_or_insert(wrong);
-                    PeerFailure::Broken
-                }
-            },
-        };
-        self.failures.push(Failure::Connecting(failure.clone()));
-        Err(failure)
-    }
-
-    fn send(&mut self, peer: PeerId, bytes: &[u8]) -> Result<(), PeerFailure> {
-        let place = self.line(peer)?;
-        if matches!(self.lines[place].conduct, Conduct::Gone) && self.chance.ratio(1, 2) {
-            self.failures.push(Failure::Sending);
-            return Err(PeerFailure::Broken);
-        }
-        self.lines[place].coming.extend_from_slice(bytes);
-        self.arrive(place);
-        Ok(())
-    }
-
-    fn receive(&mut self, peer: PeerId, room: &mut [u8]) -> Result<usize, PeerFailure> {
-        let place = self.line(peer)?;
-        let line = &mut self.lines[place];
-        // In pieces, as it comes.
-        let most = line.going.len().min(room.len()).min(1 + self.chance.below(40) as usize);
-        if most == 0 {
-            let silent = matches!(line.conduct, Conduct::Holds { silent: true, .. });
-            let failure = if silent { PeerFailure::TimedOut } else { PeerFailure::Broken };
-            self.failures.push(Failure::Receiving(failure.clone()));
-            return Err(failure);
-        }
-        for (place, byte) in room.iter_mut().zip(line.going.drain(..most)) {
-            *place = byte;
-        }
-        Ok(most)
-    }
-
-    fn close(&mut self, peer: PeerId) {
-        if let Ok(place) = self.line(peer) {
-            self.lines[place].closed = true;
-            self.target.close(self.lines[place].connection);
-        }
-    }
 }
 
 /// A call of MIGRATE.
@@ -394,7 +127,7 @@ impl Run {
             connects: 0,
             wrong: None,
         }));
-        source.server.0.set_neighbour(Rc::clone(&road) as Rc<RefCell<dyn Neighbour>>);
+        source.server.set_neighbour(Rc::clone(&road) as Rc<RefCell<dyn Neighbour>>);
         Ok(Run { source, client, road, observer })
     }
 
@@ -423,7 +156,7 @@ impl Run {
     }
 
     fn pass(&mut self, ms: u64) -> Result<(), String> {
-        self.source.server.0.pass(ms).map_err(|error| error.to_string())?;
+        self.source.server.pass(ms).map_err(|error| error.to_string())?;
         self.keep_time()?;
         self.road.borrow_mut().wrong.take().map_or(Ok(()), Err)
     }
@@ -442,8 +175,8 @@ impl Run {
     /// The target's clock follows that of the source.
     fn keep_time(&mut self) -> Result<(), String> {
         let mut road = self.road.borrow_mut();
-        let target = &mut road.target.server.0;
-        let behind = self.source.server.0.now_ms() - target.now_ms();
+        let target = &mut road.target.server;
+        let behind = self.source.server.now_ms() - target.now_ms();
         target.pass(u64::try_from(behind).unwrap_or(0)).map_err(|error| error.to_string())
     }
 
@@ -462,7 +195,7 @@ impl Run {
                 restores.push(words);
             }
         }
-        self.source.server.0.take_handed_on();
+        self.source.server.take_handed_on();
         let kept = {
             let mut road = self.road.borrow_mut();
             (road.connects, road.conducts) = (0, (0..2).map(|_| Conduct::draw(choice, true)).collect());
@@ -477,7 +210,7 @@ impl Run {
         let words = call.words();
         let slices: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
         let answer = self.source.ask(self.client, &slices)?;
-        let handed_on = self.source.server.0.take_handed_on();
+        let handed_on = self.source.server.take_handed_on();
         let taken = self.judge(&call, &restores, kept, &answer, moves)?;
         self.judge_source(&call, &restores, &taken, &handed_on)?;
         self.keep_time()
@@ -617,12 +350,12 @@ impl Run {
 
     fn conclude(mut self) -> Result<(), String> {
         self.source.audit(self.client, "0")?;
-        self.source.server.0.validate()?;
+        self.source.server.validate()?;
         let mut road = self.road.borrow_mut();
         for db in ["0", "1"] {
             road.target.audit(self.observer, db)?;
         }
-        road.target.server.0.validate()
+        road.target.server.validate()
     }
 }
 

@@ -10,7 +10,6 @@ mod stream;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::rc::Rc;
 use std::sync::Once;
@@ -70,7 +69,7 @@ struct Interruption {
 }
 
 /// Another server, and the way to it: what MIGRATE reaches. Whoever waits in vain has the time pass that it waited.
-pub trait Neighbour: Debug {
+pub trait Neighbour {
     /// A connection is made, or not.
     ///
     /// # Errors
@@ -91,7 +90,7 @@ pub trait Neighbour: Debug {
 }
 
 /// The engine's surroundings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct VirtualWorld {
     monotonic_us: u64,
     unix_us: i64,
