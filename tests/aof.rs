@@ -38,6 +38,18 @@ impl Server {
         server
     }
 
+    /// The disk has no room for what a command writes; its reply is thrown away.
+    fn fail_a_write(&mut self) {
+        self.engine.feed(&mut self.world, self.client, b"SET a 1\r\n");
+        self.engine.handle(&mut self.world, Event::BatchEnd);
+        let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+        self.engine.effects().retain(|effect| !matches!(effect, Effect::File(FileEffect::Write(_))));
+        self.engine.handle(&mut self.world, Event::FileFailed { file: FileId::Aof, bytes: 0, failure });
+        self.settle();
+        let replies = self.engine.output(self.client).map(<[u8]>::len).sum();
+        self.engine.written(self.client, replies);
+    }
+
     fn settle(&mut self) {
         loop {
             let effects: Vec<Effect> = self.engine.effects().drain(..).collect();
@@ -292,20 +304,35 @@ fn under_always_a_failed_write_ends_the_process_and_nothing_is_answered() {
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Output { .. })), "{effects:?}");
 }
 
+//= SPEC.md#eval
+//# [EVAL-37] (file) A script one of whose commands was refused because memory is short or the server takes no writes MUST be propagated as EVAL-28 and EVAL-29 say in place of EVAL-31.
+#[test]
+fn a_script_that_may_not_write_is_handed_on_as_what_it_did() {
+    let script = "EVAL \"redis.pcall('set', 'x', '1') return redis.call('publish', 'c', 'v')\" 0";
+    let handed_on = |fails: bool| {
+        let mut server = Server::new("appendfsync no\nlua-replicate-commands no");
+        server.engine.record_propagation();
+        if fails {
+            server.fail_a_write();
+        }
+        server.engine.take_propagated();
+        assert_eq!(server.say(script), ":0\r\n");
+        let handed_on = server.engine.take_propagated();
+        let name = |arguments: &[Vec<u8>]| String::from_utf8(arguments[0].to_ascii_lowercase()).unwrap();
+        handed_on.iter().map(|command| name(&command.arguments)).collect::<Vec<_>>()
+    };
+    assert_eq!(handed_on(false), ["eval"]);
+    assert_eq!(handed_on(true), ["publish"]);
+}
+
 //= SPEC.md#aof-durability
 //# [DURABLE-6] (wire) After a failed write, and until one succeeds, commands that write MUST answer `-MISCONF Errors writing to the AOF file: R` with the system's reason for R.
 #[test]
 fn after_a_failed_write_commands_that_write_are_refused_until_one_succeeds() {
     let mut server = Server::new("appendfsync no");
-    server.engine.feed(&mut server.world, server.client, b"SET a 1\r\n");
-    server.engine.handle(&mut server.world, Event::BatchEnd);
-    let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
-    server.engine.effects().retain(|effect| !matches!(effect, Effect::File(FileEffect::Write(_))));
-    server.engine.handle(&mut server.world, Event::FileFailed { file: FileId::Aof, bytes: 0, failure });
-    server.settle();
-    server.engine.output(server.client).for_each(drop);
+    server.fail_a_write();
     let refused = server.say("SET b 2");
-    assert!(refused.ends_with("-MISCONF Errors writing to the AOF file: No space left on device\r\n"), "{refused}");
+    assert_eq!(refused, "-MISCONF Errors writing to the AOF file: No space left on device\r\n");
     assert_eq!(server.say("GET a"), "$1\r\n1\r\n");
     // A second later it is tried again, and the disk has room.
     server.world.now_us += 1_100_000;
