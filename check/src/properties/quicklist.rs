@@ -68,7 +68,8 @@ const LOOKED_THROUGH: usize = 1 << 16;
 /// Elements of which each is also read by its place; of more, every so many-th is.
 const READ_BY_PLACE: usize = 128;
 
-/// A quicklist holds what a vector holds, and its nodes are as its options say, at every step.
+/// A quicklist holds what a vector holds after every step, and its nodes are as its options say whenever it is looked
+/// through.
 pub fn a_quicklist_is_a_sequence(options: Options, operations: &[Operation]) {
     let mut list = Quicklist::new(options);
     let mut wanted: Vec<Vec<u8>> = Vec::new();
