@@ -3,6 +3,7 @@
 
 mod conversation;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -10,8 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use conversation::{BEGIN_MS, Conversation, typed};
 use serde_json::Value;
 use tally_check::reply_reader::ReplyReader;
+use tally_check::request::encode_array;
 use tally_engine::commands::table;
-use tally_engine::{Effect, Event, SnapshotMode};
+use tally_engine::config::Config;
+use tally_engine::world::Still;
+use tally_engine::{Effect, Engine, Event, Peer, SnapshotMode, World};
 use tally_model::reply::Reply;
 
 /// Databases that the two streams are in, and what went through them.
@@ -28,10 +32,10 @@ const DB_BEFORE: usize = 9;
 
 impl Streams {
     /// Takes what the engine handed on, with SELECT where the database changes.
-    fn take(conversation: &mut Conversation) -> Self {
+    fn take(engine: &mut Engine) -> Self {
         let mut streams = Self::default();
         let (mut aof_db, mut replicas_db) = (DB_BEFORE, DB_BEFORE);
-        for propagated in conversation.engine.take_propagated() {
+        for propagated in engine.take_propagated() {
             if propagated.arguments[0] == b"XREADGROUP" {
                 streams.untold += usize::from(propagated.targets.aof);
                 continue;
@@ -100,7 +104,8 @@ fn with_our_choice(commands: Vec<Vec<Vec<u8>>>, chosen: &BTreeMap<Vec<u8>, Vec<u
 const WAIT: &str = "(no command; wait 300 ms)";
 
 /// A case whose every command is there. How much memory is in use is each server's own, and so is how many keys leave for a
-/// command that needs a certain amount: cases of eviction are left out, and their values are placeholders.
+/// command that needs a certain amount: cases of eviction, whose values are placeholders, are replayed by
+/// [`the_recorded_evictions_are_handed_on_as_recorded`].
 fn is_for_us(case: &Value) -> bool {
     let known = |command: &Value| {
         let words = command.as_array().unwrap();
@@ -214,7 +219,7 @@ fn the_recorded_cases_are_handed_on_as_recorded() {
             reader.push(&conversation.take_output(one["conn"].as_u64().unwrap()));
             assert_eq!(reader.next_reply().unwrap(), Some(typed(&one["reply"])), "{name}");
         }
-        let streams = Streams::take(&mut conversation);
+        let streams = Streams::take(&mut conversation.engine);
         untold += streams.untold;
         assert_eq!(streams.aof, with_our_choice(commands(&case["aof"]), &chosen), "{name}: to the AOF");
         assert_eq!(streams.replicas, with_our_choice(commands(&case["replica"]), &chosen), "{name}: to replicas");
@@ -227,6 +232,100 @@ fn the_recorded_cases_are_handed_on_as_recorded() {
     assert_eq!(errata, BTreeMap::from([("E-115", 1), ("E-13", 1), ("E-6", 1)]));
     // One that reads an empty history, and one that is delivered entries with NOACK.
     assert_eq!(untold, 2);
+}
+
+/// Counts what is stored, and what the recorded server had in its buffers besides.
+struct Counting {
+    still: Still,
+    /// What was stored when it was asked for last.
+    stored: Cell<usize>,
+    buffered: usize,
+}
+
+impl World for Counting {
+    fn now_us(&mut self) -> u64 {
+        self.still.now_us()
+    }
+
+    fn unix_us(&mut self) -> i64 {
+        self.still.unix_us()
+    }
+
+    fn used_memory(&self, account: &dyn Fn() -> usize) -> usize {
+        self.stored.set(account());
+        self.stored.get() + self.buffered
+    }
+
+    fn sleep_us(&mut self, us: u64) {
+        self.still.sleep_us(us);
+    }
+
+    fn process_fact(&self, field: &str) -> Option<String> {
+        self.still.process_fact(field)
+    }
+}
+
+/// A word of a recorded case of eviction: `<X*n>` stands for n letters.
+fn spelled_out(word: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8(word).unwrap();
+    match text.strip_prefix("<X*").and_then(|rest| rest.strip_suffix('>')) {
+        Some(count) => vec![b'X'; count.parse().unwrap()],
+        None => text.into_bytes(),
+    }
+}
+
+//= SPEC.md#propagation
+//# [PROPAGATION-1] (file) A command that changed the data set, or could have, as its row of the table below says, MUST be written to the AOF and sent to replicas, and no other command be.
+#[test]
+fn the_recorded_evictions_are_handed_on_as_recorded() {
+    /// The recorded server evicted five keys of 200,000 bytes for a value of 400,000, with 50,000 to spare: its buffers held
+    /// the value more than once.
+    const BUFFERED: usize = 950_000;
+    const SPARE: usize = 50_000;
+    let mut replayed = 0;
+    for line in include_str!("data/reference/propagation-5.0.jsonl").lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        if !case["name"].as_str().unwrap().starts_with("eviction") {
+            continue;
+        }
+        let still = Still { unix_us: BEGIN_MS * 1000, now_us: 5_000_000, ..Still::default() };
+        let (mut world, mut engine) =
+            (Counting { still, stored: Cell::default(), buffered: 0 }, Engine::new(Config::default(), 1));
+        let peer = Peer { address: "127.0.0.1:1".into(), descriptor: 5, local: true, unix_socket: false };
+        let client = engine.connect(&mut world, peer);
+        let run = |engine: &mut Engine, world: &mut Counting, words: &[Vec<u8>]| {
+            let mut request = Vec::new();
+            encode_array(words, &mut request);
+            engine.feed(world, client, &request);
+            engine.handle(world, Event::BatchEnd);
+            let answer = engine.output(client).collect::<Vec<_>>().concat();
+            engine.written(client, answer.len());
+            answer
+        };
+        for command in commands(&case["setup"]) {
+            let mut words: Vec<Vec<u8>> = command.into_iter().map(spelled_out).collect();
+            if words[0].starts_with(b"(maxmemory :=") {
+                run(&mut engine, &mut world, &[b"INFO".to_vec()]);
+                let limit = (world.stored.get() + SPARE).to_string();
+                words = ["CONFIG", "SET", "maxmemory", &limit].map(|word| word.as_bytes().to_vec()).to_vec();
+            }
+            assert_eq!(run(&mut engine, &mut world, &words), b"+OK\r\n");
+        }
+        engine.record_propagation();
+        world.buffered = BUFFERED;
+        for command in commands(&Value::Array(vec![case["client"][0]["cmd"].clone()])) {
+            let words: Vec<Vec<u8>> = command.into_iter().map(spelled_out).collect();
+            assert_eq!(run(&mut engine, &mut world, &words), b"+OK\r\n");
+        }
+        let streams = Streams::take(&mut engine);
+        for (stream, recorded) in [(&streams.aof, &case["aof"]), (&streams.replicas, &case["replica"])] {
+            let recorded: Vec<Vec<Vec<u8>>> =
+                commands(recorded).into_iter().map(|words| words.into_iter().map(spelled_out).collect()).collect();
+            assert_eq!(*stream, recorded, "{}", case["name"]);
+        }
+        replayed += 1;
+    }
+    assert_eq!(replayed, 2);
 }
 
 /// What the engine hands on for some commands after others.
@@ -373,7 +472,7 @@ fn incrbyfloat_is_handed_on_as_its_sum_with_the_deadline() {
     conversation.say(&["SET", "k", "3.0", "EX", "1000"]);
     conversation.engine.record_propagation();
     conversation.say(&["INCRBYFLOAT", "k", "0.1"]);
-    let streams = Streams::take(&mut conversation);
+    let streams = Streams::take(&mut conversation.engine);
     let deadline = (BEGIN_MS + 1_000_000).to_string();
     let expected: Vec<Vec<Vec<u8>>> = [vec!["SELECT", "0"], vec!["SET", "k", "3.1"], vec!["PEXPIREAT", "k", &deadline]]
         .map(|words| words.into_iter().map(|word| word.as_bytes().to_vec()).collect())
