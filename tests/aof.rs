@@ -42,7 +42,7 @@ impl Server {
     fn fail_a_write(&mut self) {
         self.engine.feed(&mut self.world, self.client, b"SET a 1\r\n");
         self.engine.handle(&mut self.world, Event::BatchEnd);
-        let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+        let failure = tally_engine::IoFailure::new(28, "No space left on device");
         self.engine.effects().retain(|effect| !matches!(effect, Effect::File(FileEffect::Write(_))));
         self.engine.handle(&mut self.world, Event::FileFailed { file: FileId::Aof, bytes: 0, failure });
         self.settle();
@@ -297,7 +297,7 @@ fn under_always_a_failed_write_ends_the_process_and_nothing_is_answered() {
     let mut server = Server::new("appendfsync always");
     server.engine.feed(&mut server.world, server.client, b"SET a 1\r\n");
     server.engine.handle(&mut server.world, Event::BatchEnd);
-    let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+    let failure = tally_engine::IoFailure::new(28, "No space left on device");
     server.engine.handle(&mut server.world, Event::FileFailed { file: FileId::Aof, bytes: 0, failure });
     let effects = server.engine.effects();
     assert!(effects.contains(&Effect::Exit { code: 1 }));
@@ -430,7 +430,7 @@ fn a_file_begun_at_run_time_is_durable_before_it_takes_its_name_and_a_failure_le
         assert_eq!(server.say("SET b 2"), "+OK\r\n");
         assert_eq!(server.say("SHUTDOWN NOSAVE"), "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
         server.child = None;
-        let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+        let failure = tally_engine::IoFailure::new(28, "No space left on device");
         server.engine.handle(&mut server.world, Event::RewriteEnded { result: Err(failure), copied_on_write: 0 });
         server.settle();
         assert_eq!(server.file, old);

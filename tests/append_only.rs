@@ -330,8 +330,12 @@ fn children(process: u32) -> Vec<String> {
 }
 
 fn kill(process: &str) {
+    end_by("-KILL", process);
+}
+
+fn end_by(signal: &str, process: &str) {
     // It may be over by now.
-    let _ = std::process::Command::new("kill").args(["-KILL", process]).stderr(std::process::Stdio::null()).status();
+    let _ = std::process::Command::new("kill").args([signal, process]).stderr(std::process::Stdio::null()).status();
 }
 
 //= SPEC.md#bgsave
@@ -364,6 +368,52 @@ fn a_killed_child_leaves_nothing_behind_but_its_status() {
         assert_eq!(info(&server, status), "ok");
         assert_ne!(info(&server, "latest_fork_usec"), "0");
     }
+}
+
+//= SPEC.md#bgsave
+//# [BGSAVE-10] (wire) A background save whose process is ended by SIGUSR1 MUST leave `rdb_last_bgsave_status` as it was.
+#[test]
+fn a_background_save_that_is_called_off_is_not_a_failed_one() {
+    let folder = folder();
+    let server = start_with_much(folder.path(), &[]);
+    for (signal, number, status) in [("-USR1", 10, "ok"), ("-KILL", 9, "err")] {
+        let told = format!("terminated by signal {number}");
+        let before = server.output().matches(&told).count();
+        eventually("a child is ended at work", || {
+            assert!(ask(&server, &["BGSAVE"]).starts_with('+'));
+            children(server.process.id()).iter().for_each(|child| end_by(signal, child));
+            eventually("the child has ended", || info(&server, "rdb_bgsave_in_progress") == "0");
+            server.output().matches(&told).count() > before
+        });
+        assert_eq!(info(&server, "rdb_last_bgsave_status"), status, "after {signal}");
+        assert_eq!(temporary_files(folder.path()), [] as [&str; 0]);
+    }
+}
+
+//= SPEC.md#flushall
+//# [FLUSHALL-2] (file) While a save point is set, FLUSHALL MUST end a background save and put the dump of the empty dataset in place at once.
+//= SPEC.md#flushall
+//# [FLUSHALL-3] (wire) FLUSHALL MUST count one change for each key that it removes and one more, besides those that were counted before, although it saves.
+#[test]
+fn flushall_saves_at_once_and_still_counts_as_a_change() {
+    let folder = folder();
+    let server = start_with_much(folder.path(), &["--save", "9000", "1"]);
+    ask(&server, &["SAVE"]);
+    let full = fs::read(folder.path().join("dump.rdb")).unwrap().len();
+    ask(&server, &["MSET", "a", "1", "b", "2"]);
+    let keys: u64 = ask(&server, &["DBSIZE"]).trim_start_matches(':').trim_end().parse().unwrap();
+    ask(&server, &["BGSAVE"]);
+    assert_eq!(ask(&server, &["FLUSHALL"]), "+OK\r\n");
+    assert_eq!(info(&server, "rdb_changes_since_last_save"), (2 + keys + 1).to_string());
+    assert_eq!(info(&server, "rdb_bgsave_in_progress"), "0");
+    assert_eq!(temporary_files(folder.path()), [] as [&str; 0]);
+    let empty = fs::read(folder.path().join("dump.rdb")).unwrap().len();
+    assert!(empty < 200 && full > 10_000, "{empty} of {full} bytes");
+    // Without a save point nothing is saved.
+    assert_eq!(ask(&server, &["CONFIG", "SET", "save", ""]), "+OK\r\n");
+    fs::remove_file(folder.path().join("dump.rdb")).unwrap();
+    assert_eq!(ask(&server, &["FLUSHALL"]), "+OK\r\n");
+    assert!(!folder.path().join("dump.rdb").exists());
 }
 
 //= SPEC.md#shutdown

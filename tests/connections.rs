@@ -372,7 +372,7 @@ fn a_failed_snapshot_is_told_to_who_asked_and_keeps_the_server_running() {
         let mut session = Session::new(Config::default());
         let client = session.connect();
         session.send(client, format!("{command}\r\n").as_bytes());
-        let failure = tally_engine::IoFailure { errno: 28, text: "No space left on device".into() };
+        let failure = tally_engine::IoFailure::new(28, "No space left on device");
         session.event(Event::SnapshotEnded { result: Err(failure), copied_on_write: 0 });
         session.event(Event::BatchEnd);
         assert_eq!(session.receive(client), format!("{error}\r\n"));

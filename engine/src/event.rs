@@ -26,6 +26,15 @@ pub struct IoFailure {
     pub errno: i32,
     /// What `strerror` says of it.
     pub text: String,
+    /// An operator ended the process that was to do it: no sign that it cannot be done.
+    pub called_off: bool,
+}
+
+impl IoFailure {
+    /// The system refused.
+    pub fn new(errno: i32, text: impl Into<String>) -> Self {
+        Self { errno, text: text.into(), called_off: false }
+    }
 }
 
 /// One thing that happened outside. New connections come through [`crate::Engine::connect`], because they return an id.

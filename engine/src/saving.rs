@@ -180,7 +180,10 @@ impl Server {
         let purpose = self.saving.foreground.remove(0);
         match result {
             Ok(_) => {
-                self.dirty = 0;
+                // What FLUSHALL saves it counts as changes afterwards. [FLUSHALL-3]
+                if purpose != Purpose::Nobody {
+                    self.dirty = 0;
+                }
                 self.saving.last_save_s = self.clock.unix_s();
                 self.saving.last_ok = true;
                 self.log(LogLevel::Notice, "DB saved on disk");
@@ -238,7 +241,9 @@ impl Server {
         self.note_children();
         let now_s = self.clock.unix_s();
         self.saving.last_duration_s = now_s - background.started_s;
-        self.saving.last_ok = result.is_ok();
+        // [BGSAVE-10]
+        let called_off = result.as_ref().is_err_and(|failure| failure.called_off);
+        self.saving.last_ok = result.is_ok() || called_off && self.saving.last_ok;
         match result {
             Ok(_) => {
                 let forgets = faults::is(Fault::SaveForgetsChanges);

@@ -173,7 +173,7 @@ fn items_are_read_as_their_opcodes_say() {
 }
 
 //= SPEC.md#rdb-file
-//# [RDB-25] (file) Opcode 247 (MODULE_AUX) MUST be read over by a tool, and by a server that lacks the module be refused by name.
+//# [RDB-25] (file) Opcode 247 (MODULE_AUX), which is followed by the id of the module's type, a field of the sort 2 that tells when it was saved, and fields up to one of the sort 0, MUST be read over by a tool, and by a server that lacks the module be refused by name.
 #[test]
 fn module_data_is_read_over() {
     let bytes = file_of(
@@ -183,6 +183,7 @@ fn module_data_is_read_over() {
     assert_eq!(file.items[0], (9, Item::ModuleAux { id: 5 }));
     assert_eq!(file.keys().count(), 1);
     assert_eq!(refusal(&file_of(b"\xf7\x05\x02\x00\x09")), (13, RdbErrorKind::ModulePart(9)));
+    assert_eq!(refusal(&file_of(b"\xf7\x05\x00\x00\x00\xff")), (11, RdbErrorKind::ModulePart(0)));
 }
 
 //= SPEC.md#rdb-file

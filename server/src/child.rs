@@ -152,8 +152,12 @@ impl Child {
             bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
         };
         let result = match status.and_then(rustix::process::WaitStatus::terminating_signal) {
-            Some(signal) => Err(IoFailure { errno: 0, text: format!("terminated by signal {signal}") }),
-            None if !complete => Err(IoFailure { errno: 0, text: "the child ended without a report".to_owned() }),
+            Some(signal) => Err(IoFailure {
+                // The signal that operators end children by.
+                called_off: signal == Signal::USR1.as_raw(),
+                ..IoFailure::new(0, format!("terminated by signal {signal}"))
+            }),
+            None if !complete => Err(IoFailure::new(0, "the child ended without a report")),
             None if number(0) != 0 => {
                 let errno = i32::try_from(number(0)).unwrap_or(0);
                 Err(files::failure(&io::Error::from_raw_os_error(errno)))

@@ -233,7 +233,7 @@ impl EventLoop {
         let name = path(if aof { &config.appendfilename } else { &config.dbfilename });
         self.load_while_serving(engine, aof, &name).map_err(|failure| match failure {
             LoadFailure::Io(error) => files::failure(&error),
-            LoadFailure::File(error) => IoFailure { errno: 0, text: error.to_string() },
+            LoadFailure::File(error) => IoFailure::new(0, error.to_string()),
         })
     }
 

@@ -26,7 +26,7 @@ const SYNC_STEP: u64 = 32 * 1024 * 1024;
 pub(crate) fn failure(error: &io::Error) -> IoFailure {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default().to_owned();
-    IoFailure { errno: error.raw_os_error().unwrap_or(0), text }
+    IoFailure::new(error.raw_os_error().unwrap_or(0), text)
 }
 
 /// The name of the dump that the process `pid` is writing.

@@ -83,7 +83,7 @@ pub(crate) struct Process {
 }
 
 fn failure(errno: i32, text: &str) -> IoFailure {
-    IoFailure { errno, text: text.to_owned() }
+    IoFailure::new(errno, text)
 }
 
 fn no_space() -> IoFailure {

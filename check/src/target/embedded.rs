@@ -349,7 +349,7 @@ impl Embedded {
                 let mut dump = Vec::new();
                 let written = self.engine.snapshot(&mut dump);
                 self.disk.files.insert(DUMP, dump);
-                let result = written.map_err(|error| IoFailure { errno: 0, text: error.to_string() });
+                let result = written.map_err(|error| IoFailure::new(0, error.to_string()));
                 self.engine.handle(&mut self.world, Event::SnapshotEnded { result, copied_on_write: 0 });
             }
             Effect::Rewrite => self.rewrite(),
@@ -366,7 +366,7 @@ impl Embedded {
                         loaded.map(drop).map_err(|error| error.to_string())
                     }
                 };
-                let result = result.map_err(|text| IoFailure { errno: 0, text });
+                let result = result.map_err(|text| IoFailure::new(0, text));
                 self.engine.handle(&mut self.world, Event::Reloaded { result });
             }
             Effect::RewriteConfig => {
@@ -381,7 +381,7 @@ impl Embedded {
 
     /// A rewrite by a child that ends as soon as it has begun.
     fn rewrite(&mut self) {
-        let failed = |text: String| Err(IoFailure { errno: 0, text });
+        let failed = |text: String| Err(IoFailure::new(0, text));
         let forked = SimulatedChild::fork(&self.engine, 64 * 1024);
         self.engine.handle(&mut self.world, Event::ChildStarted { fork_us: 0 });
         let result = match forked.map(|(child, ends)| child.finish(&mut self.engine, ends)) {

@@ -428,7 +428,7 @@ mod tests {
     const COMMAND: &str = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 
     fn no_space() -> IoFailure {
-        IoFailure { errno: 28, text: "No space left on device".into() }
+        IoFailure::new(28, "No space left on device")
     }
 
     //= SPEC.md#aof-file

@@ -119,8 +119,11 @@ impl<'a> Cursor<'a> {
     fn module_aux(&mut self) -> Result<u64, Fault> {
         let id = self.number()?;
         // When it was saved, as a part of its own.
-        self.number()?;
-        self.number()?;
+        let start = self.at;
+        match self.number()? {
+            2 => self.number()?,
+            part => return Err((start, RdbErrorKind::ModulePart(part))),
+        };
         self.module_parts()?;
         Ok(id)
     }
