@@ -64,6 +64,9 @@ pub fn length_size(len: usize) -> usize {
 /// Numbers below this, from 0 on, are small: they take a byte.
 const SMALL_END: u8 = 0x80;
 
+/// Bytes that are moved at once where it does not matter what comes behind an element.
+const STRIDE: usize = 16;
+
 /// So many small numbers are looked at together.
 pub const MANY: usize = 8;
 
@@ -144,6 +147,17 @@ impl<'t> Listing<'t> {
                 continue;
             }
             left -= 1;
+            // What is moved besides a short element is written over by what follows.
+            if let (Some(stride), Some(place)) =
+                (bytes[from..].first_chunk::<STRIDE>(), self.place[self.at..].first_chunk_mut::<STRIDE>())
+                && let Some(len) = entry::short_len(stride[0])
+            {
+                *place = *stride;
+                place[len] = len as u8;
+                self.at += len + 1;
+                from += len;
+                continue;
+            }
             if let Some(&small @ 0..SMALL_END) = bytes.get(from) {
                 self.at = put(self.place, self.at, [small, 1]);
                 from += 1;
@@ -255,7 +269,7 @@ mod tests {
     #[test]
     fn elements_make_the_listpack_that_their_values_make() {
         let long = vec![b'x'; 5000];
-        let values = [
+        let mixed = [
             Value::Int(0),
             Value::Int(127),
             Value::Int(3),
@@ -269,10 +283,13 @@ mod tests {
             Value::Int(i64::MIN),
             Value::Int(1),
         ];
+        let texts = (0..20).map(|len| Value::Bytes(&long[..len]));
+        let widths = [-4096, 4095, i16::MIN.into(), 1 << 22, i32::MAX.into(), i64::MAX].map(Value::Int);
+        let values: Vec<Value<'_>> = widths.into_iter().chain(texts).chain(mixed).chain(widths).collect();
         let (mut bare, mut listed) = (Vec::new(), 0);
         values.iter().for_each(|value| listed += push(*value, &mut bare));
         let mut at = 0;
-        for value in values {
+        for &value in &values {
             let (found, next) = read(&bare, at);
             assert_eq!(found, value);
             at = next;

@@ -105,6 +105,36 @@ impl Entry {
     }
 }
 
+/// Bytes of encoding and content by the mark they begin with, where the mark tells that they are 15 at most; 0 elsewhere.
+static SHORT_LEN: [u8; 256] = {
+    let mut lens = [0; 256];
+    let mut mark = 0;
+    while mark < lens.len() {
+        lens[mark] = match mark as u8 {
+            0..STRING_6 => 1,
+            // The longest of these is of 14 bytes.
+            text @ STRING_6..=0x8E => 1 + (text & !STRING_6),
+            INT_13..STRING_12 => 2,
+            INT_16 => 3,
+            INT_24 => 4,
+            INT_32 => 5,
+            INT_64 => 9,
+            _ => 0,
+        };
+        mark += 1;
+    }
+    lens
+};
+
+/// Bytes of an element that begins with this mark, if it tells that they are 15 at most.
+#[inline]
+pub(super) fn short_len(mark: u8) -> Option<usize> {
+    match SHORT_LEN[usize::from(mark)] {
+        0 => None,
+        len => Some(usize::from(len & 0x0F)),
+    }
+}
+
 /// Bytes of the back-length of an entry of `len` bytes. The greatest length of each size already takes the next one.
 #[inline]
 pub(super) fn back_size(len: usize) -> usize {
