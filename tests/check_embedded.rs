@@ -98,6 +98,22 @@ fn each_eviction_of_a_key_is_told_by_itself() {
     assert!(script_holds(text).clauses.contains_key(&Clause::EVICTION_11), "nothing was evicted");
 }
 
+/// What a command evicts was told by the events and subscriptions that it sets itself.
+#[test]
+fn a_command_that_evicts_and_sets_who_hears_of_what_tells_by_what_was_before() {
+    let set = "1> CONFIG SET maxmemory-policy allkeys-random\n1> CONFIG SET notify-keyspace-events EA\n\
+        3> PSUBSCRIBE *\n2> CONFIG SET maxmemory 1000000\n2> SET k 0\n";
+    for evicts in [
+        "2> CONFIG SET notify-keyspace-events K\n",
+        "2> CONFIG SET notify-keyspace-events \"\"\n",
+        "2> CONFIG SET notify-keyspace-events KEA\n",
+        "2> PSUBSCRIBE *\n",
+    ] {
+        let coverage = script_holds(&format!("{set}{evicts}"));
+        assert!(coverage.clauses.contains_key(&Clause::EVICTION_11), "nothing was evicted by {evicts}");
+    }
+}
+
 /// The model looked the key up for what an erratum makes of the command.
 #[test]
 fn a_count_that_is_refused_leaves_an_expired_key() {
