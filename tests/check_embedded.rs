@@ -114,6 +114,29 @@ fn a_command_that_evicts_and_sets_who_hears_of_what_tells_by_what_was_before() {
     }
 }
 
+/// A destination that one of two lists is at was taken for an absent one.
+#[test]
+fn an_element_may_be_moved_to_one_of_several_lists() {
+    let coverage = script_holds(
+        "1> LPUSH to 0\n2> BRPOPLPUSH from to 7\n1> CONFIG SET maxmemory 1\n\
+        1> EVAL \"pcall(function() return redis.call('lpush', 'to', 'v', 'v') end)\" 0\n\
+        1> CONFIG SET maxmemory 0\n1> RPUSH from 0\n1> LPUSH to 0\n",
+    );
+    assert!(coverage.clauses.contains_key(&Clause::BLOCK_13));
+}
+
+/// A script that may have been refused memory, and then is not handed on as it came, was taken for handed on.
+#[test]
+fn a_script_that_was_perhaps_handed_on_by_what_it_did_is_perhaps_loaded_later() {
+    let script = "redis.pcall('incrby', KEYS[1], 1) return redis.call('get', ARGV[1])";
+    let sha = "2044de55e539bad11810dbedf3b1c48778289777";
+    let coverage = script_holds(&format!(
+        "@config appendonly yes\n@config lua-replicate-commands no\n1> EVAL \"{script}\" 0\n\
+        1> CONFIG SET maxmemory 1\n1> EVALSHA {sha} 1 k\n1> EVALSHA {sha} 0\n"
+    ));
+    assert!(coverage.clauses.contains_key(&Clause::EVALSHA_3));
+}
+
 /// The model looked the key up for what an erratum makes of the command.
 #[test]
 fn a_count_that_is_refused_leaves_an_expired_key() {
