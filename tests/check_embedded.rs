@@ -98,6 +98,45 @@ fn each_eviction_of_a_key_is_told_by_itself() {
     assert!(script_holds(text).clauses.contains_key(&Clause::EVICTION_11), "nothing was evicted");
 }
 
+/// What a command evicts was told by the events and subscriptions that it sets itself.
+#[test]
+fn a_command_that_evicts_and_sets_who_hears_of_what_tells_by_what_was_before() {
+    let set = "1> CONFIG SET maxmemory-policy allkeys-random\n1> CONFIG SET notify-keyspace-events EA\n\
+        3> PSUBSCRIBE *\n2> CONFIG SET maxmemory 1000000\n2> SET k 0\n";
+    for evicts in [
+        "2> CONFIG SET notify-keyspace-events K\n",
+        "2> CONFIG SET notify-keyspace-events \"\"\n",
+        "2> CONFIG SET notify-keyspace-events KEA\n",
+        "2> PSUBSCRIBE *\n",
+    ] {
+        let coverage = script_holds(&format!("{set}{evicts}"));
+        assert!(coverage.clauses.contains_key(&Clause::EVICTION_11), "nothing was evicted by {evicts}");
+    }
+}
+
+/// A destination that one of two lists is at was taken for an absent one.
+#[test]
+fn an_element_may_be_moved_to_one_of_several_lists() {
+    let coverage = script_holds(
+        "1> LPUSH to 0\n2> BRPOPLPUSH from to 7\n1> CONFIG SET maxmemory 1\n\
+        1> EVAL \"pcall(function() return redis.call('lpush', 'to', 'v', 'v') end)\" 0\n\
+        1> CONFIG SET maxmemory 0\n1> RPUSH from 0\n1> LPUSH to 0\n",
+    );
+    assert!(coverage.clauses.contains_key(&Clause::BLOCK_13));
+}
+
+/// A script that may have been refused memory, and then is not handed on as it came, was taken for handed on.
+#[test]
+fn a_script_that_was_perhaps_handed_on_by_what_it_did_is_perhaps_loaded_later() {
+    let script = "redis.pcall('incrby', KEYS[1], 1) return redis.call('get', ARGV[1])";
+    let sha = "2044de55e539bad11810dbedf3b1c48778289777";
+    let coverage = script_holds(&format!(
+        "@config appendonly yes\n@config lua-replicate-commands no\n1> EVAL \"{script}\" 0\n\
+        1> CONFIG SET maxmemory 1\n1> EVALSHA {sha} 1 k\n1> EVALSHA {sha} 0\n"
+    ));
+    assert!(coverage.clauses.contains_key(&Clause::EVALSHA_3));
+}
+
 /// The model looked the key up for what an erratum makes of the command.
 #[test]
 fn a_count_that_is_refused_leaves_an_expired_key() {

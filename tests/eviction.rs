@@ -253,6 +253,45 @@ fn an_eviction_is_told_to_those_who_listen_and_to_those_who_watch() {
 }
 
 //= SPEC.md#eviction
+//# [EVICTION-24] (wire) An eviction MUST be published as `notify-keyspace-events` and the subscriptions ask for it before the command that evicts is executed, be it one that changes them.
+#[test]
+fn an_eviction_is_told_as_was_asked_for_before_the_command() {
+    let keyevent = "*4|$8|pmessage|$1|*|$22|__keyevent@0__:evicted|$1|k|";
+    let keyspace = "*4|$8|pmessage|$1|*|$16|__keyspace@0__:k|$7|evicted|";
+    let short = || {
+        let mut all = with("allkeys-random");
+        all.tell(0, "CONFIG SET notify-keyspace-events Ee");
+        all.tell(1, "PSUBSCRIBE *");
+        all.tell(0, "SET k v");
+        all.tell(0, &format!("CONFIG SET maxmemory {PLENTY}"));
+        fill(&mut all);
+        all
+    };
+    let mut all = short();
+    all.tell(0, "CONFIG SET notify-keyspace-events Ke");
+    assert_eq!(all.heard(1), keyevent);
+    // Who begins to listen hears nothing of it, and who ends hears it first.
+    let mut all = short();
+    assert_eq!(all.tell(2, "PSUBSCRIBE *"), "*3|$10|psubscribe|$1|*|:1|");
+    assert_eq!(all.heard(1), keyevent);
+    let mut all = short();
+    assert_eq!(all.tell(1, "PUNSUBSCRIBE *"), format!("{keyevent}*3|$12|punsubscribe|$1|*|:0|"));
+    // Within a transaction it is what was set before.
+    let mut all = short();
+    relieve(&mut all);
+    for line in [
+        "MULTI",
+        "CONFIG SET notify-keyspace-events Ke",
+        "CONFIG SET maxmemory 1",
+        "CONFIG SET notify-keyspace-events Ee",
+        "EXEC",
+    ] {
+        all.tell(0, line);
+    }
+    assert_eq!(all.heard(1), keyspace);
+}
+
+//= SPEC.md#eviction
 //# [EVICTION-12] (wire) `evicted_keys` in the section Stats of INFO MUST be how many keys were evicted since start or CONFIG RESETSTAT.
 //# [EVICTION-13] (wire) An eviction MUST NOT count as a change in `rdb_changes_since_last_save`.
 #[test]

@@ -103,7 +103,7 @@ impl Delivery {
 }
 
 /// One list that holds each of some continuations in its order, of which what is not in all is optional.
-fn merged(base: &[Due], continuations: Vec<&[Due]>) -> Vec<Due> {
+pub(crate) fn merged(base: &[Due], continuations: Vec<&[Due]>) -> Vec<Due> {
     /// What is due, how it reads, and in how many of the continuations it is.
     struct Shared {
         due: Due,
@@ -145,8 +145,7 @@ impl Model {
         let errors = self.profile.errors;
         let told = notify::read(reply);
         if told.as_ref().is_some_and(|(_, _, event)| event == b"evicted") {
-            // The last command of a batch may have made a key that one of somebody else evicted.
-            self.doubt_evictable();
+            self.doubt_at_last();
         }
         let told = told.filter(|(db, key, event)| match event.as_slice() {
             b"expired" => self.keyspace.slot(*db, key).is_some_and(|slot| slot.fate(span) != Fate::Alive),
@@ -158,8 +157,7 @@ impl Model {
         if let Some((db, key, event)) = told {
             if event == b"evicted" {
                 clause = Clause::NOTIFY_5;
-                self.tell_of_eviction(db, &key);
-                self.tell_former_listener(begun, db, &key);
+                self.tell_of_eviction(db, &key, (client, reply));
             } else {
                 self.expire(db, &key, false);
             }

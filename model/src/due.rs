@@ -25,11 +25,18 @@ pub struct Due {
     /// It may have come earlier than in its place, even before the command that makes it due: a key's expiry, which the
     /// active cycle may have told before the key was looked up. [NOTIFY-4]
     pub early: bool,
-    /// It need not come at all, or may come at any later time: a failed command may not have looked at the expired key.
+    /// It need not come at all, or may come at any later time, unless it [comes now or never](Due::comes_now_or_never): a
+    /// failed command may not have looked at the expired key.
     pub optional: bool,
 }
 
 impl Due {
+    /// Whether it does not come at a later time either. What a command evicts it tells at once, and nothing else tells of
+    /// it [EVICTION-11]; an expired key is told of whenever it is found.
+    pub fn comes_now_or_never(&self) -> bool {
+        self.clause == Clause::NOTIFY_5
+    }
+
     /// Whether a reply that came is this.
     pub fn admits(&self, reply: &Reply, errors: ErrorPolicy) -> bool {
         self.allowed.admits_reply(reply, errors)

@@ -10,11 +10,12 @@ use crate::allowed::Allowed;
 use crate::clause::Clause;
 use crate::client::{ClientId, Touched};
 use crate::commands;
-use crate::delivery::Manner;
+use crate::delivery::{Manner, merged};
 use crate::deviation::{Deviation, DeviationKind};
 use crate::due::Due;
 use crate::keyspace::{Entry, Fate, Slot};
 use crate::model::Model;
+use crate::notify::Flags;
 use crate::reply::{Bytes, Reply};
 use crate::span::{Outcome, Span};
 
@@ -81,9 +82,21 @@ pub(crate) struct Eviction {
     deleted: Option<Keys>,
     /// Keys that may have been evicted and may still be told of.
     doubted: Keys,
-    /// Who changed its subscriptions, and sent all commands since, with those that it had before: what its own commands
-    /// evicted it was told by these or by those of now.
-    former: Option<(ClientId, BTreeSet<Bytes>, Vec<Bytes>)>,
+    /// Who sent the last commands.
+    sender: Option<ClientId>,
+    /// By what its commands may have told of what they evicted, each different one once.
+    tellings: Vec<Telling>,
+}
+
+/// What decides how an eviction is told, as far as the one whose command evicts can change it. [EVICTION-24]
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Telling {
+    /// The channels that it is subscribed to itself.
+    channels: BTreeSet<Bytes>,
+    /// And the patterns.
+    patterns: Vec<Bytes>,
+    /// What `notify-keyspace-events` asks for.
+    events: Flags,
 }
 
 impl Model {
@@ -107,36 +120,18 @@ impl Model {
         if !self.evicts() {
             return;
         }
-        self.note_former_listener(client, command);
         if command.first().and_then(|name| commands::find(name)).is_some_and(|spec| spec.takes(command.len())) {
-            self.doubt_evictable();
+            self.doubt_evictable(Some(client));
         }
     }
 
-    fn note_former_listener(&mut self, client: ClientId, command: &[&[u8]]) {
-        let own = self.eviction.former.take().filter(|(of, ..)| *of == client);
-        let name = command.first().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
-        // EXEC may execute any of the others.
-        let changes = name.ends_with(b"subscribe") || name == b"exec";
-        self.eviction.former = match (own, self.clients.get(&client)) {
-            (None, Some(listener)) if changes => Some((client, listener.channels.clone(), listener.patterns.clone())),
-            (Some((_, mut channels, mut patterns)), Some(listener)) if changes => {
-                channels.extend(listener.channels.iter().cloned());
-                patterns.extend(listener.patterns.iter().cloned());
-                patterns.sort();
-                patterns.dedup();
-                Some((client, channels, patterns))
-            }
-            (own, _) => own,
-        };
-    }
-
-    /// Keys may be evicted now. [EVICTION-1] [EVICTION-3]
-    pub(crate) fn doubt_evictable(&mut self) {
+    /// Keys may be evicted now, by a command of that client. [EVICTION-1] [EVICTION-3]
+    pub(crate) fn doubt_evictable(&mut self, sender: Option<ClientId>) {
         let effects = self.server.config.effects();
         if effects.evicts == Evicts::Nothing {
             return;
         }
+        self.note_telling(sender);
         self.witness(Clause::EVICTION_1);
         self.witness(match effects.evicts {
             Evicts::WithDeadline => Clause::EVICTION_6,
@@ -163,6 +158,29 @@ impl Model {
                     }
                 }
             }
+        }
+    }
+
+    /// The last command of a batch may have made a key that one of somebody else evicted.
+    pub(crate) fn doubt_at_last(&mut self) {
+        self.doubt_evictable(self.eviction.sender);
+    }
+
+    /// What the sender's command evicts is told as things are now, before it is executed. [EVICTION-24]
+    fn note_telling(&mut self, sender: Option<ClientId>) {
+        let events = self.server.config.effects().events;
+        let Eviction { sender: last, tellings, .. } = &mut self.eviction;
+        if *last != sender {
+            *last = sender;
+            tellings.clear();
+        }
+        let Some(listener) = sender.and_then(|sender| self.clients.get(&sender)) else { return };
+        let same = |telling: &Telling| {
+            telling.events == events && telling.channels == listener.channels && telling.patterns == listener.patterns
+        };
+        if !tellings.iter().any(same) {
+            let (channels, patterns) = (listener.channels.clone(), listener.patterns.clone());
+            tellings.push(Telling { channels, patterns, events });
         }
     }
 
@@ -221,35 +239,41 @@ impl Model {
         self.eviction.doubted.get(&db).is_some_and(|keys| keys.contains(key))
     }
 
-    /// A client was told that a key was evicted. By now it may have been made anew, so that nothing is said of its state.
-    /// [WATCH-7] [NOTIFY-5]
-    pub(crate) fn tell_of_eviction(&mut self, db: usize, key: &[u8]) {
+    /// A client was told that a key was evicted. By now it may have been made anew, so that nothing is said of its state. It
+    /// was told in one of the ways that were in force at a command of the same sender, and so were others. [WATCH-7]
+    /// [NOTIFY-5] [EVICTION-24]
+    pub(crate) fn tell_of_eviction(&mut self, db: usize, key: &[u8], told: (ClientId, &Reply)) {
         self.witness(Clause::EVICTION_11);
         self.touch(db, key, Touched::Perhaps);
         // Others were told as early, before what the command sends.
         let manner = Manner { early: true, ..Manner::surely(Clause::NOTIFY_5) };
-        self.notify(db, key, (b'e', "evicted"), manner);
-    }
-
-    /// What is due from this place on tells of an eviction. One who changed its subscriptions meanwhile may have been told by
-    /// those of before.
-    pub(crate) fn tell_former_listener(&mut self, begun: usize, db: usize, key: &[u8]) {
-        let Some((client, channels, patterns)) = self.eviction.former.clone() else { return };
-        let mut due = self.delivery.due.split_off(begun);
-        let own = due.iter_mut().filter(|due| due.client == client);
-        own.for_each(|due| due.optional = true);
-        let publications: Vec<(Bytes, Bytes)> = self.publications(db, key, (b'e', "evicted")).collect();
-        for (channel, message) in &publications {
-            let messages: Vec<Reply> = self.messages(&channels, &patterns, channel, message).collect();
-            for message in messages {
-                if !due.iter().any(|due| due.client == client && due.admits(&message, self.profile.errors)) {
-                    let allowed = Allowed::Exactly(message);
-                    let (early, optional) = (true, true);
-                    due.push(Due { client, clause: Clause::NOTIFY_5, allowed, closes: false, early, optional });
-                }
+        let (client, reply) = told;
+        let begun = self.delivery.due.len();
+        let mut ways: Vec<Vec<Due>> = Vec::new();
+        let tellings = self.eviction.tellings.clone();
+        let count = tellings.len();
+        for mut telling in tellings {
+            let events = telling.events;
+            self.exchange_subscriptions(&mut telling);
+            self.notify_as(events, db, key, (b'e', "evicted"), manner);
+            self.exchange_subscriptions(&mut telling);
+            let way = self.delivery.due.split_off(begun);
+            if way.iter().any(|due| due.client == client && due.admits(reply, self.profile.errors)) {
+                ways.push(way);
             }
         }
-        self.delivery.due.append(&mut due);
+        if (1..count).contains(&ways.len()) {
+            self.witness(Clause::EVICTION_24);
+        }
+        self.delivery.due.extend(merged(&[], ways.iter().map(Vec::as_slice).collect()));
+    }
+
+    fn exchange_subscriptions(&mut self, telling: &mut Telling) {
+        let sender = self.eviction.sender.and_then(|sender| self.clients.get_mut(&sender));
+        if let Some(sender) = sender {
+            std::mem::swap(&mut sender.channels, &mut telling.channels);
+            std::mem::swap(&mut sender.patterns, &mut telling.patterns);
+        }
     }
 
     /// Commands that need memory may be refused. [OOM-1]

@@ -239,25 +239,21 @@ impl Model {
 
     /// Publishes an event, where it is asked for. [NOTIFY-1]
     pub(crate) fn notify(&mut self, db: usize, key: &[u8], event: (u8, &str), manner: Manner) {
-        for (channel, message) in self.publications(db, key, event) {
-            self.publish(&channel, &message, manner);
-        }
+        self.notify_as(self.server.config.effects().events, db, key, event, manner);
     }
 
-    /// The channels that tell of an event, and what they tell. [NOTIFY-1]
-    pub(crate) fn publications(
-        &self,
-        db: usize,
-        key: &[u8],
-        (class, name): (u8, &str),
-    ) -> impl Iterator<Item = (Bytes, Bytes)> + use<> {
-        let flags = self.server.config.effects().events;
-        let asked = flags.asks_for(class);
-        let keyspace = (asked && flags.keyspace)
-            .then(|| ([format!("__keyspace@{db}__:").as_bytes(), key].concat(), name.as_bytes().to_vec()));
-        let keyevent =
-            (asked && flags.keyevent).then(|| (format!("__keyevent@{db}__:{name}").into_bytes(), key.to_vec()));
-        keyspace.into_iter().chain(keyevent)
+    /// Publishes an event on the channels that tell of it, where these flags ask for it. [NOTIFY-1]
+    pub(crate) fn notify_as(&mut self, flags: Flags, db: usize, key: &[u8], (class, name): (u8, &str), manner: Manner) {
+        if !flags.asks_for(class) {
+            return;
+        }
+        if flags.keyspace {
+            let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
+            self.publish(&channel, name.as_bytes(), manner);
+        }
+        if flags.keyevent {
+            self.publish(format!("__keyevent@{db}__:{name}").as_bytes(), key, manner);
+        }
     }
 
     /// A key is removed because its deadline has passed; `doubtful` if the command that found it may not have looked.

@@ -85,7 +85,7 @@ impl Model {
                     self.server.config.set(name, value);
                     if name == "maxmemory" {
                         self.witness(Clause::EVICTION_3);
-                        self.doubt_evictable();
+                        self.doubt_evictable(Some(client));
                     }
                 }
             }

@@ -209,6 +209,76 @@ fn an_eviction_is_told_of_what_may_have_been_evicted() {
     model.unsolicited(LISTENER, &message("evicted", "mortal"), LATER).unwrap();
 }
 
+/// What listeners of everything hear of a key of database 0: `keyspace` or `keyevent`.
+fn heard(channel: &str, message: &str) -> Reply {
+    Reply::Array(vec![bulk("pmessage"), bulk("*"), bulk(channel), bulk(message)])
+}
+
+fn listens(model: &mut Model, client: ClientId) {
+    let reply = Reply::Array(vec![bulk("psubscribe"), bulk("*"), Reply::Integer(1)]);
+    model.step(client, &[b"PSUBSCRIBE", b"*"], &Outcome::reply(&reply), NOW).unwrap();
+}
+
+//= SPEC.md#eviction
+//# [EVICTION-24] (wire) An eviction MUST be published as `notify-keyspace-events` and the subscriptions ask for it before the command that evicts is executed, be it one that changes them.
+#[test]
+fn an_eviction_is_told_as_was_asked_for_before_the_command() {
+    let (keyevent, keyspace) = (heard("__keyevent@0__:evicted", "plain"), heard("__keyspace@0__:plain", "evicted"));
+    let third = ClientId(3);
+    let set = |events: &str| {
+        let mut model = filled("allkeys-lru");
+        for client in [LISTENER, third] {
+            model.connect(client, Peer::default());
+            listens(&mut model, client);
+        }
+        says(&mut model, &format!("CONFIG SET notify-keyspace-events {events}"), Reply::ok());
+        says(&mut model, "CONFIG SET maxmemory 100000", Reply::ok());
+        model.take_due();
+        model
+    };
+    // One who hears of it by what was before hears of it so surely, and so does everybody else.
+    let mut model = set("Ee");
+    says(&mut model, "CONFIG SET notify-keyspace-events Ke", Reply::ok());
+    model.unsolicited(LISTENER, &keyevent, NOW).unwrap();
+    let due = model.take_due();
+    let [other] = due.as_slice() else { panic!("{due:?}") };
+    assert!(other.client == third && !other.optional && other.comes_now_or_never());
+    assert!(other.admits(&keyevent, Profile::strict().errors) && !other.admits(&keyspace, Profile::strict().errors));
+    // What was asked for by both is no sign of either.
+    let mut model = set("Ee");
+    says(&mut model, "CONFIG SET notify-keyspace-events KEe", Reply::ok());
+    model.unsolicited(LISTENER, &keyevent, NOW).unwrap();
+    let due = model.take_due();
+    let surely = |due: &&tally_model::Due| !due.optional;
+    assert_eq!((due.len(), due.iter().filter(surely).count()), (3, 1), "{due:?}");
+    // Nobody ever asked for this.
+    let mut model = set("Ee");
+    assert!(model.clone().unsolicited(LISTENER, &keyspace, NOW).is_err());
+    // And when another sends commands, all that was before has been heard.
+    says(&mut model, "CONFIG SET notify-keyspace-events Ke", Reply::ok());
+    model.clone().unsolicited(LISTENER, &keyevent, NOW).unwrap();
+    model.connect(ClientId(4), Peer::default());
+    model.step(ClientId(4), &[b"PING"], &Outcome::reply(&Reply::status("PONG")), NOW).unwrap();
+    assert!(model.unsolicited(LISTENER, &keyevent, NOW).is_err());
+}
+
+//= SPEC.md#eviction
+//# [EVICTION-24] (wire) An eviction MUST be published as `notify-keyspace-events` and the subscriptions ask for it before the command that evicts is executed, be it one that changes them.
+#[test]
+fn within_a_transaction_an_eviction_is_told_as_was_asked_for_then() {
+    let mut model = filled("allkeys-lru");
+    model.connect(LISTENER, Peer::default());
+    listens(&mut model, LISTENER);
+    says(&mut model, "CONFIG SET notify-keyspace-events Eg", Reply::ok());
+    says(&mut model, "MULTI", Reply::ok());
+    let lines = ["notify-keyspace-events Ke", "maxmemory 100000", "notify-keyspace-events Ee"];
+    for line in lines {
+        says(&mut model, &format!("CONFIG SET {line}"), Reply::status("QUEUED"));
+    }
+    says(&mut model, "EXEC", Reply::Array(lines.iter().map(|_| Reply::ok()).collect()));
+    model.unsolicited(LISTENER, &heard("__keyspace@0__:plain", "evicted"), NOW).unwrap();
+}
+
 /// EVAL of a script without keys, whose text may hold spaces.
 fn evaluate(model: &mut Model, script: &str, reply: &Reply) -> Result<(), Box<Deviation>> {
     model.step(ME, &[b"EVAL", script.as_bytes(), b"0"], &Outcome::reply(reply), NOW).map(|verdict| {

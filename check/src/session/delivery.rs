@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use tally_model::{Allowed, Clause, ClientId, Due, ErrorPolicy, Reply};
+use tally_model::{Allowed, ClientId, Due, ErrorPolicy, Reply};
 
 use super::{Client, Sent, Session, Wrong};
 use crate::finding::{Came, Delivery, DeliverySort, Finding};
@@ -111,12 +111,12 @@ impl Deliveries {
         self.optional.iter().position(|due| due.client == client && due.admits(reply, errors))
     }
 
-    /// Puts off what need not come. What tells of an eviction comes at once or never.
+    /// Puts off what need not come now.
     fn put_off(&mut self, client: ClientId) {
         let late = self.events_changed || self.late.contains(&client);
         let optional = |(_, due): &mut (usize, Due)| due.client == client && (due.optional || due.early && late);
         let put_off = self.due.extract_if(.., optional).map(|(_, due)| due);
-        self.optional.extend(put_off.filter(|due| due.clause != Clause::NOTIFY_5));
+        self.optional.extend(put_off.filter(|due| !due.comes_now_or_never()));
     }
 }
 

@@ -211,8 +211,10 @@ impl Model {
             self.hand_on(Propagated { expired: vec![(db, to.to_vec())], db, ..Propagated::default() });
             self.expire(db, to, false);
         }
-        // Whether its deadline has passed decides between an error and the element.
-        self.lost_track |= self.keyspace.slot(db, to).is_some_and(|slot| slot.fate(span) == Fate::Perhaps);
+        // Whether its deadline has passed decides between an error and the element, and which of several values it holds, to
+        // what the element is added.
+        let is_open = |slot: &Slot| matches!(slot, Slot::Open(_)) || slot.fate(span) == Fate::Perhaps;
+        self.lost_track |= self.keyspace.slot(db, to).is_some_and(is_open);
         if self.kind(db, to, span).is_some_and(|kind| kind != Kind::List) {
             self.answer(client, Clause::BLOCK_14, Reply::Error(WRONG_TYPE.to_vec()));
             return false;

@@ -189,7 +189,7 @@ impl Model {
     }
 
     /// What one who has these subscriptions receives of a message. [PUBLISH-3] [PUBLISH-4]
-    pub(crate) fn messages<'m>(
+    fn messages<'m>(
         &'m self,
         channels: &BTreeSet<Bytes>,
         patterns: &'m [Bytes],

@@ -305,9 +305,15 @@ impl Model {
         }
         let mut explaining = explaining.into_iter();
         let Some((ran, plan)) = explaining.next() else { return refused.map(Err) };
-        let others: Vec<Model> = explaining.map(|(ran, _)| ran.model).collect();
+        let others: Vec<Ran> = explaining.map(|(ran, _)| ran).collect();
+        // Whether it was handed on as it came, and is known by its name since, nobody tells. [EVAL-37] [EVALSHA-3]
+        let doubted = others.iter().any(|other| other.whole != ran.whole).then(|| ran.sha.clone());
+        let others: Vec<Model> = others.into_iter().map(|ran| ran.model).collect();
         let before = self.delivery.clone();
         let verdict = self.become_after_script(ran, plan, client, command, outcome, span);
+        if let Some(sha) = doubted {
+            self.server.propagated_scripts.doubt(sha);
+        }
         self.admit_others(&before, &others);
         Some(Ok(verdict))
     }
