@@ -158,11 +158,6 @@ impl<'t> Listing<'t> {
                 from += len;
                 continue;
             }
-            if let Some(&small @ 0..SMALL_END) = bytes.get(from) {
-                self.at = put(self.place, self.at, [small, 1]);
-                from += 1;
-                continue;
-            }
             let (_, end) = read(bytes, from);
             let (back, size) = back_length(end - from);
             for piece in [&bytes[from..end], &back[..size]] {
@@ -285,7 +280,8 @@ mod tests {
         ];
         let texts = (0..20).map(|len| Value::Bytes(&long[..len]));
         let widths = [-4096, 4095, i16::MIN.into(), 1 << 22, i32::MAX.into(), i64::MAX].map(Value::Int);
-        let values: Vec<Value<'_>> = widths.into_iter().chain(texts).chain(mixed).chain(widths).collect();
+        let last = [Value::Int(5), Value::Bytes(b"x"), Value::Int(6)];
+        let values: Vec<Value<'_>> = widths.into_iter().chain(texts).chain(mixed).chain(widths).chain(last).collect();
         let (mut bare, mut listed) = (Vec::new(), 0);
         values.iter().for_each(|value| listed += push(*value, &mut bare));
         let mut at = 0;

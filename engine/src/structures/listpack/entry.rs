@@ -105,14 +105,15 @@ impl Entry {
     }
 }
 
-/// Bytes of encoding and content by the mark they begin with, where the mark tells that they are 15 at most; 0 elsewhere.
+/// Bytes of encoding and content by the mark they begin with, where the mark alone tells that they are 15 at most, what
+/// [`Entry::read`] takes from them too; 0 elsewhere.
 static SHORT_LEN: [u8; 256] = {
     let mut lens = [0; 256];
     let mut mark = 0;
     while mark < lens.len() {
         lens[mark] = match mark as u8 {
             0..STRING_6 => 1,
-            // The longest of these is of 14 bytes.
+            // Up to 14 bytes of text.
             text @ STRING_6..=0x8E => 1 + (text & !STRING_6),
             INT_13..STRING_12 => 2,
             INT_16 => 3,
@@ -131,6 +132,7 @@ static SHORT_LEN: [u8; 256] = {
 pub(super) fn short_len(mark: u8) -> Option<usize> {
     match SHORT_LEN[usize::from(mark)] {
         0 => None,
+        // The mask tells the compiler what the table holds: who indexes 16 bytes by it needs no check.
         len => Some(usize::from(len & 0x0F)),
     }
 }
